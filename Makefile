@@ -1,0 +1,25 @@
+# The two commands: make demo, make test. Everything else is CMake's (CMakePresets.json).
+.PHONY: all demo test test-full clean
+
+all: build/release/build.ninja
+	cmake --build build/release
+
+build/%/build.ninja:
+	cmake --preset $* >/dev/null
+
+demo:
+	@cmake/setup.sh demo
+	@$(MAKE) --no-print-directory build/release/build.ninja
+	@cmake --build build/release --target vss_tool >/dev/null
+	@bench/demo.sh
+
+test:
+	@cmake/setup.sh test
+	@tests/run.sh quick
+
+test-full:
+	@cmake/setup.sh full
+	@tests/run.sh full
+
+clean:
+	rm -rf build

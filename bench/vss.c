@@ -1,0 +1,97 @@
+/*
+ * vss.c - the vss command line tool: finds the command, runs it, answers with its exit code
+ *
+ * Exit codes: 0 done, 1 failed, 2 wrong usage. Every error is one line on stderr. Everything the tool does goes through
+ * the library's public interface.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+static const cli_command *const vss_commands[] = {
+    &cli_create, &cli_import, &cli_index, &cli_search, &cli_inspect, &cli_check,
+    &cli_delete, &cli_compact, &cli_export, &cli_gt, &cli_bench,
+};
+enum { VSS_COMMANDS = sizeof vss_commands / sizeof vss_commands[0] };
+
+static void vss_print_usage(void)
+{
+    puts("usage: vss COMMAND ...\n");
+    for (size_t i = 0; i < VSS_COMMANDS; i++)
+        if (vss_commands[i]->summary)
+            printf("  %-8s %s\n", vss_commands[i]->name, vss_commands[i]->summary);
+    puts("\nvss help COMMAND tells a command's options; vss version, which library is loaded.\n"
+         "DB is a directory, DB/COLL a collection in it.");
+}
+
+static const cli_command *vss_find_command(const char *name)
+{
+    for (size_t i = 0; i < VSS_COMMANDS; i++)
+        if (strcmp(vss_commands[i]->name, name) == 0)
+            return vss_commands[i];
+    return NULL;
+}
+
+static int vss_print_help(const char *name)
+{
+    const cli_command *command = name ? vss_find_command(name) : NULL;
+    if (name && !command)
+        return cli_usage(NULL, "unknown command \"%s\"", name);
+    if (command && command->options)
+        cli_args_help(command);
+    else if (command)
+        return command->run(NULL);
+    else
+        vss_print_usage();
+    return CLI_DONE;
+}
+
+static int vss_run(int argc, char **argv)
+{
+    if (argc < 2)
+        return cli_usage(NULL, "no command given");
+    const char *name = argv[1];
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return vss_print_help(argc > 2 ? argv[2] : NULL);
+    if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
+        printf("vss %s (%s)\n", vss_version(), vss_simd_level());
+        return CLI_DONE;
+    }
+    const cli_command *command = vss_find_command(name);
+    if (!command)
+        return cli_usage(NULL, "unknown command \"%s\"", name);
+    if (!command->options)
+        return command->run(NULL);
+    cli_args args;
+    int code;
+    if (cli_args_parse(command, argc - 2, argv + 2, &args, &code))
+        code = command->run(&args);
+    cli_args_free(&args);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    int code = vss_run(argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return cli_refuse("standard output: %s", strerror(errno));
+    return code;
+}
+
+/* Commands that are named so that a script that uses them gets a clear answer. They have no options and no summary. */
+static int vss_refuse_compact(const cli_args *args)
+{
+    (void)args;
+    return cli_refuse("compact is not supported in this version");
+}
+
+static int vss_refuse_export(const cli_args *args)
+{
+    (void)args;
+    return cli_refuse("export is not supported in this version");
+}
+
+const cli_command cli_compact = {.name = "compact", .run = vss_refuse_compact};
+const cli_command cli_export = {.name = "export", .run = vss_refuse_export};

@@ -1,0 +1,65 @@
+"""libvss: an embeddable vector database. Open a directory, make a collection, insert, search.
+
+    import vss
+    with vss.open("catalog") as db:
+        col = db.create_collection("packages", fields=[
+            {"name": "name", "type": "string", "primary": True},
+            {"name": "embedding", "type": "vector<f32>", "dim": 128, "metric": "cosine"}])
+        col.insert({"name": names, "embedding": array})
+        hits = col.search(queries, k=10)
+        hits.keys, hits.distances
+"""
+
+import ctypes
+
+from ._library import call as _call, lib as _lib, text as _text
+from ._structs import ParamInfo as _ParamInfo
+from .collection import Collection
+from .database import CheckReport, Database, open
+from .errors import (Budget, Busy, Cancelled, Corrupt, Deadline, Device, Error, Exists, Fenced, Forked, Internal,
+                     InvalidArgument, NewerFormat, NoMemory, NoSpace, NotFound, Poisoned, ReadOnly, Stale,
+                     StorageError, UnknownCommit, Unsupported)
+from .result import Explain, Hit, Hits, SegmentExplain
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Budget", "Busy", "Cancelled", "CheckReport", "Collection", "Corrupt", "Database", "Deadline", "Device", "Error",
+    "Exists", "Explain", "Fenced", "Forked", "Hit", "Hits", "Internal", "InvalidArgument", "NewerFormat", "NoMemory",
+    "NoSpace", "NotFound", "Poisoned", "ReadOnly", "SegmentExplain", "Stale", "StorageError", "UnknownCommit",
+    "Unsupported", "index_params", "index_types", "open", "simd_level", "version",
+]
+
+
+def version():
+    """The version of the library that is loaded."""
+    return _lib.vss_version().decode()
+
+
+def simd_level():
+    """The level of the distance kernels in use: "scalar", "avx2" or "avx512"."""
+    return _lib.vss_simd_level().decode()
+
+
+def index_types():
+    """The names of the index types."""
+    names = []
+    while True:
+        name = _lib.vss_index_type(len(names))
+        if name is None:
+            return names
+        names.append(name.decode())
+
+
+def index_params(type):
+    """A dict a parameter of an index type: name, alias, min, max, default, search, help."""
+    params = []
+    while True:
+        info = _ParamInfo()
+        try:
+            _call(_lib.vss_index_param, _text("type", type), len(params), ctypes.byref(info))
+        except NotFound:
+            return params
+        params.append({"name": info.name.decode(), "alias": info.alias.decode() if info.alias else None,
+                       "min": info.min, "max": info.max, "default": info.default_value, "search": bool(info.search),
+                       "help": (info.help or b"").decode()})

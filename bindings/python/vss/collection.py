@@ -1,0 +1,316 @@
+"""A collection: write rows, search them, read them back."""
+
+import ctypes
+import json
+import math
+import os
+import weakref
+
+import numpy as np
+
+from . import _progress, columns, errors
+from . import _structs as s
+from ._handle import Handle
+from ._library import call, lib, number, text, texts
+from .result import Hits, read_rows
+
+_LONG_QUERIES = 16  # a search of as many queries can be interrupted; a thread for each smaller one would cost too much
+
+
+def default_threads():
+    """The CPUs that this process may use."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+class Collection:
+    """An open collection; made by Database.create_collection and Database.collection.
+
+    Usable from any number of threads: searches run side by side, writes one after another. What was written is visible
+    to searches at once and durable after flush() or close().
+    """
+
+    def __init__(self, database, name, pointer):
+        self._database = database
+        self._name = name
+        self._handle = Handle("collection", pointer, lib.vss_collection_close, database._handle)
+        weakref.finalize(self, self._handle.collect)
+        self._schema_json = lib.vss_collection_schema_json(pointer).decode("utf-8")
+        self._fields = _fields(lib.vss_collection_schema(pointer).contents)
+        self._key = next(field for field in self._fields.values() if field.is_key)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Flush and close. Waits for calls under way in other threads."""
+        _progress.refuse_inside("collection")
+        self._handle.close()
+
+    # ---- what it is ----
+
+    @property
+    def name(self):
+        return self._name
+
+    @property
+    def schema(self):
+        """The fields, each a dict as in a schema file."""
+        return json.loads(self._schema_json)["fields"]
+
+    @property
+    def stats(self):
+        """A dict: rows, deleted, segments, growing, version, sequence, bytes."""
+        info = s.StatsInfo()
+        with self._handle as col:
+            call(lib.vss_collection_stats_get, col, ctypes.byref(info))
+        return {name: getattr(info, name) for name, _ in s.StatsInfo._fields_ if name != "struct_size"}
+
+    @property
+    def indexes(self):
+        """A dict an index defined: field, type, params, segments, rows, bytes."""
+        found = []
+
+        def take(_state, info):
+            info = info.contents
+            found.append({"field": info.field.decode(), "type": info.type.decode(),
+                          "params": (info.params or b"").decode(), "segments": info.segments, "rows": info.rows,
+                          "bytes": info.bytes})
+            return 0
+
+        with self._handle as col:
+            call(lib.vss_collection_indexes, col, s.INDEX_FN(take), None)
+        return found
+
+    def __len__(self):
+        return self.count()
+
+    def __bool__(self):
+        return True
+
+    def __repr__(self):
+        try:
+            rows, indexes = len(self), {index["field"]: index for index in self.indexes}
+        except errors.Error as error:
+            return f"<vss.Collection {self._name!r}, {'closed' if self._handle.closed else error}>"
+        parts = [f"{rows} rows"]
+        for field in self._fields.values():
+            if field.is_vector:
+                index = indexes.get(field.name)
+                built = f"{index['type']}({index['params']})" if index else "no index"
+                metric = s.METRIC_NAMES.get(field.metric, field.metric)
+                parts.append(f"{field.name} {field.type_name} dim {field.dim} {metric} {built}")
+        return f"<vss.Collection {self._name!r}: {', '.join(parts)}>"
+
+    # ---- write ----
+
+    def insert(self, rows):
+        """Insert rows given by column: a dict of arrays or lists, an Arrow table or a DataFrame.
+
+        Fields left out get their default, or null. Returns the keys: int64 numbers where the collection counts them,
+        else what was given. A key that is there already: Exists, and nothing was inserted.
+        """
+        return self._write(lib.vss_collection_insert, rows)
+
+    def upsert(self, rows):
+        """Insert rows or replace those whose keys are there."""
+        return self._write(lib.vss_collection_upsert, rows)
+
+    def _write(self, function, rows):
+        given = _by_name(rows)
+        encoded = [columns.encode(self._field(name), values) for name, values in given.items()]
+        names = texts([name.encode("utf-8") for name in given])
+        pointers = (ctypes.POINTER(s.ColumnInfo) * max(1, len(encoded)))(
+            *(ctypes.pointer(column.info) for column in encoded))
+        batch = s.Batch(n_columns=len(encoded), names=names, columns=pointers)
+        info = s.WriteInfo()
+        with self._handle as col:
+            call(function, col, ctypes.byref(batch), ctypes.byref(info))
+        if self._key.flags & s.AUTO_ID:
+            return np.arange(info.first_key, info.first_key + info.rows, dtype=np.int64)
+        return given[self._key.name]
+
+    def delete(self, keys=None, *, filter=None):
+        """Delete rows by key, or those that match a filter. Returns how many were there."""
+        if (keys is None) == (filter is None):
+            raise errors.InvalidArgument("delete: give either keys or filter=")
+        info = s.WriteInfo()
+        if filter is not None:
+            where = text("filter", filter)
+            with self._handle as col:
+                call(lib.vss_collection_delete_where, col, where, ctypes.byref(info))
+        else:
+            column = columns.encode_keys(self._key, keys)
+            with self._handle as col:
+                call(lib.vss_collection_delete, col, ctypes.byref(column.info), ctypes.byref(info))
+        return info.rows
+
+    def flush(self):
+        """Make what was written durable."""
+        with self._handle as col:
+            call(lib.vss_collection_flush, col)
+
+    def compact(self):
+        """Merge small segments and rewrite those with many deletes."""
+        with self._handle as col:
+            call(lib.vss_collection_compact, col)
+
+    def build_index(self, field, type, progress=None, threads=None, timeout=None, **params):
+        """Define the index of a vector field ("flat", "hnsw") and build it for what is stored.
+
+        params are the index type's: m=32, ef_construction=200 (vss.index_params tells them all). progress is called
+        with (stage, done, total), from another thread, and stops the build by returning True.
+        """
+        names = text("field", field), _required("type", type), _params(params)
+        limits = _threads(threads), _milliseconds(timeout)
+
+        def work(on_progress):
+            options = s.BuildOptions(threads=limits[0], deadline_ms=limits[1], progress=on_progress)
+            with self._handle as col:
+                call(lib.vss_collection_build_index, col, *names, ctypes.byref(options))
+
+        _progress.run(work, progress)
+
+    # ---- read ----
+
+    def search(self, queries, k=10, *, field=None, filter=None, fields=None, exclude=None, threads=None, timeout=None,
+               explain=False, progress=None, **params):
+        """The k nearest rows of each query: Hits. queries is [n][dim], or [dim] for one.
+
+        field names the vector field where there are several. filter keeps the rows that match it, exclude leaves out
+        keys, fields names what to return beside key and distance. timeout (seconds) ends the search with what was
+        found, Hits.truncated set. params are the index's: ef=64, or exact=True to compare every row.
+        """
+        vectors = _queries(queries)
+        names = self._names(fields, [])
+        wanted = texts(self._beside_key(names))
+        excluded = None if exclude is None else columns.encode_keys(self._key, exclude)
+        request = s.SearchRequest(
+            field=text("field", field), queries=vectors.info.data, n_queries=vectors.info.length,
+            dim=vectors.info.dim, k=number("k", k, 2**32 - 1), filter=text("filter", filter), params=_params(params),
+            fields=wanted, n_fields=len(self._beside_key(names)), threads=_threads(threads),
+            deadline_ms=_milliseconds(timeout), explain=bool(explain))
+        if excluded is not None:
+            request.exclude = ctypes.pointer(excluded.info)
+
+        def work(on_progress=None):
+            if on_progress is not None:
+                request.progress = on_progress
+            return self._result(lambda pointer: Hits(pointer, request.k, names, self._key),
+                                lib.vss_collection_search, ctypes.byref(request))
+
+        if progress is None and vectors.info.length < _LONG_QUERIES:
+            return work()
+        return _progress.run(work, progress)
+
+    def get(self, keys, fields=None):
+        """Rows by key, in the order asked: a list of dicts, None where there is no such row. All fields by default."""
+        names = list(dict.fromkeys([self._key.name, *self._names(fields, list(self._fields))]))
+        wanted = self._beside_key(names)
+        column = columns.encode_keys(self._key, keys)
+        return self._result(lambda pointer: read_rows(pointer, names, self._key), lib.vss_collection_get,
+                            ctypes.byref(column.info), texts(wanted), len(wanted))
+
+    def count(self, filter=None):
+        """Rows that match the filter; all without one."""
+        count = ctypes.c_uint64()
+        with self._handle as col:
+            call(lib.vss_collection_count, col, text("filter", filter), ctypes.byref(count))
+        return count.value
+
+    def check(self, progress=None):
+        """Read every stored byte and compare every hash: a CheckReport. Rows not flushed are not part of it."""
+        with self._handle:
+            return self._database.check(self._name, progress)
+
+    # ---- within ----
+
+    def _result(self, read, function, *arguments):
+        """read(what the call returns), which is freed after."""
+        pointer = ctypes.c_void_p()
+        with self._handle as col:
+            try:
+                call(function, col, *arguments, ctypes.byref(pointer))
+                return read(pointer)
+            finally:
+                lib.vss_result_free(pointer)
+
+    def _field(self, name):
+        field = self._fields.get(name) if isinstance(name, str) else None
+        if field is None:
+            raise errors.InvalidArgument(f'collection "{self._name}" has no field {_quoted(name)}')
+        return field
+
+    def _names(self, fields, default):
+        """Names of fields to return, each once."""
+        if fields is None:
+            return default
+        if isinstance(fields, (str, bytes)) or not hasattr(fields, "__iter__"):
+            raise errors.InvalidArgument(f"fields: expected a list of names, got {type(fields).__name__}")
+        return list(dict.fromkeys(self._field(name).name for name in fields))
+
+    def _beside_key(self, names):
+        return [name.encode("utf-8") for name in names if name != self._key.name]
+
+
+def _fields(schema):
+    """Field by name, in the schema's order."""
+    infos = (schema.fields[i].contents for i in range(schema.n_fields))
+    return {info.name.decode("utf-8"): columns.Field(info.name.decode("utf-8"), info.type, info.element, info.dim,
+                                                     info.metric, info.flags) for info in infos}
+
+
+def _by_name(rows):
+    """A dict of columns."""
+    if hasattr(rows, "column_names") and hasattr(rows, "column"):  # Arrow
+        return {name: rows.column(name) for name in rows.column_names}
+    if hasattr(rows, "keys") and hasattr(rows, "__getitem__"):
+        return {name: rows[name] for name in rows.keys()}
+    raise errors.InvalidArgument(f"rows: expected a dict of columns, got {type(rows).__name__}")
+
+
+def _queries(queries):
+    """[n][dim] float32; one dimension is one query."""
+    array = columns.plain_vectors("queries", queries)
+    return columns.encode_vectors("queries", array.reshape(1, -1) if array.ndim == 1 else array, "n")
+
+
+def _params(params):
+    """The text form of keyword parameters; None without any."""
+    parts = []
+    for name, value in params.items():
+        value = str(int(value)) if isinstance(value, (bool, np.bool_)) else str(value)
+        if any(letter in name + value for letter in ",="):
+            raise errors.InvalidArgument(f"{name}: {value!a} is no parameter's value")
+        parts.append(f"{name}={value}")
+    return text("parameters", ",".join(parts)) if parts else None
+
+
+def _required(what, value):
+    if value is None:
+        raise errors.InvalidArgument(f"{what}: expected a string, got None")
+    return text(what, value)
+
+
+def _threads(threads):
+    return default_threads() if threads is None else number("threads", threads, 2**32 - 1)
+
+
+def _milliseconds(timeout):
+    """A timeout in seconds as the library takes it; 0 is none."""
+    if timeout is None:
+        return 0
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float, np.integer, np.floating)):
+        raise errors.InvalidArgument(f"timeout: expected seconds, got {type(timeout).__name__}")
+    if not 0 < timeout <= 2**53:
+        raise errors.InvalidArgument(f"timeout: {timeout} is not a number of seconds above 0")
+    return max(1, math.ceil(timeout * 1000))
+
+
+def _quoted(name):
+    return json.dumps(name) if isinstance(name, str) else ascii(name)

@@ -1,0 +1,139 @@
+"""What a search found, and rows by key: results of the library copied into numpy and Python."""
+
+from typing import Any, Dict, List, NamedTuple, Optional
+
+import numpy as np
+
+from . import _structs as s
+from . import columns
+from ._library import lib
+
+
+class Hit(NamedTuple):
+    """One row found. fields holds those asked for."""
+    key: Any
+    distance: float
+    fields: Dict[str, Any]
+
+
+class SegmentExplain(NamedTuple):
+    """What a search did in one segment, all queries together."""
+    plan: str
+    index: Optional[str]
+    rows: int
+    passing: int
+    distances: int
+    recomputed: int
+    filter_ns: int
+    search_ns: int
+
+
+class Explain(NamedTuple):
+    """What a search did."""
+    version: int
+    sequence: int
+    total_ns: int
+    segments: List[SegmentExplain]
+
+
+class Hits:
+    """The rows found for each query, nearest first.
+
+    keys       [n][k] int64 padded with -1, or objects padded with None where keys are strings
+    distances  [n][k] float32 padded with NaN
+    counts     [n] rows found for each query
+    fields     name: [n][k] objects, None for a null and as padding; for vectors [n][k][dim] float32 padded with NaN
+    truncated  the timeout ended the search: rows may be missing
+    approximate  an index chose the rows
+    explain    what was done, where it was asked for
+
+    len(hits) is n; hits[q] and iteration give each query's rows as a list of Hit.
+    """
+
+    __slots__ = ("keys", "distances", "counts", "fields", "truncated", "approximate", "explain")
+
+    def __init__(self, pointer, k, names, key_field):
+        offsets = _offsets(pointer)
+        n = len(offsets) - 1
+        self.counts = np.diff(offsets)
+        place = (np.repeat(np.arange(n), self.counts), np.arange(offsets[-1]) - np.repeat(offsets[:-1], self.counts))
+        self.keys = _scatter(lib.vss_result_keys(pointer).contents, place, (n, k), is_key=True)
+        self.distances = np.full((n, k), np.nan, dtype=np.float32)
+        if offsets[-1]:
+            self.distances[place] = np.ctypeslib.as_array(lib.vss_result_distances(pointer), (int(offsets[-1]),))
+        self.fields = {name: self.keys if name == key_field.name else
+                       _scatter(_field(pointer, name), place, (n, k)) for name in names}
+        flags = lib.vss_result_flags_get(pointer)
+        self.truncated = bool(flags & s.RESULT_TRUNCATED)
+        self.approximate = bool(flags & s.RESULT_APPROXIMATE)
+        self.explain = _explain(pointer)
+
+    def __len__(self):
+        return len(self.counts)
+
+    def __getitem__(self, query):
+        query = range(len(self))[query]
+        return [Hit(_plain(self.keys[query, rank]), float(self.distances[query, rank]),
+                    {name: _plain(values[query, rank]) for name, values in self.fields.items()})
+                for rank in range(self.counts[query])]
+
+    def __iter__(self):
+        return (self[query] for query in range(len(self)))
+
+    def __repr__(self):
+        return f"<vss.Hits: {len(self)} queries, {int(self.counts.sum())} rows>"
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _offsets(pointer):
+    n = lib.vss_result_queries(pointer)
+    return np.ctypeslib.as_array(lib.vss_result_offsets(pointer), (n + 1,)).copy()
+
+
+def _field(pointer, name):
+    return lib.vss_result_field(pointer, name.encode("utf-8")).contents
+
+
+def _scatter(info, place, shape, is_key=False):
+    """A column of rows as a padded [n][k] array."""
+    if is_key and info.type == s.INT64:
+        out = np.full(shape, -1, dtype=np.int64)
+        out[place] = columns.decode_numbers(info)
+        return out
+    if info.type == s.VECTOR_F32:
+        out = np.full((*shape, info.dim), np.nan, dtype=np.float32)
+        out[place] = columns.decode_vectors(info)
+        return out
+    values = columns.decode(info)
+    flat = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):  # one by one: numpy would unpack lists
+        flat[row] = value
+    out = np.empty(shape, dtype=object)
+    out[place] = flat
+    return out
+
+
+def _explain(pointer):
+    found = lib.vss_result_explain(pointer)
+    if not found:
+        return None
+    info = found.contents
+    segments = []
+    for i in range(info.n_segments):
+        part = info.segments[i]
+        segments.append(SegmentExplain(
+            s.PLAN_NAMES.get(part.plan, str(part.plan)), part.index.decode() if part.index else None, part.rows,
+            part.passing, part.distances, part.recomputed, part.filter_ns, part.search_ns))
+    return Explain(info.version, info.sequence, info.total_ns, segments)
+
+
+def read_rows(pointer, names, key_field):
+    """A dict a key asked for, with its key and fields; None where there is no such row."""
+    offsets = _offsets(pointer).tolist()
+    keys = columns.decode(lib.vss_result_keys(pointer).contents)
+    values = {name: keys if name == key_field.name else columns.decode(_field(pointer, name)) for name in names}
+    return [{name: column[begin] for name, column in values.items()} if begin < end else None
+            for begin, end in zip(offsets, offsets[1:])]

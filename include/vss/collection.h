@@ -1,0 +1,111 @@
+/*
+ * vss/collection.h - a collection: create, open, write, read
+ *
+ * Writes are visible to searches that begin after they return, and durable after vss_collection_flush or a close that
+ * returned VSS_OK. A batch is whole or absent.
+ */
+#ifndef VSS_COLLECTION_H
+#define VSS_COLLECTION_H
+
+#include "db.h"
+#include "schema.h"
+#include "search.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct vss_collection vss_collection;
+
+#define VSS_MAX_BATCH_ROWS 1048576u
+
+/* Rows to write, by column. Fields that are not named get their default, or null where nullable; the key of an
+ * auto_id collection must not be named. All columns have the same length, at most VSS_MAX_BATCH_ROWS. Integers widen to the field's
+ * type, float32 to float64; anything else must match. */
+typedef struct vss_batch {
+    uint32_t struct_size;
+    size_t n_columns;
+    const char *const *names;          /* [n_columns] */
+    const vss_column *const *columns;  /* [n_columns] */
+} vss_batch;
+
+/* What a write did. */
+typedef struct vss_write_info {
+    uint32_t struct_size;
+    uint64_t sequence;  /* of this batch */
+    uint64_t rows;      /* inserted or deleted */
+    int64_t first_key;  /* auto_id: the rows' keys are first_key, first_key + 1, ...; else 0 */
+} vss_write_info;
+
+typedef struct vss_collection_stats {
+    uint32_t struct_size;
+    uint64_t rows;      /* live */
+    uint64_t deleted;   /* deleted and not yet compacted away */
+    uint64_t segments;  /* sealed ones, and one more while rows are growing in memory */
+    uint64_t growing;   /* rows not yet flushed */
+    uint64_t version;   /* of the manifest */
+    uint64_t sequence;  /* of the newest batch */
+    uint64_t bytes;     /* stored, all live objects */
+} vss_collection_stats;
+
+/* Make a collection. name matches [a-z0-9][a-z0-9_-]{0,62}. The schema is copied. The handle is the caller's:
+ * vss_collection_close. INVALID, EXISTS, READ_ONLY, BUSY, IO, NO_SPACE, NO_MEMORY. */
+VSS_API vss_status vss_collection_create(vss_db *db, const char *name, const vss_schema *schema, vss_collection **col,
+                                         vss_error *err);
+
+/* Open a collection: its newest version. Opening it again on the same vss_db gives the same handle once more, to be
+ * closed as often. Cost: a few reads of a few kilobytes a segment; no vector is touched.
+ * NOT_FOUND, BUSY, CORRUPT, NEWER_FORMAT, IO, NO_MEMORY. */
+VSS_API vss_status vss_collection_open(vss_db *db, const char *name, vss_collection **col, vss_error *err);
+
+/* Flush (unless read-only) and close. The flush's failure is returned; the handle is gone all the same, and rows that
+ * were not flushed with it. NULL is fine. */
+VSS_API vss_status vss_collection_close(vss_collection *col, vss_error *err);
+
+/* Remove a collection and its bytes. BUSY when it is open here or elsewhere. NOT_FOUND, READ_ONLY, IO. */
+VSS_API vss_status vss_collection_drop(vss_db *db, const char *name, vss_error *err);
+
+/* Borrowed until the collection is closed. */
+VSS_API const char *vss_collection_name(const vss_collection *col);
+VSS_API const vss_schema *vss_collection_schema(const vss_collection *col);
+/* The schema as the JSON that vss_schema_parse reads. Borrowed until the collection is closed. */
+VSS_API const char *vss_collection_schema_json(const vss_collection *col);
+
+VSS_API vss_status vss_collection_stats_get(vss_collection *col, vss_collection_stats *stats, vss_error *err);
+
+/* Insert rows. INVALID names the field and row: wrong type, dimension, null, NaN or infinity, a zero vector under cosine, a vector whose
+ * squared norm is above 1e37, bad UTF-8 or JSON, a key twice in the batch. EXISTS names a key that is live already.
+ * READ_ONLY, BUDGET, NO_MEMORY. info may be NULL. Cost: one copy of the rows; every 2^20 rows or 1 GiB a segment is
+ * sealed and flushed within the call. */
+VSS_API vss_status vss_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info,
+                                         vss_error *err);
+
+/* Insert rows or replace those whose keys are live. UNSUPPORTED in this version. */
+VSS_API vss_status vss_collection_upsert(vss_collection *col, const vss_batch *batch, vss_write_info *info,
+                                         vss_error *err);
+
+/* Delete the rows with these keys; keys that are not live are passed over. info->rows tells how many were. */
+VSS_API vss_status vss_collection_delete(vss_collection *col, const vss_column *keys, vss_write_info *info,
+                                         vss_error *err);
+
+/* Delete the rows that match the filter. INVALID points into the filter. */
+VSS_API vss_status vss_collection_delete_where(vss_collection *col, const char *filter, vss_write_info *info,
+                                               vss_error *err);
+
+/* Rows by key. The result has one "query" a key, in the order asked, of one row or none. fields NULL: none but the key. */
+VSS_API vss_status vss_collection_get(vss_collection *col, const vss_column *keys, const char *const *fields,
+                                      size_t n_fields, vss_result **result, vss_error *err);
+
+/* Live rows that match the filter; NULL: all. */
+VSS_API vss_status vss_collection_count(vss_collection *col, const char *filter, uint64_t *count, vss_error *err);
+
+/* Seal the growing rows into a segment, index it where an index is defined, and commit. Durable on return. */
+VSS_API vss_status vss_collection_flush(vss_collection *col, vss_error *err);
+
+/* Merge small segments and rewrite those with many deletes. UNSUPPORTED in this version. */
+VSS_API vss_status vss_collection_compact(vss_collection *col, vss_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

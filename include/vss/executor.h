@@ -1,0 +1,30 @@
+/*
+ * vss/executor.h - whose threads do the work
+ */
+#ifndef VSS_EXECUTOR_H
+#define VSS_EXECUTOR_H
+
+#include "types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A host's thread pool. run must call task(arg, i) once for every i below n_tasks, in any order, at once or one after
+ * another, and return when all have returned. Without an executor a call with threads = n starts n - 1 threads and
+ * joins them before it returns. */
+typedef struct vss_executor {
+    uint32_t struct_size;
+    void *state;
+    void (*run)(void *state, size_t n_tasks, void (*task)(void *arg, size_t i), void *arg);
+} vss_executor;
+
+/* Reports the progress of a long call and may end it: a non-zero result makes the call return VSS_ERR_CANCELLED.
+ * stage is static text; done and total count the stage's own units. Called by the calling thread or a worker,
+ * one call at a time. */
+typedef int (*vss_progress_fn)(void *state, const char *stage, uint64_t done, uint64_t total);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

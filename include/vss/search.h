@@ -1,0 +1,100 @@
+/*
+ * vss/search.h - nearest-neighbour search and its result
+ */
+#ifndef VSS_SEARCH_H
+#define VSS_SEARCH_H
+
+#include "db.h"
+#include "executor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VSS_MAX_K 16384u
+#define VSS_MAX_QUERIES 16384u
+
+typedef struct vss_collection vss_collection;
+typedef struct vss_result vss_result;
+
+typedef struct vss_search_request {
+    uint32_t struct_size;
+    const char *field;          /* NULL: the only vector field */
+    const void *queries;        /* [n_queries][dim], of the field's component type, any alignment */
+    size_t n_queries;           /* 0 to 16,384 */
+    uint32_t dim;               /* must be the field's */
+    uint32_t k;                 /* 1 to 16,384 */
+    const char *filter;         /* NULL: every row */
+    const char *params;         /* of the field's index, "ef=64"; "exact=1" scans; NULL: defaults */
+    const char *const *fields;  /* [n_fields] to return beside key and distance */
+    size_t n_fields;
+    const vss_column *exclude;  /* keys that must not be returned; NULL: none */
+    uint32_t threads;           /* 0: 1. Queries are shared among them; the result is the same for any number */
+    uint64_t deadline_ms;       /* from the call's begin; 0: none. Past it the result is what was found, truncated */
+    vss_progress_fn progress;   /* NULL: none. Units: queries */
+    void *progress_state;
+    int explain;                /* 1: vss_result_explain tells what was done */
+} vss_search_request;
+
+/* For each query the min(k, live matching rows) nearest rows, nearest first, ties by key.
+ * Distances are computed in float64 from the stored values and rounded once to float32. An index makes the choice of
+ * rows approximate; without one, or with "exact=1", it is exact and the same on every machine.
+ * The search sees one committed state. The result is the caller's: vss_result_free.
+ * INVALID, NOT_FOUND (field), CANCELLED, CORRUPT, IO, NO_MEMORY, BUDGET. */
+VSS_API vss_status vss_collection_search(vss_collection *col, const vss_search_request *request, vss_result **result,
+                                         vss_error *err);
+
+typedef enum vss_result_flags {
+    VSS_RESULT_TRUNCATED = 1,   /* the deadline ended the search */
+    VSS_RESULT_APPROXIMATE = 2  /* an index chose the rows */
+} vss_result_flags;
+
+/* Everything returned is borrowed until vss_result_free. Thread-safe. */
+VSS_API size_t vss_result_queries(const vss_result *result);
+VSS_API size_t vss_result_rows(const vss_result *result);
+/* [queries + 1]: query q has rows offsets[q] to offsets[q + 1]. */
+VSS_API const int64_t *vss_result_offsets(const vss_result *result);
+VSS_API const vss_column *vss_result_keys(const vss_result *result);
+/* [rows]; NULL for vss_collection_get. */
+VSS_API const float *vss_result_distances(const vss_result *result);
+/* A field that was asked for; NULL for another name. */
+VSS_API const vss_column *vss_result_field(const vss_result *result, const char *name);
+VSS_API uint32_t vss_result_flags_get(const vss_result *result); /* vss_result_flags */
+VSS_API void vss_result_free(vss_result *result);                /* NULL is fine */
+
+typedef enum vss_plan {
+    VSS_PLAN_SCAN = 1,      /* every row compared */
+    VSS_PLAN_SCAN_ROWS = 2, /* the rows that pass, gathered */
+    VSS_PLAN_INDEX = 3,     /* the index walked */
+    VSS_PLAN_INDEX_THEN_SCAN = 4, /* the index came back short for some query, which was scanned */
+    VSS_PLAN_NOTHING = 5    /* no row passes */
+} vss_plan;
+
+/* What a search did in one segment, all queries together. */
+typedef struct vss_explain_segment {
+    vss_plan plan;
+    const char *index;     /* type, or NULL */
+    uint64_t rows;         /* in the segment */
+    uint64_t passing;      /* live and matching the filter */
+    uint64_t distances;    /* computed by the search */
+    uint64_t recomputed;   /* in float64 */
+    uint64_t filter_ns;
+    uint64_t search_ns;    /* summed over threads */
+} vss_explain_segment;
+
+typedef struct vss_explain {
+    uint32_t struct_size;
+    uint64_t version;   /* of the manifest */
+    uint64_t sequence;
+    uint64_t total_ns;
+    size_t n_segments;
+    const vss_explain_segment *segments;
+} vss_explain;
+
+/* NULL unless the request asked for it. */
+VSS_API const vss_explain *vss_result_explain(const vss_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,60 @@
+/*
+ * flat.c - compare the query with every row, or with every allowed one
+ *
+ * Blocks of 256 rows: scored in one stream where at least three quarters of them are allowed (those that aren't are left out
+ * afterwards), else the allowed ones are gathered. Cost: the bytes of the rows read once, at memory speed.
+ * The call may end early when its control says so: the caller looks at control->stop.
+ */
+#include "flat.h"
+
+#include "../../lib/base/bitmap.h"
+#include "../../lib/base/checked.h"
+
+#define FLAT_BLOCK 256u          /* rows; a multiple of 64 */
+#define FLAT_ASK (256u * 256u)   /* rows between two questions to the control */
+
+static void flat_block(const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end, vssi_topk *topk)
+{
+    float scores[FLAT_BLOCK];
+    size_t n = end - begin;
+    if (!query->allow) {
+        vssi_vectors_score_rows(v, query->vector, begin, n, scores);
+        vssi_topk_add_rows(topk, scores, begin, n);
+        return;
+    }
+    uint32_t rows[FLAT_BLOCK];
+    size_t next, allowed = vssi_bitmap_rows(query->allow, begin, end, rows, FLAT_BLOCK, &next);
+    if (allowed == 0)
+        return;
+    if (allowed < n - n / 4) {
+        vssi_vectors_score_gather(v, query->vector, rows, allowed, scores);
+    } else {
+        vssi_vectors_score_rows(v, query->vector, begin, n, scores);
+        for (size_t i = 0; i < allowed; i++)
+            scores[i] = scores[rows[i] - begin];
+    }
+    vssi_topk_add(topk, scores, rows, allowed);
+}
+
+vss_status vssi_flat_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
+                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
+{
+    (void)index;
+    (void)scratch;
+    (void)err;
+    if (query->allow && query->n_allow == 0)
+        return VSS_OK;
+    for (size_t begin = 0; begin < vectors->rows; begin += FLAT_BLOCK) {
+        if (begin % FLAT_ASK == 0 && vssi_control_stopped(query->control))
+            return VSS_OK;
+        flat_block(vectors, query, begin, vssi_min(begin + FLAT_BLOCK, vectors->rows), topk);
+    }
+    return topk->status;
+}
+
+const vssi_index_ops vssi_flat_ops = {
+    .name = "flat",
+    .format = 1,
+    .exact = true,
+    .search = vssi_flat_search,
+};

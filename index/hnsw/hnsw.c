@@ -1,0 +1,24 @@
+/*
+ * hnsw.c - the graph index: its name, parameters and functions
+ */
+#include "hnsw.h"
+
+static const vssi_param hnsw_params[HNSW_PARAMS] = {
+    [HNSW_PARAM_M] = {"m", "M", 2, 512, 24, false, "links a row: pruned to 2 m; memory is about 8 m bytes a row"},
+    [HNSW_PARAM_EF_CONSTRUCTION] = {"ef_construction", "efConstruction", 8, 4096, 200, false,
+                                    "care in building: a round of partitioning for every 64, a third of it candidates a row"},
+    [HNSW_PARAM_EF] = {"ef", NULL, 1, 16384, 64, true, "rows a search keeps in view: more is slower and finds more"},
+};
+
+const vssi_index_ops vssi_hnsw_ops = {
+    .name = "hnsw",
+    .format = HNSW_FORMAT,
+    .exact = false,
+    .params = hnsw_params,
+    .n_params = HNSW_PARAMS,
+    .build = vssi_hnsw_build_image,
+    .open = vssi_hnsw_open,
+    .search = vssi_hnsw_search,
+    .validate = vssi_hnsw_validate,
+    .free = vssi_hnsw_free,
+};

@@ -1,0 +1,78 @@
+/*
+ * hnsw_open.c - use a stored graph in place
+ *
+ * Checks the header against the blocks and the vectors; looks at no link. O(1).
+ */
+#include "../../lib/base/checked.h"
+#include "../../lib/base/fail.h"
+#include "hnsw.h"
+
+static const vssi_block *open_block(const vssi_block *blocks, size_t n_blocks, uint32_t kind)
+{
+    for (size_t i = 0; i < n_blocks; i++) {
+        if (blocks[i].kind == kind)
+            return &blocks[i];
+    }
+    return NULL;
+}
+
+/* A block of u32, aligned as they are. */
+static vss_status open_words(const vssi_block *blocks, size_t n_blocks, uint32_t kind, uint64_t count,
+                             const uint32_t **words, vss_error *err)
+{
+    const vssi_block *block = open_block(blocks, n_blocks, kind);
+    if (!block)
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: block %u is missing", kind);
+    if (block->element != sizeof(uint32_t) || block->count != count)
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: block %u has %llu elements of %u bytes, expected %llu of 4", kind,
+                         (unsigned long long)block->count, block->element, (unsigned long long)count);
+    if (count > 0 && (!block->data || (uintptr_t)block->data % sizeof(uint32_t) != 0))
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: block %u is not aligned to 4 bytes", kind);
+    *words = block->data;
+    return VSS_OK;
+}
+
+static vss_status open_header(const uint32_t *header, const vssi_vectors *vectors, vss_error *err)
+{
+    if (header[HNSW_HEADER_FORMAT] > HNSW_FORMAT)
+        return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "hnsw: format %u, this library reads up to %u",
+                         header[HNSW_HEADER_FORMAT], HNSW_FORMAT);
+    if (header[HNSW_HEADER_FORMAT] != HNSW_FORMAT)
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: format %u", header[HNSW_HEADER_FORMAT]);
+    if (header[HNSW_HEADER_ROWS] != vectors->rows || header[HNSW_HEADER_DIM] != vectors->dim)
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: made for %u rows of %u components, the segment has %zu of %u",
+                         header[HNSW_HEADER_ROWS], header[HNSW_HEADER_DIM], vectors->rows, vectors->dim);
+    uint32_t stride = header[HNSW_HEADER_STRIDE], entries = header[HNSW_HEADER_ENTRIES];
+    if (stride < HNSW_ALIGN || stride > HNSW_MAX_STRIDE || stride % HNSW_ALIGN != 0)
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: stride %u", stride);
+    if (vectors->rows >= HNSW_MAX_ROWS || entries > vectors->rows || (entries == 0 && vectors->rows > 0))
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: %u entries for %zu rows", entries, vectors->rows);
+    return VSS_OK;
+}
+
+vss_status vssi_hnsw_open(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks, const vssi_vectors *vectors,
+                          void **index, vss_error *err)
+{
+    const uint32_t *header, *graph, *entries;
+    uint64_t words;
+    vssi_hnsw_index *made;
+    *index = NULL;
+    VSSI_TRY(open_words(blocks, n_blocks, HNSW_BLOCK_HEADER, HNSW_HEADER_WORDS, &header, err));
+    VSSI_TRY(open_header(header, vectors, err));
+    if (!vssi_mul_u64(vectors->rows, header[HNSW_HEADER_STRIDE], &words))
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: stride %u", header[HNSW_HEADER_STRIDE]);
+    VSSI_TRY(open_words(blocks, n_blocks, HNSW_BLOCK_GRAPH, words, &graph, err));
+    VSSI_TRY(open_words(blocks, n_blocks, HNSW_BLOCK_ENTRIES, header[HNSW_HEADER_ENTRIES], &entries, err));
+    VSSI_TRY(vssi_alloc(heap, 1, sizeof *made, &made, err));
+    *made = (vssi_hnsw_index){.heap = heap, .rows = vectors->rows, .stride = header[HNSW_HEADER_STRIDE],
+                              .n_entries = header[HNSW_HEADER_ENTRIES], .graph = graph, .entries = entries};
+    *index = made;
+    return VSS_OK;
+}
+
+void vssi_hnsw_free(void *index)
+{
+    vssi_hnsw_index *made = index;
+    if (made)
+        vssi_free(made->heap, made);
+}

@@ -1,0 +1,251 @@
+/*
+ * hnsw_partition.c - rounds of random partitioning into overlapping leaves, where near rows meet
+ *
+ * After PiPNN. A round splits the nodes by random pivots, each row to the nearest one, until a cell needs at most 256
+ * pivots; then each row goes to the HNSW_FANOUT nearest pivots of its cell; cells that came out too large are split again,
+ * and in the end (rows that no pivot parts) cut by position. Other rounds take other pivots. All rounds together compare
+ * a row with rounds x 3 leaves of about b->leaf rows. Pivots come from a fixed seed; cells and the rows in them keep a
+ * fixed order. 30 bytes a row meanwhile.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "../../lib/base/checked.h"
+#include "../../lib/base/fail.h"
+#include "../../lib/base/hash.h"
+#include "hnsw.h"
+
+#define PARTITION_PIVOTS 256u
+#define PARTITION_LEVELS 8u
+#define PARTITION_UNIT 1024u /* instances */
+#define PARTITION_SEED 0x767373686e737731u
+
+/* Instances (row * HNSW_FANOUT + slot) by cell. */
+typedef struct partition_cells {
+    uint32_t *instances; /* [begin[n_cells]] */
+    uint32_t *begin;     /* [n_cells + 1] */
+    size_t n_cells;
+} partition_cells;
+
+typedef struct partition_unit {
+    uint32_t cell, begin, end;
+} partition_unit;
+
+typedef struct partition_split {
+    const partition_cells *cells;
+    uint16_t *pivots;   /* [n_cells], 0: the cell stays */
+    partition_unit *units;
+    size_t n_units;
+    uint16_t *nearest;  /* [instances][fanout] */
+    size_t fanout;
+    uint64_t seed;
+} partition_split;
+
+enum partition_phase { PARTITION_COARSE, PARTITION_SPREAD, PARTITION_MEND };
+
+static size_t partition_divide(size_t a, size_t by) { return a / by + (a % by != 0); }
+
+/* How many pivots a cell of n rows is split by in a phase; 0: it stays. */
+static size_t partition_pivots(const vssi_hnsw_build *b, enum partition_phase phase, size_t n)
+{
+    size_t most = vssi_min(PARTITION_PIVOTS, b->packed_rows), leaves = partition_divide(n * HNSW_FANOUT, b->leaf);
+    switch (phase) {
+    case PARTITION_COARSE:
+        return leaves > most ? vssi_min(most, partition_divide(leaves, most)) : 0;
+    case PARTITION_SPREAD:
+        return n > b->leaf ? vssi_min(most, vssi_max(leaves, HNSW_FANOUT + 1)) : 0;
+    default:
+        return n > b->leaf_max ? vssi_min(most, partition_divide(n, b->leaf) + 1) : 0;
+    }
+}
+
+static void partition_free(vssi_heap *heap, partition_cells *cells)
+{
+    vssi_free(heap, cells->instances);
+    vssi_free(heap, cells->begin);
+    *cells = (partition_cells){0};
+}
+
+static size_t partition_size(const partition_cells *cells, size_t cell)
+{
+    return cells->begin[cell + 1] - cells->begin[cell];
+}
+
+/* Pack the pivots of a cell: one at random from each of as many equal stretches of it. */
+static void partition_pack(const vssi_hnsw_build *b, const partition_split *split, size_t cell, float *packed)
+{
+    uint64_t state = split->seed + cell * 0x9e3779b97f4a7c15u, n = partition_size(split->cells, cell);
+    for (size_t j = 0, pivots = split->pivots[cell]; j < pivots; j++) {
+        uint64_t low = n * j / pivots, high = n * (j + 1) / pivots;
+        size_t at = (size_t)(low + vssi_random_next(&state) % (high - low));
+        vssi_hnsw_pack(b, split->cells->instances[split->cells->begin[cell] + at] / HNSW_FANOUT, packed + j * b->pdim);
+    }
+}
+
+/* The numbers of the `fanout` least of scores[n], the first of equal ones. */
+static void partition_least(const float *scores, size_t n, size_t fanout, uint16_t *out)
+{
+    float least[HNSW_FANOUT];
+    for (size_t i = 0; i < fanout; i++) {
+        least[i] = INFINITY;
+        out[i] = (uint16_t)i;
+    }
+    for (size_t j = 0; j < n; j++) {
+        if (!(scores[j] < least[fanout - 1]))
+            continue;
+        size_t i = fanout - 1;
+        for (; i > 0 && scores[j] < least[i - 1]; i--) {
+            least[i] = least[i - 1];
+            out[i] = out[i - 1];
+        }
+        least[i] = scores[j];
+        out[i] = (uint16_t)j;
+    }
+}
+
+static void partition_assign(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t i)
+{
+    const partition_split *split = arg;
+    const partition_unit *unit = &split->units[i];
+    size_t pivots = split->pivots[unit->cell];
+    partition_pack(b, split, unit->cell, worker->packed);
+    for (size_t at = unit->begin; at < unit->end; at++) {
+        vssi_hnsw_pack(b, split->cells->instances[at] / HNSW_FANOUT, worker->query);
+        b->kernels->l2_f32_rows(worker->query, worker->packed, b->pdim, pivots, worker->scores);
+        partition_least(worker->scores, pivots, split->fanout, split->nearest + at * split->fanout);
+    }
+}
+
+/* Move the instances of one cell to its children, next in `out`. */
+static void partition_scatter(const partition_split *split, size_t cell, partition_cells *out)
+{
+    const partition_cells *in = split->cells;
+    size_t pivots = vssi_max(split->pivots[cell], 1), fanout = split->pivots[cell] ? split->fanout : 1;
+    uint32_t at[PARTITION_PIVOTS + 1] = {0}, first = out->begin[out->n_cells];
+    for (size_t i = in->begin[cell]; i < in->begin[cell + 1]; i++) {
+        for (size_t s = 0; s < fanout; s++)
+            at[(split->pivots[cell] ? split->nearest[i * fanout + s] : 0) + 1]++;
+    }
+    for (size_t j = 0; j < pivots; j++) {
+        at[j + 1] += at[j];
+        if (at[j + 1] > at[j])
+            out->begin[++out->n_cells] = first + at[j + 1];
+    }
+    for (size_t i = in->begin[cell]; i < in->begin[cell + 1]; i++) {
+        for (size_t s = 0; s < fanout; s++) {
+            size_t child = split->pivots[cell] ? split->nearest[i * fanout + s] : 0;
+            out->instances[first + at[child]++] = in->instances[i] + (uint32_t)s;
+        }
+    }
+}
+
+/* Choose pivots and units. Returns the room that the result needs in *instances and *cells. */
+static vss_status partition_plan(vssi_hnsw_build *b, enum partition_phase phase, partition_split *split,
+                                 size_t *instances, size_t *cells, vss_error *err)
+{
+    const partition_cells *in = split->cells;
+    size_t most_units = in->begin[in->n_cells] / PARTITION_UNIT + in->n_cells;
+    *instances = *cells = 0;
+    VSSI_TRY(vssi_alloc(b->heap, in->n_cells, sizeof *split->pivots, &split->pivots, err));
+    VSSI_TRY(vssi_alloc(b->heap, most_units, sizeof *split->units, &split->units, err));
+    for (size_t cell = 0; cell < in->n_cells; cell++) {
+        size_t n = partition_size(in, cell), pivots = partition_pivots(b, phase, n);
+        split->pivots[cell] = (uint16_t)pivots;
+        *instances += pivots ? n * split->fanout : n;
+        *cells += vssi_max(pivots, 1);
+        for (uint32_t at = in->begin[cell]; pivots && at < in->begin[cell + 1]; at += PARTITION_UNIT) {
+            uint32_t end = (uint32_t)vssi_min(at + PARTITION_UNIT, in->begin[cell + 1]);
+            split->units[split->n_units++] = (partition_unit){(uint32_t)cell, at, end};
+        }
+    }
+    return vssi_alloc(b->heap, in->begin[in->n_cells] * split->fanout, sizeof *split->nearest, &split->nearest, err);
+}
+
+static vss_status partition_make(vssi_hnsw_build *b, partition_split *split, size_t instances, size_t cells,
+                                 partition_cells *out, vss_error *err)
+{
+    VSSI_TRY(vssi_alloc(b->heap, instances, sizeof *out->instances, &out->instances, err));
+    VSSI_TRY(vssi_alloc(b->heap, cells + 1, sizeof *out->begin, &out->begin, err));
+    out->begin[0] = 0;
+    VSSI_TRY(vssi_hnsw_run(b, split->n_units, 0, partition_assign, split, err));
+    for (size_t cell = 0; cell < split->cells->n_cells; cell++)
+        partition_scatter(split, cell, out);
+    return VSS_OK;
+}
+
+/* Replace cells by their children. *changed: was there anything to split. */
+static vss_status partition_step(vssi_hnsw_build *b, enum partition_phase phase, uint64_t seed, partition_cells *cells,
+                                 bool *changed, vss_error *err)
+{
+    partition_split split = {.cells = cells, .fanout = phase == PARTITION_SPREAD ? HNSW_FANOUT : 1, .seed = seed};
+    partition_cells out = {0};
+    size_t instances, n_cells;
+    vss_status status = partition_plan(b, phase, &split, &instances, &n_cells, err);
+    *changed = split.n_units > 0;
+    if (status == VSS_OK && *changed)
+        status = partition_make(b, &split, instances, n_cells, &out, err);
+    vssi_free(b->heap, split.pivots);
+    vssi_free(b->heap, split.units);
+    vssi_free(b->heap, split.nearest);
+    if (status != VSS_OK || !*changed) {
+        partition_free(b->heap, &out);
+        return status;
+    }
+    partition_free(b->heap, cells);
+    *cells = out;
+    return VSS_OK;
+}
+
+/* One phase, repeated while it changes anything and may be repeated. */
+static vss_status partition_phase_run(vssi_hnsw_build *b, enum partition_phase phase, uint64_t *seed,
+                                      partition_cells *cells, vss_error *err)
+{
+    bool changed = true;
+    size_t levels = phase == PARTITION_SPREAD ? 1 : PARTITION_LEVELS;
+    for (size_t level = 0; changed && level < levels; level++)
+        VSSI_TRY(partition_step(b, phase, vssi_random_next(seed), cells, &changed, err));
+    return VSS_OK;
+}
+
+static void partition_leaf(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t cell)
+{
+    const partition_cells *cells = arg;
+    for (size_t at = cells->begin[cell]; at < cells->begin[cell + 1]; at += b->leaf_max)
+        vssi_hnsw_leaf(b, worker, cells->instances + at, vssi_min(b->leaf_max, cells->begin[cell + 1] - at));
+}
+
+static void partition_merge(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
+{
+    (void)arg;
+    size_t end = vssi_min((unit + 1) * PARTITION_UNIT, b->n_nodes);
+    for (size_t i = unit * PARTITION_UNIT; i < end; i++)
+        vssi_hnsw_leaf_merge(b, worker, b->nodes[i]);
+}
+
+static vss_status partition_start(vssi_hnsw_build *b, partition_cells *cells, vss_error *err)
+{
+    VSSI_TRY(vssi_alloc(b->heap, b->n_nodes, sizeof *cells->instances, &cells->instances, err));
+    VSSI_TRY(vssi_alloc(b->heap, 2, sizeof *cells->begin, &cells->begin, err));
+    for (size_t i = 0; i < b->n_nodes; i++)
+        cells->instances[i] = b->nodes[i] * HNSW_FANOUT;
+    cells->begin[0] = 0;
+    cells->begin[1] = (uint32_t)b->n_nodes;
+    cells->n_cells = 1;
+    return VSS_OK;
+}
+
+vss_status vssi_hnsw_partition_round(vssi_hnsw_build *b, size_t round, vss_error *err)
+{
+    partition_cells cells = {0};
+    uint64_t seed = PARTITION_SEED + round;
+    vss_status status;
+    VSSI_TRY_GOTO(partition_start(b, &cells, err), done);
+    VSSI_TRY_GOTO(partition_phase_run(b, PARTITION_COARSE, &seed, &cells, err), done);
+    VSSI_TRY_GOTO(partition_phase_run(b, PARTITION_SPREAD, &seed, &cells, err), done);
+    VSSI_TRY_GOTO(partition_phase_run(b, PARTITION_MEND, &seed, &cells, err), done);
+    VSSI_TRY_GOTO(vssi_hnsw_run(b, cells.n_cells, b->n_nodes / cells.n_cells, partition_leaf, &cells, err), done);
+    status = vssi_hnsw_run(b, partition_divide(b->n_nodes, PARTITION_UNIT), PARTITION_UNIT, partition_merge, NULL, err);
+done:
+    partition_free(b->heap, &cells);
+    return status;
+}

@@ -1,0 +1,161 @@
+/*
+ * hnsw_search.c - walk the graph towards a query
+ *
+ * Best-first search with a pool of the L nearest rows seen, sorted, each marked once its links have been followed; the walk ends
+ * when all are. L is ef, at least k; with a filter it grows by the reciprocal of the share of allowed rows, and only allowed
+ * rows of the pool are offered in the end. Marks of visited rows are 16-bit epochs, cleared when the epoch wraps. The unvisited links
+ * of a row are scored in one call that prefetches them; the row expected next is prefetched meanwhile. No allocation
+ * a hop. Counts and ids read from the mapping are bounded where they are used; whatever they hold, each row enters the pool at most once.
+ */
+#include <string.h>
+
+#include "../../lib/base/bitmap.h"
+#include "../../lib/base/checked.h"
+#include "hnsw.h"
+
+#define SEARCH_ASK 256u          /* expansions between two questions to the control */
+#define SEARCH_POOL_MAX 65536u   /* rows, with a filter */
+#define SEARCH_EXPANDED 0x80000000u
+#define SEARCH_EPOCH_MASK 0xffffu
+
+typedef struct search_entry {
+    float score;
+    uint32_t row; /* with SEARCH_EXPANDED */
+} search_entry;
+
+typedef struct search_walk {
+    const vssi_hnsw_index *index;
+    const vssi_vectors *vectors;
+    const float *query;
+    uint16_t *visited; /* [rows] */
+    uint16_t epoch;
+    search_entry *pool; /* [capacity + 1], sorted */
+    size_t n, capacity;
+    uint32_t *rows; /* to be scored */
+    float *scores;
+} search_walk;
+
+static size_t search_capacity(const vssi_query *query, size_t rows, size_t k)
+{
+    size_t ef = vssi_max((size_t)query->params[HNSW_PARAM_EF], k), most = vssi_min(rows, vssi_max(SEARCH_POOL_MAX, ef));
+    if (!query->allow || query->n_allow >= rows)
+        return vssi_min(ef, rows);
+    size_t wanted;
+    if (query->n_allow == 0 || !vssi_mul(ef, rows, &wanted))
+        return most;
+    return vssi_min(wanted / query->n_allow + (wanted % query->n_allow != 0), most);
+}
+
+/* A fresh epoch of the visited marks. Marks are 0 where the slot has grown, and no epoch is 0. */
+static vss_status search_visited(search_walk *walk, vssi_scratch *scratch, vss_error *err)
+{
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_VISITED, walk->index->rows, sizeof *walk->visited, &walk->visited,
+                              err));
+    scratch->epoch = (scratch->epoch + 1) & SEARCH_EPOCH_MASK;
+    if (scratch->epoch == 0) {
+        memset(walk->visited, 0, scratch->size[VSSI_SCRATCH_VISITED]);
+        scratch->epoch = 1;
+    }
+    walk->epoch = (uint16_t)scratch->epoch;
+    return VSS_OK;
+}
+
+static vss_status search_prepare(search_walk *walk, vssi_scratch *scratch, vss_error *err)
+{
+    size_t batch = vssi_max(walk->capacity, vssi_max(walk->index->stride, walk->index->n_entries));
+    VSSI_TRY(search_visited(walk, scratch, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_POOL, walk->capacity + 1, sizeof *walk->pool, &walk->pool, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, batch, sizeof *walk->rows, &walk->rows, err));
+    return vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, batch, sizeof *walk->scores, &walk->scores, err);
+}
+
+/* Put a row into the pool. Returns its place, or capacity when it is too far. */
+static inline size_t search_insert(search_walk *walk, float score, uint32_t row)
+{
+    search_entry *pool = walk->pool;
+    if (walk->n == walk->capacity && !(score < pool[walk->n - 1].score))
+        return walk->capacity;
+    size_t place = 0;
+    for (size_t length = walk->n; length > 0;) {
+        size_t half = length / 2;
+        bool behind = pool[place + half].score <= score;
+        place = behind ? place + half + 1 : place;
+        length = behind ? length - half - 1 : half;
+    }
+    memmove(pool + place + 1, pool + place, (walk->n - place) * sizeof *pool);
+    pool[place] = (search_entry){score, row};
+    walk->n += walk->n < walk->capacity;
+    return place;
+}
+
+/* Score the unvisited of rows[n] and take them into the pool. Returns the foremost place taken. */
+static size_t search_take(search_walk *walk, const uint32_t *rows, size_t n)
+{
+    size_t fresh = 0, foremost = walk->capacity;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t row = rows[i];
+        if (row >= walk->index->rows || walk->visited[row] == walk->epoch)
+            continue;
+        walk->visited[row] = walk->epoch;
+        walk->rows[fresh++] = row;
+    }
+    vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows, fresh, walk->scores);
+    for (size_t i = 0; i < fresh; i++)
+        foremost = vssi_min(foremost, search_insert(walk, walk->scores[i], walk->rows[i]));
+    return foremost;
+}
+
+static void search_prefetch(const search_walk *walk, size_t at)
+{
+    if (at >= walk->n)
+        return;
+    const uint32_t *links = walk->index->graph + (size_t)(walk->pool[at].row & ~SEARCH_EXPANDED) * walk->index->stride;
+    __builtin_prefetch(links);
+    __builtin_prefetch(links + 16);
+    __builtin_prefetch(links + 32);
+}
+
+static void search_run(search_walk *walk, vssi_control *control)
+{
+    search_take(walk, walk->index->entries, walk->index->n_entries);
+    size_t expansions = 0, limit = walk->index->stride - 1;
+    for (size_t at = 0; at < walk->n;) {
+        if (walk->pool[at].row & SEARCH_EXPANDED) {
+            at++;
+            continue;
+        }
+        if (++expansions % SEARCH_ASK == 0 && vssi_control_stopped(control))
+            return;
+        const uint32_t *links = walk->index->graph + (size_t)walk->pool[at].row * walk->index->stride;
+        walk->pool[at].row |= SEARCH_EXPANDED;
+        search_prefetch(walk, at + 1);
+        size_t foremost = search_take(walk, links + 1, vssi_min(links[0], limit));
+        at = vssi_min(at + 1, foremost);
+    }
+}
+
+static void search_offer(search_walk *walk, const vssi_query *query, vssi_topk *topk)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < walk->n; i++) {
+        uint32_t row = walk->pool[i].row & ~SEARCH_EXPANDED;
+        if (query->allow && !vssi_bitmap_get(query->allow, row))
+            continue;
+        walk->rows[n] = row;
+        walk->scores[n++] = walk->pool[i].score;
+    }
+    vssi_topk_add(topk, walk->scores, walk->rows, n);
+}
+
+vss_status vssi_hnsw_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
+                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
+{
+    search_walk walk = {.index = index, .vectors = vectors, .query = query->vector};
+    if (walk.index->rows == 0 || (query->allow && query->n_allow == 0))
+        return VSS_OK;
+    walk.capacity = search_capacity(query, walk.index->rows, topk->k);
+    VSSI_TRY(search_prepare(&walk, scratch, err));
+    search_run(&walk, query->control);
+    search_offer(&walk, query, topk);
+    return topk->status;
+}

@@ -1,0 +1,99 @@
+/*
+ * index_ops.h - the table every index type fills, and what passes through it
+ *
+ * An index sees the vectors of one segment and blocks of bytes, never storage. It proposes rows with float32 scores; the
+ * caller's top-k recomputes what is returned. A new type is a folder, a line in registry.c and a parameter table.
+ */
+#ifndef VSSI_INDEX_OPS_H
+#define VSSI_INDEX_OPS_H
+
+#include "../lib/base/parallel.h"
+#include "../lib/base/param.h"
+#include "../lib/base/heap.h"
+#include "../simd/simd.h"
+#include "scratch.h"
+#include "topk.h"
+#include "vss/types.h"
+
+/* The vectors of one field of one segment. Ids are row numbers below rows. */
+typedef struct vssi_vectors {
+    size_t rows;
+    uint32_t dim;
+    vss_type type;
+    vss_metric metric;
+    const float *data;          /* [rows][dim] */
+    const float *inverse_norms; /* [rows], cosine only */
+    double max_norm;            /* at least every |v| */
+} vssi_vectors;
+
+/* Score = smaller is nearer: l2 as is, ip negated, cosine: ip negated times the row's inverse norm (the query's norm left
+ * out: it scales every score alike). */
+void vssi_vectors_score_rows(const vssi_vectors *v, const float *query, size_t first, size_t n, float *scores);
+void vssi_vectors_score_gather(const vssi_vectors *v, const float *query, const uint32_t *rows, size_t n,
+                               float *scores);
+
+/* A block of an index object. kind is the type's own, from 256 up. */
+typedef struct vssi_block {
+    uint32_t kind;
+    uint32_t element; /* bytes */
+    uint64_t count;   /* elements; size = element * count, checked by the container */
+    const void *data;
+} vssi_block;
+
+/* What a build made: blocks in memory of the heap, each freed with vssi_free by the caller. */
+#define VSSI_IMAGE_BLOCKS 8
+typedef struct vssi_image {
+    size_t n_blocks;
+    vssi_block blocks[VSSI_IMAGE_BLOCKS];
+} vssi_image;
+void vssi_image_free(vssi_heap *heap, vssi_image *image);
+
+typedef struct vssi_build {
+    vssi_heap *heap;
+    const vssi_vectors *vectors;
+    const uint64_t *params;        /* values in the order of ops->params */
+    const vss_executor *executor;  /* or NULL */
+    size_t threads;
+    vssi_control *control;
+} vssi_build;
+
+/* One query against one segment. */
+typedef struct vssi_query {
+    const float *vector;      /* [dim] */
+    const uint64_t *allow;    /* bit r: row r may be returned; NULL: every row */
+    size_t n_allow;           /* bits set, or rows */
+    const uint64_t *params;   /* values in the order of ops->params, search ones meaningful */
+    vssi_control *control;    /* or NULL */
+} vssi_query;
+
+typedef struct vssi_index_ops {
+    const char *name;
+    uint32_t format;              /* stored; a reader refuses a higher one */
+    bool exact;                   /* returns what a scan returns */
+    const vssi_param *params;     /* build and search parameters, one table */
+    size_t n_params;
+    /* Build from vectors. NULL: the type keeps nothing beside the vectors (flat).
+     * CANCELLED, DEADLINE, NO_MEMORY, BUDGET; *image is empty then. Same input, same bytes, on any number of threads. */
+    vss_status (*build)(const vssi_build *build, vssi_image *image, vss_error *err);
+    /* Use stored blocks in place (a mapping: verified by hash, but still hostile). Checks sizes and headers; ids inside are bounded at use.
+     * The vectors' pointers outlive the index. CORRUPT. */
+    vss_status (*open)(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks, const vssi_vectors *vectors,
+                       void **index, vss_error *err);
+    /* Offer rows to topk (vssi_topk_add); its k is the query's. Re-entrant: all scratch memory is in `scratch`.
+     * flat: index is NULL and vectors are scanned. */
+    vss_status (*search)(const void *index, const vssi_vectors *vectors, const vssi_query *query, vssi_scratch *scratch,
+                         vssi_topk *topk, vss_error *err);
+    /* Look at every stored number. One line a fault; returns how many. NULL: nothing to look at. */
+    uint64_t (*validate)(const void *index, void (*fault)(void *state, const char *line), void *state);
+    void (*free)(void *index);
+} vssi_index_ops;
+
+/* registry.c: the i-th type, NULL past the last; a type by name, NULL if unknown. */
+const vssi_index_ops *vssi_index_type_at(size_t i);
+const vssi_index_ops *vssi_index_type_find(const char *name);
+
+/* flat/: compare the query with every row (or every allowed one). The scan that every plan falls back to. */
+vss_status vssi_flat_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
+                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err);
+
+#endif

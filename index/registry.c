@@ -1,0 +1,27 @@
+/*
+ * registry.c - the index types there are
+ */
+#include <string.h>
+
+#include "flat/flat.h"
+#include "hnsw/hnsw.h"
+
+static const vssi_index_ops *const registry_types[] = {
+    &vssi_flat_ops,
+    &vssi_hnsw_ops,
+};
+
+const vssi_index_ops *vssi_index_type_at(size_t i)
+{
+    return i < sizeof registry_types / sizeof *registry_types ? registry_types[i] : NULL;
+}
+
+const vssi_index_ops *vssi_index_type_find(const char *name)
+{
+    const vssi_index_ops *type;
+    for (size_t i = 0; (type = vssi_index_type_at(i)) != NULL; i++) {
+        if (strcmp(type->name, name) == 0)
+            return type;
+    }
+    return NULL;
+}

@@ -1,0 +1,20 @@
+# Sources of index
+target_sources(vss_objects PRIVATE
+    index/image.c
+    index/registry.c
+    index/scratch.c
+    index/topk.c
+    index/vectors.c
+    index/flat/flat.c
+    index/hnsw/hnsw.c
+    index/hnsw/hnsw_build.c
+    index/hnsw/hnsw_leaf.c
+    index/hnsw/hnsw_link.c
+    index/hnsw/hnsw_open.c
+    index/hnsw/hnsw_partition.c
+    index/hnsw/hnsw_prune.c
+    index/hnsw/hnsw_repair.c
+    index/hnsw/hnsw_search.c
+    index/hnsw/hnsw_twins.c
+    index/hnsw/hnsw_validate.c
+    index/hnsw/hnsw_work.c)

@@ -1,0 +1,234 @@
+/*
+ * topk.c - the k nearest of many scored rows, exact in order and at the cut
+ *
+ * The threshold. A row has the exact value e, the returned value v = fl(e) (e rounded to float32) and the score s with
+ * |s - e| <= r |e| + a. Solved for e:
+ *     low(s)  = (s - a) / (1 + r) where s >= a, else (s - a) / (1 - r)      <= e
+ *     high(s) = (s + a) / (1 - r) where s >= -a, else (s + a) / (1 + r)     >= e
+ * Let k rows have scores <= s_k. high is rising, so their e <= high(s_k), and rounding keeps order, so their v are at
+ * most V = fl(high(s_k)). A row may go when its v is certainly above V: ties in v are settled by key, so equality isn't
+ * enough. With W the float32 next above V, e >= W gives v >= W > V; and low(s) >= W holds for every s above
+ *     T(V) = W (1 + r) + a where W >= 0, else W (1 - r) + a.
+ * T(V) is the threshold: scores above it are of no use. The same V -> T(V) serves when k rows have been recomputed (V: the
+ * k-th value) and for a limit given from outside. All this is computed in float64; r is widened by 2^-22, the rounding of
+ * v among it, which covers the float64 roundings (2^-50) many times over, and T is rounded upwards to float32. a is
+ * widened by 2^-130, which covers the underflow of 32,768 products.
+ *
+ * Selection is a radix select on the scores' bits, linear whatever the data; sorting is a heap sort.
+ */
+#include "topk.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "../lib/base/checked.h"
+#include "../lib/base/fail.h"
+
+#define TOPK_SPARE 256u   /* candidates beyond 2 k */
+#define TOPK_BLOCK 32u    /* scores looked at together */
+#define TOPK_DIGIT 8u     /* bits a round of the selection */
+
+/* Rising with the float, for all but NaN; -0 before +0. */
+static inline uint32_t topk_order(float score)
+{
+    uint32_t bits;
+    memcpy(&bits, &score, sizeof bits);
+    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+static inline float topk_unorder(uint32_t order)
+{
+    uint32_t bits = order & 0x80000000u ? order & 0x7fffffffu : ~order;
+    float score;
+    memcpy(&score, &bits, sizeof score);
+    return score;
+}
+
+/* The k-th smallest score of n >= k candidates. */
+static float topk_select(const vssi_candidate *candidates, size_t n, size_t k)
+{
+    uint32_t prefix = 0, mask = 0;
+    size_t before = k - 1; /* candidates with this prefix that precede the one sought */
+    for (unsigned shift = 32 - TOPK_DIGIT;; shift -= TOPK_DIGIT) {
+        uint32_t counts[1u << TOPK_DIGIT] = {0};
+        for (size_t i = 0; i < n; i++) {
+            uint32_t order = topk_order(candidates[i].score);
+            if ((order & mask) == prefix)
+                counts[(order >> shift) & ((1u << TOPK_DIGIT) - 1)]++;
+        }
+        uint32_t digit = 0;
+        while (before >= counts[digit])
+            before -= counts[digit++];
+        prefix |= digit << shift;
+        mask |= ((1u << TOPK_DIGIT) - 1) << shift;
+        if (shift == 0)
+            return topk_unorder(prefix);
+    }
+}
+
+/* T(V) of the head comment. */
+static float topk_threshold(const vssi_topk *topk, float value)
+{
+    double above = (double)nextafterf(value, INFINITY);
+    double bound = above * (above >= 0 ? 1 + topk->relative : 1 - topk->relative) + topk->absolute;
+    float threshold = (float)bound;
+    return (double)threshold < bound ? nextafterf(threshold, INFINITY) : threshold;
+}
+
+/* fl(high(s)). */
+static float topk_high(const vssi_topk *topk, float score)
+{
+    double s = (double)score + topk->absolute;
+    double high = s / (s >= 0 ? 1 - topk->relative : 1 + topk->relative);
+    return (float)high;
+}
+
+static void topk_lower(vssi_topk *topk, float threshold)
+{
+    if (threshold < topk->threshold)
+        topk->threshold = threshold;
+}
+
+vss_status vssi_topk_init(vssi_topk *topk, vssi_scratch *scratch, size_t k, double relative, double absolute,
+                          const vssi_topk_source *source, vss_error *err)
+{
+    assert(k > 0 && relative >= 0 && relative < 0.5 && absolute >= 0);
+    *topk = (vssi_topk){.k = k, .relative = relative + 0x1p-22, .absolute = absolute + 0x1p-130, .source = source,
+                        .threshold = INFINITY, .err = err};
+    size_t capacity, all;
+    if (!vssi_mul(k, 2, &capacity) || !vssi_add(capacity, TOPK_SPARE, &capacity) || !vssi_add(capacity, k, &all))
+        return vssi_fail(err, VSS_ERR_NO_MEMORY, "out of memory (top %zu wanted)", k);
+    topk->capacity = capacity;
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_TOPK, capacity, sizeof(vssi_candidate) + sizeof(uint32_t) +
+                              sizeof(float), &topk->candidates, err));
+    topk->rows = (uint32_t *)(topk->candidates + capacity);
+    topk->values = (float *)(topk->rows + capacity);
+    return vssi_scratch_get(scratch, VSSI_SCRATCH_TOPK_EXACT, all, sizeof(vssi_hit), &topk->hits, err);
+}
+
+void vssi_topk_limit(vssi_topk *topk, float value) { topk_lower(topk, topk_threshold(topk, value)); }
+
+static bool topk_hit_before(const vssi_topk *topk, const vssi_hit *a, const vssi_hit *b)
+{
+    if (a->value < b->value || a->value > b->value)
+        return a->value < b->value;
+    return topk->source->key_before(topk->source->state, a->row, b->row);
+}
+
+static void topk_sift(const vssi_topk *topk, vssi_hit *hits, size_t root, size_t n)
+{
+    vssi_hit moving = hits[root];
+    for (size_t child; (child = 2 * root + 1) < n; root = child) {
+        if (child + 1 < n && topk_hit_before(topk, &hits[child], &hits[child + 1]))
+            child++;
+        if (!topk_hit_before(topk, &moving, &hits[child]))
+            break;
+        hits[root] = hits[child];
+    }
+    hits[root] = moving;
+}
+
+static void topk_sort(const vssi_topk *topk, vssi_hit *hits, size_t n)
+{
+    for (size_t i = n / 2; i-- > 0;)
+        topk_sift(topk, hits, i, n);
+    for (size_t last = n; last-- > 1;) {
+        vssi_hit largest = hits[0];
+        hits[0] = hits[last];
+        hits[last] = largest;
+        topk_sift(topk, hits, 0, last);
+    }
+}
+
+/* Drop the candidates above the threshold, which first falls to what the k-th best of them proves. */
+static void topk_prune(vssi_topk *topk)
+{
+    if (topk->n_candidates >= topk->k) {
+        float kth = topk_select(topk->candidates, topk->n_candidates, topk->k);
+        topk_lower(topk, topk_threshold(topk, topk_high(topk, kth)));
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < topk->n_candidates; i++) {
+        topk->candidates[kept] = topk->candidates[i];
+        kept += topk->candidates[i].score <= topk->threshold;
+    }
+    topk->n_candidates = kept;
+}
+
+/* Recompute the candidates and keep the exact k best of them and of those recomputed before. */
+static void topk_settle(vssi_topk *topk)
+{
+    size_t n = topk->n_candidates;
+    topk->n_candidates = 0;
+    if (n == 0 || topk->status != VSS_OK)
+        return;
+    for (size_t i = 0; i < n; i++)
+        topk->rows[i] = topk->candidates[i].row;
+    topk->status = topk->source->exact(topk->source->state, topk->rows, n, topk->values, topk->err);
+    if (topk->status != VSS_OK) {
+        topk->threshold = -INFINITY;
+        return;
+    }
+    topk->recomputed += n;
+    for (size_t i = 0; i < n; i++)
+        topk->hits[topk->n_hits++] = (vssi_hit){topk->values[i], topk->rows[i]};
+    topk_sort(topk, topk->hits, topk->n_hits);
+    topk->n_hits = vssi_min(topk->n_hits, topk->k);
+    if (topk->n_hits == topk->k)
+        topk_lower(topk, topk_threshold(topk, topk->hits[topk->k - 1].value));
+}
+
+/* Make room in a full buffer. */
+static void topk_shrink(vssi_topk *topk)
+{
+    topk_prune(topk);
+    if (topk->n_candidates > topk->capacity - topk->capacity / 4)
+        topk_settle(topk);
+}
+
+void vssi_topk_push(vssi_topk *topk, float score, uint32_t row)
+{
+    if (!(score <= topk->threshold))
+        return;
+    if (topk->n_candidates == topk->capacity)
+        topk_shrink(topk);
+    if (score <= topk->threshold)
+        topk->candidates[topk->n_candidates++] = (vssi_candidate){score, row};
+}
+
+/* Is any of TOPK_BLOCK scores at or below the threshold. */
+static inline bool topk_any(const float *scores, float threshold)
+{
+    unsigned any = 0;
+    for (size_t i = 0; i < TOPK_BLOCK; i++)
+        any |= scores[i] <= threshold;
+    return any != 0;
+}
+
+void vssi_topk_add_rows(vssi_topk *topk, const float *scores, size_t first, size_t n)
+{
+    for (size_t i = 0; i < n; i += TOPK_BLOCK) {
+        size_t end = vssi_min(i + TOPK_BLOCK, n);
+        if (end - i == TOPK_BLOCK && !topk_any(scores + i, topk->threshold))
+            continue;
+        for (size_t j = i; j < end; j++)
+            vssi_topk_push(topk, scores[j], (uint32_t)(first + j));
+    }
+}
+
+void vssi_topk_add(vssi_topk *topk, const float *scores, const uint32_t *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        vssi_topk_push(topk, scores[i], rows[i]);
+}
+
+vss_status vssi_topk_finish(vssi_topk *topk, vss_error *err)
+{
+    (void)err;
+    topk_prune(topk);
+    topk_settle(topk);
+    if (topk->status != VSS_OK)
+        topk->n_hits = 0;
+    return topk->status;
+}

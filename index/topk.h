@@ -1,0 +1,70 @@
+/*
+ * topk.h - the k nearest of many scored rows, exact in order and at the cut
+ *
+ * Rows come with float32 scores that are off by at most relative * |exact| + absolute. A row is dropped only when k other rows
+ * are certainly nearer. What remains is recomputed by the caller's `exact` (float64, rounded once) and ordered by that value, then
+ * by key. Rows whose values tie at the cut are settled by key, however many there are.
+ *
+ * Method: rows below the threshold go into a buffer; when it is full the k-th best score is found by selection, the threshold falls to it plus twice
+ * the bound, and the rest is dropped. If that drops too little (many equal rows), the buffer is recomputed and cut to
+ * the exact k best. Cost: a comparison a row, amortised O(1) a row kept; memory O(k).
+ */
+#ifndef VSSI_TOPK_H
+#define VSSI_TOPK_H
+
+#include <stdbool.h>
+
+#include "scratch.h"
+
+typedef struct vssi_hit {
+    float value;   /* exact, smaller is nearer */
+    uint32_t row;
+} vssi_hit;
+
+typedef struct vssi_candidate {
+    float score;
+    uint32_t row;
+} vssi_candidate;
+
+typedef struct vssi_topk_source {
+    void *state;
+    /* values[n] of rows[n]: float64 computed, rounded once, smaller is nearer. CORRUPT, IO. */
+    vss_status (*exact)(void *state, const uint32_t *rows, size_t n, float *values, vss_error *err);
+    /* Is row a's key before row b's. */
+    bool (*key_before)(void *state, uint32_t a, uint32_t b);
+} vssi_topk_source;
+
+typedef struct vssi_topk {
+    size_t k;
+    double relative, absolute;     /* the bound */
+    const vssi_topk_source *source;
+    float threshold;               /* scores above it are of no use; +inf at first */
+    vssi_candidate *candidates;
+    size_t n_candidates, capacity;
+    uint32_t *rows;                /* [capacity], scratch of a recomputation */
+    float *values;                 /* [capacity] */
+    vssi_hit *hits;                /* [k + capacity]; the best recomputed so far in front, sorted */
+    size_t n_hits;
+    uint64_t recomputed;
+    vss_status status;             /* the first failure of `exact`; sticks */
+    vss_error *err;
+} vssi_topk;
+
+/* k at least 1. Memory is the scratch's (slots TOPK, TOPK_EXACT): one top-k at a time a scratch. */
+vss_status vssi_topk_init(vssi_topk *topk, vssi_scratch *scratch, size_t k, double relative, double absolute,
+                          const vssi_topk_source *source, vss_error *err);
+
+/* Rows whose exact value is above this are of no use (from other segments). Call before adding. */
+void vssi_topk_limit(vssi_topk *topk, float value);
+
+void vssi_topk_push(vssi_topk *topk, float score, uint32_t row);
+
+/* Offer rows first .. first + n - 1 with their scores. */
+void vssi_topk_add_rows(vssi_topk *topk, const float *scores, size_t first, size_t n);
+/* Offer the rows given. */
+void vssi_topk_add(vssi_topk *topk, const float *scores, const uint32_t *rows, size_t n);
+
+/* Recompute and order: hits[n_hits], n_hits <= k, good until the scratch is used for another top-k. */
+vss_status vssi_topk_finish(vssi_topk *topk, vss_error *err);
+
+#endif

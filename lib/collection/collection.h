@@ -1,0 +1,121 @@
+/*
+ * collection.h - what a vss_collection handle points to, and what can be done with it
+ *
+ * Locks, taken in this order: db->mutex (open list) > write_mutex (all that changes the collection: manifest, counters, the
+ * choice of the next snapshot) > snapshot_mutex (the pointer to the newest snapshot, held for a few instructions).
+ * Searches take snapshot_mutex only.
+ */
+#ifndef VSSI_COLLECTION_H
+#define VSSI_COLLECTION_H
+
+#include "../filter/filter.h"
+#include "../format/deletes.h"
+#include "../format/manifest.h"
+#include "db.h"
+#include "snapshot.h"
+#include "vss/check.h"
+#include "vss/collection.h"
+#include "vss/index.h"
+
+#define VSSI_INDEX_MIN_ROWS 4096u /* smaller segments are scanned */
+
+struct vss_collection {
+    vss_db *db;
+    vss_collection *next; /* in db->collections */
+    size_t handles;       /* times it was opened; guarded by db->mutex */
+    char *name;
+    char *prefix;         /* "name/" */
+    void *lock;           /* of the storage; NULL when read-only or not offered */
+    bool read_only;
+
+    vssi_mutex write_mutex;
+    vssi_manifest *manifest;     /* newest committed; guarded by write_mutex but for its schema, which never changes */
+    uint64_t manifest_bytes;
+    int64_t next_auto_key;       /* write_mutex */
+    uint64_t sequence;           /* write_mutex */
+    vss_status poisoned;         /* write_mutex; VSS_OK, or why writes are refused */
+
+    vssi_mutex snapshot_mutex;
+    vssi_snapshot *snapshot;
+
+    vssi_mutex scratch_mutex;
+    struct vssi_scratch_node *idle_scratch;
+};
+
+static inline const vssi_schema *vssi_collection_fields(const vss_collection *col) { return col->manifest->schema; }
+
+/* ---- open.c ---- */
+vss_status vssi_collection_create(vss_db *db, const char *name, const vss_schema *schema, vss_collection **out,
+                                  vss_error *err);
+vss_status vssi_collection_open(vss_db *db, const char *name, vss_collection **out, vss_error *err);
+vss_status vssi_collection_close(vss_collection *col, vss_error *err);
+vss_status vssi_collection_drop(vss_db *db, const char *name, vss_error *err);
+/* True when the newest manifest of the name exists and is not a dropped collection's. */
+vss_status vssi_collection_exists(vss_db *db, const char *name, bool *exists, vss_error *err);
+
+/* The newest snapshot, referenced for the caller. */
+vssi_snapshot *vssi_collection_snapshot(vss_collection *col);
+/* Make s the newest; takes the caller's reference over. */
+void vssi_collection_publish(vss_collection *col, vssi_snapshot *s);
+
+/* ---- batch.c: check a batch whole, copy it into columns in the schema's order ---- */
+vss_status vssi_batch_columns(vssi_heap *heap, const vssi_schema *schema, const vss_batch *batch, int64_t first_auto_key,
+                              vssi_column **columns, size_t *rows, vss_error *err);
+void vssi_columns_free(vssi_column **columns, size_t n);
+
+/* ---- values.c ---- */
+/* The layout and every value of rows of a field. NULLs allowed as the field says. */
+vss_status vssi_values_check(const vssi_field *field, const vss_column *column, vss_error *err);
+/* One vector: finite, not too long, not zero under cosine. what, row: for the line. */
+vss_status vssi_vector_check(const char *what, size_t row, const float *v, uint32_t dim, vss_metric metric,
+                             vss_error *err);
+/* Key values: the type must be the key field's. */
+vss_status vssi_keys_check(const vssi_schema *schema, const vss_column *keys, vss_error *err);
+
+/* ---- insert.c, remove.c ---- */
+vss_status vssi_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err);
+vss_status vssi_collection_delete(vss_collection *col, const vss_column *keys, vss_write_info *info, vss_error *err);
+vss_status vssi_collection_delete_where(vss_collection *col, const char *filter, vss_write_info *info, vss_error *err);
+/* OK, or why this handle can't write. Under write_mutex. */
+vss_status vssi_collection_writable(vss_collection *col, vss_error *err);
+
+/* ---- seal.c: growing rows to a sealed segment, with indexes, committed ---- */
+typedef struct vssi_seal_options {
+    size_t threads;
+    vssi_control *control; /* or NULL */
+} vssi_seal_options;
+vss_status vssi_collection_flush(vss_collection *col, vss_error *err);
+/* The same with write_mutex held. */
+vss_status vssi_collection_seal(vss_collection *col, const vssi_seal_options *options, vss_error *err);
+vss_status vssi_collection_build_index(vss_collection *col, const char *field, const char *type, const char *params,
+                                       const vss_build_options *options, vss_error *err);
+vss_status vssi_collection_indexes(vss_collection *col, int (*fn)(void *state, const vss_index_info *info), void *state,
+                                   vss_error *err);
+
+/* ---- read.c ---- */
+vss_status vssi_collection_get(vss_collection *col, const vss_column *keys, const char *const *fields, size_t n_fields,
+                               vss_result **out, vss_error *err);
+vss_status vssi_collection_count(vss_collection *col, const char *filter, uint64_t *count, vss_error *err);
+vss_status vssi_collection_stats(vss_collection *col, vss_collection_stats *stats, vss_error *err);
+/* The rows of a part that match: bitmap[words], live or not. */
+vss_status vssi_part_filter(const vssi_part *part, const vssi_filter *filter, uint64_t *bitmap, size_t *passing,
+                            vss_error *err);
+
+/* ---- search.c ---- */
+vss_status vssi_collection_search(vss_collection *col, const vss_search_request *request, vss_result **out,
+                                  vss_error *err);
+
+/* ---- scratch_pool.c: one scratch a running thread, kept between calls ---- */
+typedef struct vssi_scratch_node {
+    vssi_scratch scratch;
+    struct vssi_scratch_node *next;
+} vssi_scratch_node;
+vss_status vssi_scratch_take(vss_collection *col, vssi_scratch_node **out, vss_error *err);
+void vssi_scratch_give(vss_collection *col, vssi_scratch_node *node);
+void vssi_scratch_clear(vss_collection *col);
+
+/* ---- check.c ---- */
+vss_status vssi_collection_check(vss_db *db, const char *name, vss_check_fn fn, void *state, vss_progress_fn progress,
+                                 void *progress_state, vss_check_report *report, vss_error *err);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * plan.c - how each segment is searched: which rows may be returned, and by scan or by index
+ *
+ * Until there is a cost model: the index, unless at most 4,096 or 5 % of the rows pass, when those are scanned. Decided once a search and
+ * segment, for all its queries.
+ */
+#include <string.h>
+
+#include "../base/bitmap.h"
+#include "search.h"
+
+#define PLAN_SCAN_ROWS 4096
+#define PLAN_SCAN_SHARE 20 /* one in */
+
+static void plan_exclude(const search *s, search_part *p)
+{
+    const vss_column *keys = s->request->exclude;
+    for (size_t i = 0; keys != NULL && i < keys->length; i++) {
+        vssi_key key = vssi_key_of(keys, i);
+        size_t row = vssi_segment_find(p->part->segment, &key);
+        if (row != SIZE_MAX)
+            vssi_bitmap_clear(p->allow, row);
+    }
+}
+
+/* allow and n_allow: matching, live, not excluded. */
+static vss_status plan_rows(search *s, search_part *p, vss_error *err)
+{
+    size_t rows = p->vectors.rows, passing;
+    vssi_heap *heap = &s->col->db->heap;
+    uint64_t begin = vssi_now_ns();
+    p->n_allow = rows;
+    if (s->filter == NULL && p->part->deleted == NULL && s->request->exclude == NULL)
+        return VSS_OK;
+    VSSI_TRY(vssi_alloc(heap, vssi_bitmap_words(rows), sizeof *p->allow, &p->allow, err));
+    if (s->filter != NULL)
+        VSSI_TRY(vssi_part_filter(p->part, s->filter, p->allow, &passing, err));
+    else
+        vssi_bitmap_fill(p->allow, rows);
+    if (p->part->deleted != NULL)
+        vssi_bitmap_subtract(p->allow, p->part->deleted->words, rows);
+    plan_exclude(s, p);
+    p->n_allow = vssi_bitmap_count(p->allow, rows);
+    if (p->n_allow == rows) {
+        vssi_free(heap, p->allow);
+        p->allow = NULL;
+    }
+    p->filter_ns = vssi_now_ns() - begin;
+    return VSS_OK;
+}
+
+/* The part's index of the field, if it is to be used. */
+static vssi_segment_index *plan_index(const search *s, const search_part *p)
+{
+    if (s->exact || s->type->exact)
+        return NULL;
+    if (p->allow != NULL && (p->n_allow <= PLAN_SCAN_ROWS || p->n_allow <= p->vectors.rows / PLAN_SCAN_SHARE))
+        return NULL;
+    for (size_t i = 0; i < p->part->n_indexes; i++)
+        if (p->part->indexes[i]->field == s->field && p->part->indexes[i]->ops == s->type)
+            return p->part->indexes[i];
+    return NULL;
+}
+
+static vss_status plan_part(search *s, search_part *p, vss_error *err)
+{
+    VSSI_TRY(vssi_segment_keys_ready(p->part->segment, err));
+    VSSI_TRY(vssi_vectors_of(p->part->segment, s->schema, s->field, &p->vectors, err));
+    VSSI_TRY(plan_rows(s, p, err));
+    if (p->n_allow == 0) {
+        p->plan = VSS_PLAN_NOTHING;
+        return VSS_OK;
+    }
+    vssi_segment_index *index = plan_index(s, p);
+    if (index != NULL) {
+        p->plan = VSS_PLAN_INDEX;
+        p->ops = index->ops;
+        return vssi_segment_index_get(index, &p->vectors, &p->opened, err);
+    }
+    p->plan = p->allow == NULL ? VSS_PLAN_SCAN : VSS_PLAN_SCAN_ROWS;
+    return s->request->n_queries == 0 ? VSS_OK : vssi_search_verify(s, p, err);
+}
+
+vss_status vssi_search_plan(search *s, vss_error *err)
+{
+    VSSI_TRY(vssi_alloc_zero(&s->col->db->heap, s->snapshot->n_parts, sizeof *s->parts, &s->parts, err));
+    s->n_parts = s->snapshot->n_parts;
+    for (size_t i = 0; i < s->n_parts; i++) {
+        s->parts[i].part = &s->snapshot->parts[i];
+        VSSI_TRY(plan_part(s, &s->parts[i], err));
+    }
+    return VSS_OK;
+}
+
+vss_status vssi_search_verify(const search *s, search_part *p, vss_error *err)
+{
+    size_t rows = p->vectors.rows;
+    vssi_segment *segment = p->part->segment;
+    uint32_t batch[512];
+    if (atomic_load_explicit(&p->verified, memory_order_acquire))
+        return VSS_OK;
+    if (p->allow == NULL)
+        VSSI_TRY(vssi_segment_verify_vectors(segment, s->field, 0, rows, err));
+    for (size_t at = 0; p->allow != NULL && at < rows;) {
+        size_t n = vssi_bitmap_rows(p->allow, at, rows, batch, 512, &at);
+        for (size_t i = 0; i < n; i++)
+            VSSI_TRY(vssi_segment_verify_vectors(segment, s->field, batch[i], 1, err));
+    }
+    atomic_store_explicit(&p->verified, true, memory_order_release);
+    return VSS_OK;
+}

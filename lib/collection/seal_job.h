@@ -1,0 +1,36 @@
+/*
+ * seal_job.h - one commit in the making: the next manifest, the next snapshot, and the objects written so far
+ *
+ * Nothing of it is visible until seal_commit; a job that is dropped removes the objects it wrote.
+ */
+#ifndef VSSI_SEAL_JOB_H
+#define VSSI_SEAL_JOB_H
+
+#include "collection.h"
+
+typedef struct seal_job {
+    vss_collection *col;
+    const vssi_seal_options *options;
+    vssi_manifest *manifest;
+    vssi_snapshot *snapshot;
+    size_t n_created;
+    char **created; /* names below the collection */
+    bool committed;
+} seal_job;
+
+/* The next version as a copy of the newest, with room in the snapshot for n_parts parts: the sealed ones, shared, and empty ones. */
+vss_status vssi_seal_begin(seal_job *job, vss_collection *col, const vssi_seal_options *options, size_t n_parts,
+                           vss_error *err);
+/* Build and store the index that a definition asks of a part, when it has rows enough; replaces the one it had. */
+vss_status vssi_seal_index(seal_job *job, size_t part, const vssi_manifest_definition *definition, vss_error *err);
+/* Store tombstones that the manifest does not have yet. */
+vss_status vssi_seal_deletes(seal_job *job, vss_error *err);
+/* A new name for an object of this version: "s/<version>-<random>.seg"; out[64]. */
+void vssi_seal_name(const seal_job *job, const char *folder, const char *suffix, char *out);
+/* Remember an object, to remove it if the job is dropped. */
+vss_status vssi_seal_created(seal_job *job, const char *name, vss_error *err);
+/* Commit the manifest, then publish the snapshot. */
+vss_status vssi_seal_commit(seal_job *job, vss_error *err);
+void vssi_seal_end(seal_job *job);
+
+#endif

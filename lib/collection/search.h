@@ -1,0 +1,65 @@
+/*
+ * search.h - one search in the making: what is decided for all queries, and what each thread shares
+ */
+#ifndef VSSI_SEARCH_H
+#define VSSI_SEARCH_H
+
+#include "collection.h"
+#include "result.h"
+
+/* One segment, for all queries alike. */
+typedef struct search_part {
+    const vssi_part *part;
+    vssi_vectors vectors;
+    uint64_t *allow; /* rows that may be returned; NULL: all */
+    size_t n_allow;
+    vss_plan plan;
+    const vssi_index_ops *ops; /* of the index, for PLAN_INDEX */
+    const void *opened;
+    uint64_t filter_ns;
+    _Atomic uint64_t search_ns, distances, recomputed;
+    _Atomic bool fell_back; /* some query was scanned after the index */
+    _Atomic bool verified;  /* every row that a scan reads */
+} search_part;
+
+typedef struct search {
+    vss_collection *col;
+    const vss_search_request *request;
+    const vssi_schema *schema;
+    size_t field;
+    bool similarity;               /* larger is nearer */
+    bool exact;                    /* asked for */
+    const vssi_index_ops *type;    /* of the field's definition, or flat */
+    uint64_t params[64];           /* values in the order of type->params */
+    vssi_snapshot *snapshot;
+    vssi_filter *filter;
+    size_t n_parts;
+    search_part *parts;
+    vssi_control control;
+    size_t width;                  /* most rows a query can get */
+    vssi_place *places;            /* [n_queries][width] */
+    uint32_t *counts;              /* [n_queries] */
+    _Atomic size_t done;           /* queries */
+    vssi_mutex error_mutex;
+    vss_status status;             /* the first failure of a thread; error_mutex */
+    vss_error *err;
+} search;
+
+/* ---- plan.c ---- */
+/* Bitmap and plan of every part. */
+vss_status vssi_search_plan(search *s, vss_error *err);
+/* Make sure of the vectors that a scan of the part reads, once a search. */
+vss_status vssi_search_verify(const search *s, search_part *p, vss_error *err);
+
+/* ---- rescore.c: the values that are returned ---- */
+typedef struct rescore {
+    const search *search;
+    search_part *part;
+    const float *query; /* aligned, as given */
+    double query_norm;  /* cosine only */
+} rescore;
+void vssi_rescore_source(rescore *r, vssi_topk_source *source);
+/* The bound on a score's error for this query (topk.h). */
+void vssi_rescore_bound(const search *s, const search_part *p, double query_norm, double *relative, double *absolute);
+
+#endif

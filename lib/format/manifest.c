@@ -1,0 +1,298 @@
+/*
+ * manifest.c - encode, commit, find and copy manifests
+ *
+ * Committing is creating the next numbered object: the storage lets one writer win. Cost: linear in the segments; newest
+ * lists one folder. No locks: a manifest belongs to one thread until it is published and is constant from then on.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/fail.h"
+#include "manifest_private.h"
+#include "object_private.h"
+
+#define MANIFEST_FOLDER "m/"
+#define MANIFEST_DIGITS 20
+
+void vssi_manifest_name(uint64_t version, char *out)
+{
+    snprintf(out, 32, MANIFEST_FOLDER "%020" PRIu64, version);
+}
+
+vss_status vssi_object_ref_copy(vssi_heap *heap, const vssi_object_ref *from, vssi_object_ref *to, vss_error *err)
+{
+    *to = *from;
+    to->name = NULL;
+    return from->name == NULL ? VSS_OK : vssi_strdup(heap, from->name, strlen(from->name), &to->name, err);
+}
+
+void vssi_object_ref_free(vssi_heap *heap, vssi_object_ref *ref)
+{
+    vssi_free(heap, ref->name);
+    ref->name = NULL;
+}
+
+/* ---- encode ---- */
+
+static void manifest_write_ref(vssi_writer *w, const vssi_object_ref *ref)
+{
+    vssi_write8(w, (uint8_t)ref->kind);
+    vssi_write_text(w, ref->name, strlen(ref->name));
+    vssi_write64(w, ref->size);
+    vssi_write32(w, ref->tail_size);
+    vssi_write64(w, ref->tail_hash);
+}
+
+static void manifest_write_segment(vssi_writer *w, const vssi_manifest_segment *s)
+{
+    vssi_write64(w, s->rows);
+    vssi_write64(w, s->deleted);
+    manifest_write_ref(w, &s->object);
+    vssi_write8(w, s->deletes.name != NULL);
+    if (s->deletes.name != NULL)
+        manifest_write_ref(w, &s->deletes);
+    vssi_write32(w, (uint32_t)s->n_indexes);
+    for (size_t i = 0; i < s->n_indexes; i++) {
+        vssi_write32(w, s->indexes[i].field);
+        manifest_write_ref(w, &s->indexes[i].object);
+    }
+}
+
+static void manifest_write_head(vssi_writer *w, const vssi_manifest *m)
+{
+    vssi_write_bytes(w, VSSI_MANIFEST_MAGIC, VSSI_MANIFEST_MAGIC_SIZE);
+    vssi_write16(w, VSSI_FORMAT_MAJOR);
+    vssi_write16(w, VSSI_FORMAT_MINOR);
+    vssi_write32(w, m->dropped ? VSSI_MANIFEST_DROPPED : 0);
+    vssi_write64(w, m->refuse_mask);
+    vssi_write64(w, m->read_only_mask);
+    vssi_write64(w, m->ignore_mask);
+    vssi_write64(w, m->version);
+    vssi_write64(w, m->sequence);
+    vssi_write64(w, (uint64_t)m->next_auto_key);
+    vssi_write32(w, m->next_field_id);
+    vssi_write32(w, 0);
+}
+
+static void manifest_write_body(vssi_writer *w, const vssi_manifest *m)
+{
+    vssi_schema_encode(m->schema, w);
+    vssi_write32(w, (uint32_t)m->n_segments);
+    for (size_t i = 0; i < m->n_segments; i++)
+        manifest_write_segment(w, &m->segments[i]);
+    vssi_write32(w, (uint32_t)m->n_definitions);
+    for (size_t i = 0; i < m->n_definitions; i++) {
+        vssi_write32(w, m->definitions[i].field);
+        vssi_write_text(w, m->definitions[i].type, strlen(m->definitions[i].type));
+        vssi_write_text(w, m->definitions[i].params, strlen(m->definitions[i].params));
+    }
+    vssi_write32(w, (uint32_t)m->n_pairs);
+    for (size_t i = 0; i < m->n_pairs; i++) {
+        vssi_write_text(w, m->pairs[i].key, strlen(m->pairs[i].key));
+        vssi_write_text(w, m->pairs[i].value, strlen(m->pairs[i].value));
+    }
+}
+
+vss_status vssi_manifest_encode(const vssi_manifest *manifest, vssi_heap *heap, uint8_t **data, size_t *size,
+                                vss_error *err)
+{
+    vssi_writer w = {.heap = heap, .err = err};
+    *data = NULL;
+    *size = 0;
+    manifest_write_head(&w, manifest);
+    if (!manifest->dropped)
+        manifest_write_body(&w, manifest);
+    if (w.status == VSS_OK)
+        vssi_write64(&w, vssi_hash(w.data, w.size, 0));
+    vss_status status = w.status;
+    if (status == VSS_OK && w.size > VSSI_MANIFEST_MAX)
+        status = vssi_fail(err, VSS_ERR_UNSUPPORTED, "a manifest of %zu bytes; at most %u can be stored", w.size,
+                           VSSI_MANIFEST_MAX);
+    if (status != VSS_OK) {
+        vssi_free(heap, w.data);
+        return status;
+    }
+    *data = w.data;
+    *size = w.size;
+    return VSS_OK;
+}
+
+vss_status vssi_manifest_commit(const vssi_manifest *manifest, const vss_storage *storage, const char *prefix,
+                                vss_error *err)
+{
+    char name[32], full[VSSI_OBJECT_NAME_MAX + 1];
+    uint8_t *data;
+    size_t size;
+    vssi_manifest_name(manifest->version, name);
+    VSSI_TRY(vssi_object_full_name(prefix, name, full, err));
+    VSSI_TRY(vssi_manifest_encode(manifest, manifest->heap, &data, &size, err));
+    const vss_span span = {data, size};
+    const vss_status status = storage->put(storage->state, full, &span, 1, err);
+    vssi_free(manifest->heap, data);
+    return status;
+}
+
+/* ---- find and read ---- */
+
+typedef struct manifest_search {
+    size_t prefix; /* bytes of the folder's name */
+    uint64_t newest;
+} manifest_search;
+
+/* 20 digits and nothing else; 0: no manifest's name. */
+static uint64_t manifest_number(const char *name)
+{
+    uint64_t number = 0;
+    size_t i = 0;
+    for (; i < MANIFEST_DIGITS && name[i] >= '0' && name[i] <= '9'; i++)
+        if (!vssi_mul_u64(number, 10, &number) || !vssi_add_u64(number, (uint64_t)(name[i] - '0'), &number))
+            return 0;
+    return i == MANIFEST_DIGITS && name[i] == 0 ? number : 0;
+}
+
+static int manifest_look(void *arg, const char *name)
+{
+    manifest_search *search = arg;
+    const uint64_t number = strlen(name) > search->prefix ? manifest_number(name + search->prefix) : 0;
+    search->newest = number > search->newest ? number : search->newest;
+    return 0;
+}
+
+vss_status vssi_manifest_newest(const vss_storage *storage, const char *prefix, uint64_t *version, vss_error *err)
+{
+    char folder[VSSI_OBJECT_NAME_MAX + 1];
+    *version = 0;
+    VSSI_TRY(vssi_object_full_name(prefix, MANIFEST_FOLDER, folder, err));
+    manifest_search search = {.prefix = strlen(folder)};
+    VSSI_TRY(storage->list(storage->state, folder, 1, manifest_look, &search, err));
+    *version = search.newest;
+    return VSS_OK;
+}
+
+vss_status vssi_manifest_read(vssi_heap *heap, const vss_storage *storage, const char *prefix, uint64_t version,
+                              vssi_manifest **out, uint64_t *size, vss_error *err)
+{
+    char name[32], full[VSSI_OBJECT_NAME_MAX + 1];
+    uint64_t bytes = 0;
+    uint8_t *data;
+    *out = NULL;
+    vssi_manifest_name(version, name);
+    VSSI_TRY(vssi_object_full_name(prefix, name, full, err));
+    VSSI_TRY(storage->size(storage->state, full, &bytes, err));
+    if (bytes == 0 || bytes > VSSI_MANIFEST_MAX)
+        return vssi_fail(err, VSS_ERR_CORRUPT, "manifest \"%s\" has %" PRIu64 " bytes, must be 1 to %u", full, bytes,
+                         VSSI_MANIFEST_MAX);
+    VSSI_TRY(vssi_alloc(heap, (size_t)bytes, 1, &data, err));
+    vss_status status = storage->read(storage->state, full, 0, data, (size_t)bytes, err);
+    if (status == VSS_OK)
+        status = vssi_manifest_decode(heap, full, data, (size_t)bytes, out, err);
+    vssi_free(heap, data);
+    if (status == VSS_OK && (*out)->version != version) {
+        status = vssi_fail(err, VSS_ERR_CORRUPT, "manifest \"%s\" says that it is number %" PRIu64, full,
+                           (*out)->version);
+        vssi_manifest_free(*out);
+        *out = NULL;
+    }
+    if (size != NULL)
+        *size = bytes;
+    return status;
+}
+
+/* ---- copy and free ---- */
+
+static vss_status manifest_copy_segment(vssi_heap *heap, const vssi_manifest_segment *from, vssi_manifest_segment *to,
+                                        vss_error *err)
+{
+    to->rows = from->rows;
+    to->deleted = from->deleted;
+    VSSI_TRY(vssi_object_ref_copy(heap, &from->object, &to->object, err));
+    VSSI_TRY(vssi_object_ref_copy(heap, &from->deletes, &to->deletes, err));
+    VSSI_TRY(vssi_alloc_zero(heap, from->n_indexes, sizeof *to->indexes, &to->indexes, err));
+    to->n_indexes = from->n_indexes;
+    for (size_t i = 0; i < to->n_indexes; i++) {
+        to->indexes[i].field = from->indexes[i].field;
+        VSSI_TRY(vssi_object_ref_copy(heap, &from->indexes[i].object, &to->indexes[i].object, err));
+    }
+    return VSS_OK;
+}
+
+static vss_status manifest_copy_text(vssi_heap *heap, const char *from, char **to, vss_error *err)
+{
+    return vssi_strdup(heap, from, strlen(from), to, err);
+}
+
+static vss_status manifest_copy(const vssi_manifest *from, vssi_manifest *to, vss_error *err)
+{
+    vssi_heap *heap = from->heap;
+    VSSI_TRY(vssi_alloc_zero(heap, from->n_segments, sizeof *to->segments, &to->segments, err));
+    to->n_segments = from->n_segments;
+    for (size_t i = 0; i < to->n_segments; i++)
+        VSSI_TRY(manifest_copy_segment(heap, &from->segments[i], &to->segments[i], err));
+    VSSI_TRY(vssi_alloc_zero(heap, from->n_definitions, sizeof *to->definitions, &to->definitions, err));
+    to->n_definitions = from->n_definitions;
+    for (size_t i = 0; i < to->n_definitions; i++) {
+        to->definitions[i].field = from->definitions[i].field;
+        VSSI_TRY(manifest_copy_text(heap, from->definitions[i].type, &to->definitions[i].type, err));
+        VSSI_TRY(manifest_copy_text(heap, from->definitions[i].params, &to->definitions[i].params, err));
+    }
+    VSSI_TRY(vssi_alloc_zero(heap, from->n_pairs, sizeof *to->pairs, &to->pairs, err));
+    to->n_pairs = from->n_pairs;
+    for (size_t i = 0; i < to->n_pairs; i++) {
+        VSSI_TRY(manifest_copy_text(heap, from->pairs[i].key, &to->pairs[i].key, err));
+        VSSI_TRY(manifest_copy_text(heap, from->pairs[i].value, &to->pairs[i].value, err));
+    }
+    return VSS_OK;
+}
+
+vss_status vssi_manifest_clone(const vssi_manifest *manifest, vssi_manifest **out, vss_error *err)
+{
+    vssi_manifest *m;
+    *out = NULL;
+    VSSI_TRY(vssi_alloc_zero(manifest->heap, 1, sizeof *m, &m, err));
+    *m = *manifest;
+    m->owns_schema = false;
+    m->n_segments = m->n_definitions = m->n_pairs = 0;
+    m->segments = NULL;
+    m->definitions = NULL;
+    m->pairs = NULL;
+    const vss_status status = manifest_copy(manifest, m, err);
+    if (status != VSS_OK) {
+        vssi_manifest_free(m);
+        return status;
+    }
+    *out = m;
+    return VSS_OK;
+}
+
+static void manifest_free_segment(vssi_heap *heap, vssi_manifest_segment *s)
+{
+    vssi_object_ref_free(heap, &s->object);
+    vssi_object_ref_free(heap, &s->deletes);
+    for (size_t i = 0; i < s->n_indexes; i++)
+        vssi_object_ref_free(heap, &s->indexes[i].object);
+    vssi_free(heap, s->indexes);
+}
+
+void vssi_manifest_free(vssi_manifest *manifest)
+{
+    if (manifest == NULL)
+        return;
+    vssi_heap *heap = manifest->heap;
+    for (size_t i = 0; i < manifest->n_segments; i++)
+        manifest_free_segment(heap, &manifest->segments[i]);
+    for (size_t i = 0; i < manifest->n_definitions; i++) {
+        vssi_free(heap, manifest->definitions[i].type);
+        vssi_free(heap, manifest->definitions[i].params);
+    }
+    for (size_t i = 0; i < manifest->n_pairs; i++) {
+        vssi_free(heap, manifest->pairs[i].key);
+        vssi_free(heap, manifest->pairs[i].value);
+    }
+    vssi_free(heap, manifest->segments);
+    vssi_free(heap, manifest->definitions);
+    vssi_free(heap, manifest->pairs);
+    if (manifest->owns_schema)
+        vssi_schema_free(manifest->schema);
+    vssi_free(heap, manifest);
+}

@@ -1,0 +1,168 @@
+/*
+ * segment.c - what memory and sealed segments share: references, keys, and the way to one kind or the other
+ *
+ * No locks: a segment is constant but for its reference count and for what a sealed one publishes at first use.
+ */
+#include <assert.h>
+#include <float.h>
+#include <math.h>
+
+#include "../../simd/simd.h"
+#include "segment_private.h"
+
+vss_status vssi_segment_shell(vssi_heap *heap, const vssi_schema *schema, size_t rows, vssi_segment **out,
+                              vss_error *err)
+{
+    vssi_segment *s;
+    *out = NULL;
+    VSSI_TRY(vssi_alloc_zero(heap, 1, sizeof *s, &s, err));
+    s->heap = heap;
+    s->schema = schema;
+    s->rows = rows;
+    s->text_keys = schema->fields[schema->key].type == VSS_TYPE_STRING;
+    atomic_init(&s->references, 1);
+    const vss_status status = vssi_alloc_zero(heap, schema->n_fields, sizeof *s->fields, &s->fields, err);
+    if (status != VSS_OK) {
+        vssi_free(heap, s);
+        return status;
+    }
+    s->n_fields = schema->n_fields;
+    s->keys_entry = s->offsets_entry = s->table_entry = SIZE_MAX;
+    for (size_t f = 0; f < s->n_fields; f++)
+        s->fields[f].vectors_entry = s->fields[f].norms_entry = s->fields[f].column_entry = SIZE_MAX;
+    *out = s;
+    return VSS_OK;
+}
+
+float vssi_segment_norm(const float *vector, uint32_t dim, double *length)
+{
+    *length = sqrt(vssi_exact_ip_f32(vector, vector, dim));
+    if (*length == 0)
+        return 0;
+    const double inverse = 1 / *length;
+    return inverse < (double)FLT_MAX ? (float)inverse : FLT_MAX;
+}
+
+vssi_segment *vssi_segment_ref(vssi_segment *segment)
+{
+    atomic_fetch_add_explicit(&segment->references, 1, memory_order_relaxed);
+    return segment;
+}
+
+void vssi_segment_unref(vssi_segment *segment)
+{
+    if (segment == NULL || atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) != 1)
+        return;
+    vssi_segment_sealed_free(segment);
+    for (size_t f = 0; f < segment->n_fields; f++) {
+        vssi_column_free(segment->fields[f].column);
+        vssi_free(segment->heap, segment->fields[f].norms);
+    }
+    vssi_free(segment->heap, segment->own_table);
+    vssi_free(segment->heap, segment->fields);
+    vssi_free(segment->heap, segment);
+}
+
+size_t vssi_segment_rows(const vssi_segment *segment)
+{
+    return segment->rows;
+}
+
+vss_status vssi_segment_vectors(vssi_segment *segment, size_t field, const float **vectors, const float **inverse_norms,
+                                double *max_norm, vss_error *err)
+{
+    const vssi_segment_field *f = &segment->fields[field];
+    assert(vssi_type_is_vector(segment->schema->fields[field].type));
+    *vectors = NULL;
+    *inverse_norms = NULL;
+    *max_norm = f->max_norm;
+    if (segment->object == NULL) {
+        *inverse_norms = f->norms;
+        *vectors = f->column->view.data;
+        return VSS_OK;
+    }
+    if (f->norms_entry != SIZE_MAX) {
+        const void *norms;
+        VSSI_TRY(vssi_object_block(segment->object, f->norms_entry, &norms, err));
+        *inverse_norms = norms;
+    }
+    *vectors = vssi_object_raw(segment->object, f->vectors_entry);
+    return VSS_OK;
+}
+
+vss_status vssi_segment_verify_vectors(vssi_segment *segment, size_t field, size_t first, size_t n, vss_error *err)
+{
+    const uint64_t row = (uint64_t)segment->schema->fields[field].dim * sizeof(float);
+    assert(first <= segment->rows && n <= segment->rows - first);
+    if (segment->object == NULL)
+        return VSS_OK;
+    return vssi_object_verify(segment->object, segment->fields[field].vectors_entry, first * row, n * row, err);
+}
+
+vss_status vssi_segment_keys_ready(vssi_segment *segment, vss_error *err)
+{
+    if (atomic_load_explicit(&segment->keys_ready, memory_order_acquire))
+        return VSS_OK;
+    VSSI_TRY(vssi_segment_sealed_keys(segment, err));
+    atomic_store_explicit(&segment->keys_ready, 1, memory_order_release);
+    return VSS_OK;
+}
+
+vss_column vssi_segment_key_view(const vssi_segment *segment)
+{
+    vss_column view = {.struct_size = sizeof view, .length = segment->rows};
+    view.type = segment->text_keys ? VSS_TYPE_STRING : VSS_TYPE_INT64;
+    view.offsets = segment->text_keys ? segment->offsets : NULL;
+    view.data = segment->text_keys ? (const void *)segment->texts : segment->numbers;
+    return view;
+}
+
+/* Stored offsets may hold anything: they are cut to what is there. */
+vssi_key vssi_segment_key(const vssi_segment *segment, size_t row)
+{
+    assert(row < segment->rows);
+    if (!segment->text_keys)
+        return (vssi_key){.number = segment->numbers[row]};
+    uint64_t begin = (uint64_t)segment->offsets[row], end = (uint64_t)segment->offsets[row + 1];
+    end = end < segment->texts_size ? end : segment->texts_size;
+    begin = begin < end ? begin : end;
+    return (vssi_key){.is_text = true, .text = segment->texts + begin, .size = (size_t)(end - begin)};
+}
+
+size_t vssi_segment_find(const vssi_segment *segment, const vssi_key *key)
+{
+    const size_t mask = segment->slots - 1;
+    if (key->is_text != segment->text_keys)
+        return SIZE_MAX;
+    size_t slot = (size_t)vssi_key_hash(key) & mask;
+    for (size_t probes = 0; probes < segment->slots; probes++, slot = (slot + 1) & mask) {
+        const uint32_t row = segment->table[slot];
+        if (row == VSSI_KEY_EMPTY)
+            return SIZE_MAX;
+        if (row >= segment->rows)
+            continue;
+        const vssi_key found = vssi_segment_key(segment, row);
+        if (vssi_key_compare(&found, key) == 0)
+            return row;
+    }
+    return SIZE_MAX;
+}
+
+vss_status vssi_segment_column(vssi_segment *segment, size_t field, size_t part, vss_column *view, vss_error *err)
+{
+    assert(field < segment->n_fields && part < vssi_segment_parts(segment));
+    if (segment->object != NULL)
+        return vssi_segment_sealed_part(segment, field, part, view, err);
+    *view = vssi_column_slice(&segment->fields[field].column->view, part * VSSI_COLUMN_ROWS,
+                              vssi_segment_part_rows(segment, part));
+    return VSS_OK;
+}
+
+vss_status vssi_segment_zone(vssi_segment *segment, size_t field, size_t part, vssi_zone *zone, vss_error *err)
+{
+    assert(field < segment->n_fields && part < vssi_segment_parts(segment));
+    *zone = (vssi_zone){.rows = (uint32_t)vssi_segment_part_rows(segment, part)};
+    if (segment->object == NULL || segment->fields[field].column_entry == SIZE_MAX)
+        return VSS_OK;
+    return vssi_segment_sealed_zone(segment, field, part, zone, err);
+}

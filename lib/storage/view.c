@@ -1,0 +1,64 @@
+/*
+ * view.c - a whole object as memory, mapped or read
+ */
+#include "storage.h"
+
+#include "../base/fail.h"
+
+/* Where an empty object's bytes are not. */
+static _Alignas(64) const uint8_t view_nothing[64];
+
+/* The object's size is asked before memory is taken for it: a size that was read from a file proves nothing. */
+static vss_status view_read(const vss_storage *storage, vssi_heap *heap, const char *name, uint64_t size,
+                            const uint8_t **data, vss_error *err)
+{
+    *data = NULL;
+    uint64_t held;
+    VSSI_TRY(storage->size(storage->state, name, &held, err));
+    if (held != size)
+        return vssi_fail(err, VSS_ERR_CORRUPT, "\"%s\" has %llu bytes, expected %llu", name, (unsigned long long)held,
+                         (unsigned long long)size);
+    if ((size_t)size != size)
+        return vssi_fail_memory(err, SIZE_MAX);
+    *data = view_nothing;
+    if (size == 0)
+        return VSS_OK;
+    uint8_t *block;
+    VSSI_TRY(vssi_alloc(heap, (size_t)size, 1, &block, err));
+    vss_status status = storage->read(storage->state, name, 0, block, (size_t)size, err);
+    if (status != VSS_OK) {
+        vssi_free(heap, block);
+        return status;
+    }
+    *data = block;
+    return VSS_OK;
+}
+
+vss_status vssi_view_open(const vss_storage *storage, vssi_heap *heap, const char *name, uint64_t size, vssi_view *out,
+                          vss_error *err)
+{
+    *out = (vssi_view){0};
+    /* A storage of the host's need not know how to map nothing. */
+    bool mapped = storage->map != NULL && size != 0;
+    if (mapped) {
+        const void *data;
+        VSSI_TRY(storage->map(storage->state, name, size, &data, err));
+        out->data = data;
+    } else {
+        const uint8_t *data;
+        VSSI_TRY(view_read(storage, heap, name, size, &data, err));
+        out->data = data;
+    }
+    out->size = size;
+    out->mapped = mapped;
+    return VSS_OK;
+}
+
+void vssi_view_close(const vss_storage *storage, vssi_heap *heap, vssi_view *view)
+{
+    if (view->mapped)
+        storage->unmap(storage->state, view->data, view->size);
+    else if (view->size != 0)
+        vssi_free(heap, view->data);
+    *view = (vssi_view){0};
+}

@@ -1,0 +1,53 @@
+/*
+ * detect.c - which levels the processor and the operating system offer
+ *
+ * A level counts only with its whole feature set, and only when the system saves its registers (OSXSAVE and XCR0).
+ */
+#include <stdbool.h>
+
+#include "simd.h"
+
+#if defined(__x86_64__)
+
+#include <cpuid.h>
+
+#define DETECT_FMA (1u << 12)      /* leaf 1 ecx */
+#define DETECT_OSXSAVE (1u << 27)
+#define DETECT_AVX (1u << 28)
+#define DETECT_AVX2 (1u << 5)      /* leaf 7 ebx */
+#define DETECT_AVX512F (1u << 16)
+#define DETECT_AVX512DQ (1u << 17)
+#define DETECT_AVX512BW (1u << 30)
+#define DETECT_AVX512VL (1u << 31)
+#define DETECT_YMM 0x06u           /* XCR0: xmm, ymm */
+#define DETECT_ZMM 0xe6u           /* and mask registers, upper halves, upper sixteen */
+
+static unsigned detect_xcr0(void)
+{
+    unsigned low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+static bool detect_all(unsigned value, unsigned wanted) { return (value & wanted) == wanted; }
+
+size_t vssi_simd_detect(void)
+{
+    unsigned a, b, c, d, features;
+    if (!__get_cpuid(1, &a, &b, &c, &d))
+        return 1;
+    if (!detect_all(c, DETECT_FMA | DETECT_OSXSAVE | DETECT_AVX) || !detect_all(detect_xcr0(), DETECT_YMM))
+        return 1;
+    if (!__get_cpuid_count(7, 0, &a, &features, &c, &d) || !detect_all(features, DETECT_AVX2))
+        return 1;
+    if (!detect_all(features, DETECT_AVX512F | DETECT_AVX512DQ | DETECT_AVX512BW | DETECT_AVX512VL) ||
+        !detect_all(detect_xcr0(), DETECT_ZMM))
+        return 2;
+    return 3;
+}
+
+#else
+
+size_t vssi_simd_detect(void) { return 1; }
+
+#endif

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# The test suite. run.sh quick: what every commit passes. run.sh full: the long programmes too.
+# Each line "== name" is one stage; the first failing stage ends the run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tier=${1:-quick}
+jobs=$(nproc)
+python=/usr/bin/python3
+export VSS_TIER=$tier
+
+stage() { printf '\n== %s\n' "$*"; }
+build() {
+    [ -f "build/$1/build.ninja" ] || cmake --preset "$1" >/dev/null
+    cmake --build "build/$1" -j "$jobs" | tail -n 3
+}
+units() { ctest --test-dir "build/$1" --output-on-failure -j "$jobs" ${2:+-R "$2"} | tail -n "${3:-12}"; }
+
+stage "layers"
+$python tests/checks/layers.py
+stage "release build, gcc"
+build release
+stage "unit, conformance and hostile tests, release"
+units release
+stage "exported symbols"
+tests/checks/symbols.sh build/release/libvss.so
+stage "build, clang"
+build clang
+stage "unit tests at the scalar and AVX2 levels"
+for level in scalar avx2; do VSS_SIMD=$level units release 'test_(simd|topk|flat|hnsw|search|conformance)' 4; done
+stage "address and undefined behaviour sanitizers"
+build asan
+ASAN_OPTIONS=detect_leaks=1 units asan
+stage "thread sanitizer"
+build tsan
+units tsan 'test_(threads|parallel|storage|hnsw)' 6
+stage "the tool"
+VSS_TOOL=$PWD/build/release/vss $python -m pytest -q tests/cli
+stage "Python"
+VSS_LIBRARY=$PWD/build/release/libvss.so.0 $python -m pytest -q tests/python
+
+if [ "$tier" = full ]; then
+    stage "fuzzing"
+    build fuzz
+    for fuzzer in build/fuzz/tests/fuzz_*; do
+        [ -x "$fuzzer" ] && "$fuzzer" -max_total_time="${VSS_FUZZ_SECONDS:-300}" -timeout=10 -rss_limit_mb=2048 2>&1 | tail -n 3
+    done
+fi
+stage "all passed ($tier)"
