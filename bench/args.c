@@ -139,8 +139,8 @@ bool cli_args_number(const cli_args *args, const char *name, uint64_t min, uint6
     errno = 0;
     unsigned long long number = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end || errno || number < min || number > max) {
-        cli_usage(args->command->name, "%s%s %s: expected a whole number from %llu to %llu", args_dashes(name), name, text,
-                  (unsigned long long)min, (unsigned long long)max);
+        cli_usage(args->command->name, "%s%s %s: expected a whole number from %llu to %llu", args_dashes(name), name,
+                  text, (unsigned long long)min, (unsigned long long)max);
         return false;
     }
     *value = number;

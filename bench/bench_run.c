@@ -2,8 +2,8 @@
  * bench_run.c - runs the queries through the public search and takes the time of every call
  *
  * With a batch of 1 each thread makes calls of one query; with more, one caller hands over a batch and the search
- * shares it among the threads. Passes are repeated for two seconds, at most five times, and the fastest one counts: what
- * slows a pass down is other work on the machine. Recall is the same in each.
+ * shares it among the threads. Passes are repeated for two seconds, at most five times, and the fastest one counts:
+ * what slows a pass down is other work on the machine. Recall is the same in each.
  */
 #include "bench_run.h"
 
@@ -55,8 +55,8 @@ static void *run_worker(void *state)
         uint64_t call = atomic_fetch_add(&pass->next, 1), first = call * run->batch;
         if (call >= pass->calls)
             return NULL;
-        uint64_t left = run->memdb->n_queries - first;
-        vss_search_request request = cli_memdb_request(run->memdb, first, left < run->batch ? left : run->batch, run->k);
+        uint64_t left = run->memdb->n_queries - first, n = left < run->batch ? left : run->batch;
+        vss_search_request request = cli_memdb_request(run->memdb, first, n, run->k);
         request.filter = run->filter;
         request.params = run->params;
         request.threads = run->batch > 1 ? run->threads : 1;

@@ -65,8 +65,8 @@ static double truth_distance(vss_metric metric, const float *a, const float *b, 
 static bool truth_farther(vss_metric metric, double a, double b) { return metric == VSS_METRIC_L2 ? a > b : a < b; }
 
 /* One query: the farthest of its k rows, with slack. row is room for a vector. */
-static vss_status truth_load_query(cli_memdb *m, const char *path, uint64_t q, const int64_t *ids, uint32_t k, float *row,
-                                   cli_truth *truth, vss_error *err)
+static vss_status truth_load_query(cli_memdb *m, const char *path, uint64_t q, const int64_t *ids, uint32_t k,
+                                   float *row, cli_truth *truth, vss_error *err)
 {
     uint32_t dim = m->base.dim;
     double kth = 0;

@@ -1,8 +1,8 @@
 /*
  * cmd_bench.c - vss bench: builds an index over a file of vectors and measures searches, a line a sweep point
  *
- * The collection is in memory, one sealed segment up to 2^20 rows. --set may name parameters of the build and of the search: the
- * index type's own table says which is which.
+ * The collection is in memory, one sealed segment up to 2^20 rows. --set may name parameters of the build and of the
+ * search: the index type's own table says which is which.
  */
 #include <math.h>
 #include <stdio.h>
@@ -292,5 +292,6 @@ static int bench_run(const cli_args *args)
     return status == VSS_OK ? CLI_DONE : cli_report(&err);
 }
 
-const cli_command cli_bench = {"bench", "--base F --queries F --metric M --index TYPE [--set ...] [--sweep ef=16,32] [-k 10]",
+const cli_command cli_bench = {"bench",
+                               "--base F --queries F --metric M --index TYPE [--set ...] [--sweep ef=16,32] [-k 10]",
                                "measure recall and speed", 0, 0, bench_options, bench_run, NULL};

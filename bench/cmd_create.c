@@ -75,8 +75,8 @@ static vss_status create_collection(cli_target *target, const vss_schema *schema
     return vss_collection_create(target->db, target->name, schema, &target->col, err);
 }
 
-/* The options as a schema's text in *text, or NULL where a file has it. False: they contradict each other. */
-static bool create_options_text(const cli_args *args, char **text)
+/* The options as a schema's text in *text, or NULL where a file has it. Not CLI_DONE: they contradict each other. */
+static int create_options_text(const cli_args *args, char **text)
 {
     static const char *const dtypes[] = {"f32", "f16", "bf16", "i8", "u8", "binary"};
     const char *metric = cli_args_text(args, "metric"), *dtype = cli_args_text(args, "dtype");
@@ -84,22 +84,22 @@ static bool create_options_text(const cli_args *args, char **text)
     bool known = false;
     *text = NULL;
     if (cli_args_has(args, "schema") == cli_args_has(args, "dim"))
-        return cli_usage("create", "create needs either --schema or --dim and --metric") == CLI_DONE;
+        return cli_usage("create", "create needs either --schema or --dim and --metric");
     if (cli_args_has(args, "schema"))
-        return (!metric && !dtype) || cli_usage("create", "--metric and --dtype go with --dim only") == CLI_DONE;
+        return metric || dtype ? cli_usage("create", "--metric and --dtype go with --dim only") : CLI_DONE;
     if (!cli_args_number(args, "dim", 1, VSS_MAX_DIM, &dim))
-        return false;
+        return CLI_WRONG_USAGE;
     if (!metric || cli_metric_parse(metric) == VSS_METRIC_NONE)
-        return cli_usage("create", "--metric %s: expected l2, ip or cosine", metric ? metric : "is missing") == CLI_DONE;
+        return cli_usage("create", "--metric %s: expected l2, ip or cosine", metric ? metric : "is missing");
     dtype = dtype ? dtype : "f32";
     for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++)
         known |= strcmp(dtype, dtypes[i]) == 0;
     if (!known)
-        return cli_usage("create", "--dtype %s: expected f32, f16, bf16, i8, u8 or binary", dtype) == CLI_DONE;
+        return cli_usage("create", "--dtype %s: expected f32, f16, bf16, i8, u8 or binary", dtype);
     *text = cli_format("{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true, \"auto_id\": true}, "
                        "{\"name\": \"vector\", \"type\": \"vector<%s>\", \"dim\": %llu, \"metric\": \"%s\"}]}",
                        dtype, (unsigned long long)dim, metric);
-    return true;
+    return CLI_DONE;
 }
 
 static int create_run(const cli_args *args)
@@ -108,7 +108,7 @@ static int create_run(const cli_args *args)
     vss_schema *schema = NULL;
     vss_error err = {0};
     char *text;
-    if (!create_options_text(args, &text))
+    if (create_options_text(args, &text) != CLI_DONE)
         return CLI_WRONG_USAGE;
     if (!cli_target_split("create", args->words[0], &target)) {
         free(text);

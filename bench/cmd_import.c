@@ -1,9 +1,9 @@
 /*
  * cmd_import.c - vss import: rows from a file of vectors and a file of JSON lines, batch by batch
  *
- * What can be known beforehand is checked before the first row is written: headers, dimension, every line of the rows, and
- * that there are as many rows as vectors. A batch that the collection then refuses ends the import; the rows before it stay, and
- * the error line counts them.
+ * What can be known beforehand is checked before the first row is written: headers, dimension, every line of the rows,
+ * and that there are as many rows as vectors. A batch that the collection then refuses ends the import; the rows before
+ * it stay, and the error line counts them.
  */
 #include <stdio.h>
 #include <stdlib.h>

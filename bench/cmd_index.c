@@ -95,5 +95,5 @@ static int index_run(const cli_args *args)
     return status == VSS_OK ? CLI_DONE : cli_report(&err);
 }
 
-const cli_command cli_index = {"index", "DB/COLL [--field F] TYPE [--set k=v,...]", "build an index of a vector field", 2,
-                               2, index_options, index_run, index_help};
+const cli_command cli_index = {"index", "DB/COLL [--field F] TYPE [--set k=v,...]", "build an index of a vector field",
+                               2, 2, index_options, index_run, index_help};

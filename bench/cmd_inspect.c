@@ -110,7 +110,8 @@ static vss_status inspect_work(cli_target *target, const cli_args *args, vss_err
     vss_collection_stats stats = VSS_INIT(vss_collection_stats);
     CLI_TRY(cli_target_open(target, VSS_OPEN_READ_ONLY, err));
     CLI_TRY(vss_collection_stats_get(target->col, &stats, err));
-    return cli_args_has(args, "json") ? inspect_json(target->col, &stats, err) : inspect_print(target->col, &stats, err);
+    return cli_args_has(args, "json") ? inspect_json(target->col, &stats, err)
+                                      : inspect_print(target->col, &stats, err);
 }
 
 static int inspect_run(const cli_args *args)
@@ -124,5 +125,5 @@ static int inspect_run(const cli_args *args)
     return status == VSS_OK ? CLI_DONE : cli_report(&err);
 }
 
-const cli_command cli_inspect = {"inspect", "DB/COLL", "say what a collection holds", 1, 1, inspect_options, inspect_run,
-                                 NULL};
+const cli_command cli_inspect = {"inspect", "DB/COLL", "say what a collection holds", 1, 1, inspect_options,
+                                 inspect_run, NULL};

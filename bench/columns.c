@@ -1,7 +1,8 @@
 /*
  * columns.c - turns JSON values into Arrow-shaped columns
  *
- * Integers go into any numeric field that holds them; reals only into float fields. Nothing is rounded but reals to float32.
+ * Integers go into any numeric field that holds them; reals only into float fields. Nothing is rounded but reals to
+ * float32.
  */
 #include "columns.h"
 

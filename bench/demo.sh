@@ -9,7 +9,10 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT INT TERM
 
 [ -x "$vss" ] || { echo "demo: there is no $vss: build it with make" >&2; exit 1; }
-if [ -t 1 ]; then bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m'); else bold='' dim='' plain=''; fi
+bold='' dim='' plain=''
+if [ -t 1 ]; then
+    bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m')
+fi
 
 title() { printf '\n%s== %s%s\n' "$bold" "$1" "$plain"; }
 note() { printf '%s%s%s\n' "$dim" "$1" "$plain"; }
@@ -25,7 +28,8 @@ run() {
         shown="$shown $word"
     done
     printf '\n%s$ vss%s%s\n' "$bold" "$(printf '%s' "$shown" | sed "s#$tmp/##g")" "$plain"
-    "$vss" "$@" | sed "s#$tmp/##g"
+    "$vss" "$@" >"$tmp/shown"
+    sed "s#$tmp/##g" "$tmp/shown"
 }
 
 printf '%slibvss%s: 63,666 Debian packages, their descriptions as vectors of 128 numbers.\n' "$bold" "$plain"
@@ -44,29 +48,29 @@ title "The same, but only small ones that are web servers"
 run search "$tmp/debian/packages" --like nginx -k 5 --filter 'section == "httpd" and installed_kb < 1000' \
     --fields section,installed_kb,description
 
-title "Like two packages at once: something between a map and a game"
-run search "$tmp/debian/packages" --like marble --like flightgear -k 5 --fields section,installed_kb,description
+title "Like two at once: a web server and a database"
+run search "$tmp/debian/packages" --like nginx --like sqlite3 -k 5 --fields section,installed_kb,description
 
 title "How good is the index? 1,000 packages as queries, against comparing all rows"
 answers() {
     begin=$(now)
-    "$vss" search "$tmp/debian/packages" --queries $data/packages.npy --first 1000 -k 10 --set "$1" --json |
-        cut -d '"' -f 3-8 | sed 's/"distance.*//' | sed 's/"rank": [0-9]*,//' | sort >"$2"
+    "$vss" search "$tmp/debian/packages" --queries $data/packages.npy --first 1000 -k 10 --set "$1" --json >"$tmp/shown"
     end=$(now)
     milliseconds=$(((end - begin) / 1000000))
+    sed -E 's/"rank": [0-9]+, |, "distance".*//g' "$tmp/shown" | LC_ALL=C sort >"$2"
 }
 answers exact=1 "$tmp/exact"
-printf '\n  %-12s recall@10 %s   %6d ms for all queries\n' "exact=1" 1.0000 "$milliseconds"
+printf '\n  %-12s recall@10 %s   %6d ms for all queries\n' exact=1 1.0000 "$milliseconds"
 for ef in 16 64 128; do
     answers ef=$ef "$tmp/found"
-    recall=$(comm -12 "$tmp/exact" "$tmp/found" | wc -l | awk '{printf "%.4f", $1 / 10000}')
+    recall=$(LC_ALL=C comm -12 "$tmp/exact" "$tmp/found" | wc -l | awk '{printf "%.4f", $1 / 10000}')
     printf '  %-12s recall@10 %s   %6d ms for all queries\n' "ef=$ef" "$recall" "$milliseconds"
 done
 note "  (the whole process each time: start, open, search, print)"
 
 title "On disk, and back again"
-bytes=$(du -sb "$tmp/debian" | cut -f 1)
-printf '\n  %-34s %s bytes\n' "the collection with its index" "$bytes"
+megabytes=$(du -sb "$tmp/debian" | awk '{printf "%.1f", $1 / 1e6}')
+printf '\n  %-34s %s MB\n' "the collection with its index" "$megabytes"
 begin=$(now)
 "$vss" inspect "$tmp/debian/packages" >/dev/null
 end=$(now)

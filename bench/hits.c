@@ -55,7 +55,8 @@ static void hits_begin_table(cli_table *table, const vss_result *result, const c
     free(heads);
 }
 
-void cli_hits_table(const vss_result *result, uint64_t first, const char *const *fields, size_t n_fields, bool numbered)
+void cli_hits_table(const vss_result *result, uint64_t first, const char *const *fields, size_t n_fields,
+                    bool numbered)
 {
     const int64_t *offsets = vss_result_offsets(result);
     for (size_t q = 0; q < vss_result_queries(result); q++) {

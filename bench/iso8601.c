@@ -117,7 +117,7 @@ const char *cli_time_format(int64_t micros, char *out)
     }
     time_civil(days, &year, &month, &day);
     int64_t second = rest / TIME_SECOND;
-    snprintf(out, CLI_TIME_SIZE, "%04lld-%02d-%02dT%02d:%02d:%02d.%06dZ", (long long)year, month, day, (int)(second / 3600),
-             (int)(second / 60 % 60), (int)(second % 60), (int)(rest % TIME_SECOND));
+    snprintf(out, CLI_TIME_SIZE, "%04lld-%02d-%02dT%02d:%02d:%02d.%06dZ", (long long)year, month, day,
+             (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60), (int)(rest % TIME_SECOND));
     return out;
 }

@@ -1,8 +1,8 @@
 /*
  * json_out.c - writes JSON, and the values of columns as JSON and as text
  *
- * Numbers are written with the fewest digits that read back as the same value. Strings come from the library, which holds
- * valid UTF-8 only, or from the command line.
+ * Numbers are written with the fewest digits that read back as the same value. Strings come from the library, which
+ * holds valid UTF-8 only, or from the command line.
  */
 #include "json_out.h"
 

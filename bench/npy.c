@@ -61,7 +61,8 @@ static bool npy_number(npy_text *t, uint64_t *value)
     const char *begin = t->at;
     *value = 0;
     for (; t->at < t->end && *t->at >= '0' && *t->at <= '9'; t->at++)
-        if (__builtin_mul_overflow(*value, 10, value) || __builtin_add_overflow(*value, (uint64_t)(*t->at - '0'), value))
+        if (__builtin_mul_overflow(*value, 10, value) ||
+            __builtin_add_overflow(*value, (uint64_t)(*t->at - '0'), value))
             return false;
     return t->at > begin;
 }

@@ -81,7 +81,10 @@ static void *cli_there(void *block)
 
 void *cli_alloc(size_t count, size_t size) { return cli_there(calloc(count ? count : 1, size)); }
 
-void *cli_resize(void *block, size_t count, size_t size) { return cli_there(reallocarray(block, count ? count : 1, size)); }
+void *cli_resize(void *block, size_t count, size_t size)
+{
+    return cli_there(reallocarray(block, count ? count : 1, size));
+}
 
 char *cli_copy(const char *text) { return cli_there(strdup(text)); }
 

@@ -1,7 +1,8 @@
 /*
  * vectors.c - reads files of vectors
  *
- * Costs one pread a MiB. Every size from a header goes through checked arithmetic and must give the file's size exactly.
+ * Costs one pread a MiB. Every size from a header goes through checked arithmetic and must give the file's size
+ * exactly.
  */
 #include "vectors.h"
 
@@ -71,8 +72,9 @@ static vss_status vectors_settle(cli_vectors *v, uint64_t rows, uint64_t dim, vs
     v->stride = v->prefix + dim * vectors_sizes[v->element];
     if (__builtin_mul_overflow(rows, v->stride, &bytes) || __builtin_add_overflow(bytes, v->data, &bytes) ||
         bytes != v->size)
-        return cli_fail(err, VSS_ERR_CORRUPT, "%s: the header tells of %llu rows of %llu columns, the file has %llu bytes",
-                        v->path, (unsigned long long)rows, (unsigned long long)dim, (unsigned long long)v->size);
+        return cli_fail(err, VSS_ERR_CORRUPT,
+                        "%s: the header tells of %llu rows of %llu columns, the file has %llu bytes", v->path,
+                        (unsigned long long)rows, (unsigned long long)dim, (unsigned long long)v->size);
     v->rows = rows;
     v->dim = (uint32_t)dim;
     return VSS_OK;
@@ -157,8 +159,8 @@ vss_status cli_vectors_open(const char *path, cli_vectors *v, vss_error *err)
         v->element = vectors_kinds[i].element;
         return vectors_kinds[i].prefixed ? vectors_open_vecs(v, err) : vectors_open_bin(v, err);
     }
-    return cli_fail(err, VSS_ERR_INVALID, "%s: expected a name that ends in .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin"
-                    " or .ibin", path);
+    return cli_fail(err, VSS_ERR_INVALID, "%s: expected a name that ends in .npy .fvecs .bvecs .ivecs .fbin .u8bin"
+                    " .i8bin or .ibin", path);
 }
 
 void cli_vectors_close(cli_vectors *v)
@@ -237,7 +239,8 @@ static vss_status vectors_read_rows(cli_vectors *v, uint64_t first, uint64_t n, 
             if (v->prefix && vectors_u32(row) != v->dim)
                 return cli_fail(err, VSS_ERR_CORRUPT, "%s: row %llu has %u columns, row 0 has %u", v->path,
                                 (unsigned long long)(first + done), vectors_u32(row), v->dim);
-            vectors_convert(v, row + v->prefix, floats ? floats + done * v->dim : NULL, ids ? ids + done * v->dim : NULL);
+            uint64_t at = done * v->dim;
+            vectors_convert(v, row + v->prefix, floats ? floats + at : NULL, ids ? ids + at : NULL);
         }
     }
     return VSS_OK;

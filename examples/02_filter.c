@@ -15,10 +15,11 @@ static const int64_t book_years[BOOKS] = {1815, 1897, 1961, 1969, 1965};
 static const float book_tastes[BOOKS][TASTES] = { /* romance, horror, space */
     {0.9f, 0.0f, 0.0f}, {0.3f, 0.9f, 0.0f}, {0.2f, 0.3f, 0.8f}, {0.1f, 0.5f, 0.5f}, {0.2f, 0.1f, 0.9f}};
 
-static const char book_schema[] = "{\"fields\": ["
-                                  "{\"name\": \"title\", \"type\": \"string\", \"primary\": true},"
-                                  "{\"name\": \"year\", \"type\": \"int64\"},"
-                                  "{\"name\": \"taste\", \"type\": \"vector<f32>\", \"dim\": 3, \"metric\": \"cosine\"}]}";
+static const char book_schema[] =
+    "{\"fields\": ["
+    "{\"name\": \"title\", \"type\": \"string\", \"primary\": true},"
+    "{\"name\": \"year\", \"type\": \"int64\"},"
+    "{\"name\": \"taste\", \"type\": \"vector<f32>\", \"dim\": 3, \"metric\": \"cosine\"}]}";
 
 static vss_status book_insert(vss_collection *col, vss_error *err)
 {

@@ -1,8 +1,9 @@
 /*
  * index_ops.h - the table every index type fills, and what passes through it
  *
- * An index sees the vectors of one segment and blocks of bytes, never storage. It proposes rows with float32 scores; the
- * caller's top-k recomputes what is returned. A new type is a folder, a line in registry.c and a parameter table.
+ * An index sees the vectors of one segment and blocks of bytes, never storage. It proposes rows with float32
+ * scores; the caller's top-k recomputes what is returned. A new type is a folder, a line in registry.c and a
+ * parameter table.
  */
 #ifndef VSSI_INDEX_OPS_H
 #define VSSI_INDEX_OPS_H
@@ -26,8 +27,8 @@ typedef struct vssi_vectors {
     double max_norm;            /* at least every |v| */
 } vssi_vectors;
 
-/* Score = smaller is nearer: l2 as is, ip negated, cosine: ip negated times the row's inverse norm (the query's norm left
- * out: it scales every score alike). */
+/* Score = smaller is nearer: l2 as is, ip negated, cosine: ip negated times the row's inverse norm (the query's norm
+ * left out: it scales every score alike). */
 void vssi_vectors_score_rows(const vssi_vectors *v, const float *query, size_t first, size_t n, float *scores);
 void vssi_vectors_score_gather(const vssi_vectors *v, const float *query, const uint32_t *rows, size_t n,
                                float *scores);
@@ -73,9 +74,11 @@ typedef struct vssi_index_ops {
     const vssi_param *params;     /* build and search parameters, one table */
     size_t n_params;
     /* Build from vectors. NULL: the type keeps nothing beside the vectors (flat).
-     * CANCELLED, DEADLINE, NO_MEMORY, BUDGET; *image is empty then. Same input, same bytes, on any number of threads. */
+     * CANCELLED, DEADLINE, NO_MEMORY, BUDGET; *image is empty then. Same input, same bytes, on any number of
+     * threads. */
     vss_status (*build)(const vssi_build *build, vssi_image *image, vss_error *err);
-    /* Use stored blocks in place (a mapping: verified by hash, but still hostile). Checks sizes and headers; ids inside are bounded at use.
+    /* Use stored blocks in place (a mapping: verified by hash, but still hostile). Checks sizes and headers; ids
+     * inside are bounded at use.
      * The vectors' pointers outlive the index. CORRUPT. */
     vss_status (*open)(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks, const vssi_vectors *vectors,
                        void **index, vss_error *err);

@@ -9,10 +9,10 @@
  * most V = fl(high(s_k)). A row may go when its v is certainly above V: ties in v are settled by key, so equality isn't
  * enough. With W the float32 next above V, e >= W gives v >= W > V; and low(s) >= W holds for every s above
  *     T(V) = W (1 + r) + a where W >= 0, else W (1 - r) + a.
- * T(V) is the threshold: scores above it are of no use. The same V -> T(V) serves when k rows have been recomputed (V: the
- * k-th value) and for a limit given from outside. All this is computed in float64; r is widened by 2^-22, the rounding of
- * v among it, which covers the float64 roundings (2^-50) many times over, and T is rounded upwards to float32. a is
- * widened by 2^-130, which covers the underflow of 32,768 products.
+ * T(V) is the threshold: scores above it are of no use. The same V -> T(V) serves when k rows have been recomputed
+ * (V: the k-th value) and for a limit given from outside. All this is computed in float64; r is widened by 2^-22,
+ * the rounding of v among it, which covers the float64 roundings (2^-50) many times over, and T is rounded upwards
+ * to float32. a is widened by 2^-130, which covers the underflow of 32,768 products.
  *
  * Selection is a radix select on the scores' bits, linear whatever the data; sorting is a heap sort.
  */

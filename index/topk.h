@@ -1,13 +1,15 @@
 /*
  * topk.h - the k nearest of many scored rows, exact in order and at the cut
  *
- * Rows come with float32 scores that are off by at most relative * |exact| + absolute. A row is dropped only when k other rows
- * are certainly nearer. What remains is recomputed by the caller's `exact` (float64, rounded once) and ordered by that value, then
- * by key. Rows whose values tie at the cut are settled by key, however many there are.
+ * Rows come with float32 scores that are off by at most relative * |exact| + absolute. A row is dropped only when
+ * k other rows are certainly nearer. What remains is recomputed by the caller's `exact` (float64, rounded once)
+ * and ordered by that value, then by key. Rows whose values tie at the cut are settled by key, however many there
+ * are.
  *
- * Method: rows below the threshold go into a buffer; when it is full the k-th best score is found by selection, the threshold falls to it plus twice
- * the bound, and the rest is dropped. If that drops too little (many equal rows), the buffer is recomputed and cut to
- * the exact k best. Cost: a comparison a row, amortised O(1) a row kept; memory O(k).
+ * Method: rows below the threshold go into a buffer; when it is full the k-th best score is found by selection,
+ * the threshold falls to it plus twice the bound, and the rest is dropped. If that drops too little (many equal
+ * rows), the buffer is recomputed and cut to the exact k best. Cost: a comparison a row, amortised O(1) a row
+ * kept; memory O(k).
  */
 #ifndef VSSI_TOPK_H
 #define VSSI_TOPK_H

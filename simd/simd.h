@@ -52,8 +52,8 @@ static inline double vssi_simd_gamma(size_t dim)
     return nu / (1 - nu);
 }
 
-/* The distances that are returned: float64 in one fixed order on every machine, 8 lanes (component i goes to lane i % 8), then
- * ((l0+l1)+(l2+l3))+((l4+l5)+(l6+l7)); no fused multiply-add. */
+/* The distances that are returned: float64 in one fixed order on every machine, 8 lanes (component i goes to lane
+ * i % 8), then ((l0+l1)+(l2+l3))+((l4+l5)+(l6+l7)); no fused multiply-add. */
 double vssi_exact_l2_f32(const float *a, const float *b, size_t dim);
 double vssi_exact_ip_f32(const float *a, const float *b, size_t dim);
 

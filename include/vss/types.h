@@ -48,7 +48,7 @@ typedef enum vss_type {
     VSS_TYPE_STRING = 8,    /* UTF-8, at most 65,535 bytes */
     VSS_TYPE_JSON = 9,      /* one JSON text, at most 65,535 bytes */
     VSS_TYPE_TIMESTAMP = 10, /* int64, microseconds since 1970 UTC */
-    VSS_TYPE_ARRAY = 11,    /* of a scalar type, at most 4,096 elements a row; no nulls inside */
+    VSS_TYPE_ARRAY = 11,    /* of a scalar type but json; at most 4,096 elements and 65,535 bytes of text a row; no nulls inside */
     VSS_TYPE_VECTOR_F32 = 32,
     VSS_TYPE_VECTOR_F16 = 33,
     VSS_TYPE_VECTOR_BF16 = 34,

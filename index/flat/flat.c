@@ -1,9 +1,9 @@
 /*
  * flat.c - compare the query with every row, or with every allowed one
  *
- * Blocks of 256 rows: scored in one stream where at least three quarters of them are allowed (those that aren't are left out
- * afterwards), else the allowed ones are gathered. Cost: the bytes of the rows read once, at memory speed.
- * The call may end early when its control says so: the caller looks at control->stop.
+ * Blocks of 256 rows: scored in one stream where at least three quarters of them are allowed (those that aren't
+ * are left out afterwards), else the allowed ones are gathered. Cost: the bytes of the rows read once, at memory
+ * speed. The call may end early when its control says so: the caller looks at control->stop.
  */
 #include "flat.h"
 
@@ -13,19 +13,20 @@
 #define FLAT_BLOCK 256u          /* rows; a multiple of 64 */
 #define FLAT_ASK (256u * 256u)   /* rows between two questions to the control */
 
-static void flat_block(const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end, vssi_topk *topk)
+/* Returns how many rows it scored. */
+static size_t flat_block(const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end, vssi_topk *topk)
 {
     float scores[FLAT_BLOCK];
     size_t n = end - begin;
     if (!query->allow) {
         vssi_vectors_score_rows(v, query->vector, begin, n, scores);
         vssi_topk_add_rows(topk, scores, begin, n);
-        return;
+        return n;
     }
     uint32_t rows[FLAT_BLOCK];
     size_t next, allowed = vssi_bitmap_rows(query->allow, begin, end, rows, FLAT_BLOCK, &next);
     if (allowed == 0)
-        return;
+        return 0;
     if (allowed < n - n / 4) {
         vssi_vectors_score_gather(v, query->vector, rows, allowed, scores);
     } else {
@@ -34,20 +35,20 @@ static void flat_block(const vssi_vectors *v, const vssi_query *query, size_t be
             scores[i] = scores[rows[i] - begin];
     }
     vssi_topk_add(topk, scores, rows, allowed);
+    return allowed < n - n / 4 ? allowed : n;
 }
 
 vss_status vssi_flat_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
                             vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
 {
     (void)index;
-    (void)scratch;
     (void)err;
     if (query->allow && query->n_allow == 0)
         return VSS_OK;
     for (size_t begin = 0; begin < vectors->rows; begin += FLAT_BLOCK) {
         if (begin % FLAT_ASK == 0 && vssi_control_stopped(query->control))
             return VSS_OK;
-        flat_block(vectors, query, begin, vssi_min(begin + FLAT_BLOCK, vectors->rows), topk);
+        scratch->distances += flat_block(vectors, query, begin, vssi_min(begin + FLAT_BLOCK, vectors->rows), topk);
     }
     return topk->status;
 }

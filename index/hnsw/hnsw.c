@@ -6,7 +6,7 @@
 static const vssi_param hnsw_params[HNSW_PARAMS] = {
     [HNSW_PARAM_M] = {"m", "M", 2, 512, 24, false, "links a row: pruned to 2 m; memory is about 8 m bytes a row"},
     [HNSW_PARAM_EF_CONSTRUCTION] = {"ef_construction", "efConstruction", 8, 4096, 200, false,
-                                    "care in building: a round of partitioning for every 64, a third of it candidates a row"},
+                                    "care in building: a round for every 50, 2 candidates a row for every 5"},
     [HNSW_PARAM_EF] = {"ef", NULL, 1, 16384, 64, true, "rows a search keeps in view: more is slower and finds more"},
 };
 

@@ -1,8 +1,8 @@
 /*
  * hnsw.h - what the files of the graph index share
  *
- * The graph is one flat level: a row of u32 for each row of the segment, [count, neighbours...] at a fixed stride. A search
- * starts from entry rows spread over the data instead of from upper levels.
+ * The graph is one flat level: a row of u32 for each row of the segment, [count, neighbours...] at a fixed stride.
+ * A search starts from entry rows spread over the data instead of from upper levels.
  *
  * A build works on "nodes", the first of each set of rows with equal vectors, in a space where nearness is squared l2
  * whatever the metric: cosine takes vectors of unit length; inner product takes one more component,
@@ -61,8 +61,8 @@ typedef struct vssi_hnsw_build {
     vssi_heap *heap;
     size_t rows;
     size_t pdim;             /* components of a vector in build space */
-    size_t degree;           /* links a pruned row has at most */
-    size_t stride, room;     /* of a row of the graph; links that the linking stage may leave in it */
+    size_t degree;           /* links a row has at most until equal rows and repairs are added */
+    size_t stride;           /* of a row of the graph */
     size_t rounds, keep, kept; /* of partitioning; best of a leaf; best of all rounds */
     size_t leaf, leaf_max;   /* rows of a leaf, aimed at and at most */
     size_t packed_rows;      /* room of a worker */

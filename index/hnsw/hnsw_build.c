@@ -2,12 +2,12 @@
  * hnsw_build.c - from vectors to a graph, the same bytes on any number of threads
  *
  * Stages, each a parallel loop over fixed units: find equal rows; rounds of partitioning, in which rows meet their
- * neighbours; prune; add reverse links; hang on the equal rows; make every row reachable. Random numbers come from fixed
- * seeds. ef_construction is turned into rounds (ef / 64, 1 to 16), candidates kept for a row (ef / 3, 16 to 512) and kept for a row of one
- * leaf (ef / 20, 6 to 64).
+ * neighbours; prune; add reverse links; hang on the equal rows; make every row reachable. Random numbers come from
+ * fixed seeds. ef_construction is turned into rounds (ef / 50, 1 to 16), candidates kept for a row (2 ef / 5, 16
+ * to 512) and those of one leaf (ef / 16, 6 to 64).
  *
- * Memory at the peak: the graph (4 x stride bytes a row), the candidates (8 x (kept + 3 x best of a leaf) bytes a row, 770 at the
- * defaults), some 40 bytes a row, and a worker's packed leaf, at most 16 MiB or 128 rows.
+ * Memory at the peak: the graph (4 x stride bytes a row), the candidates (8 x (kept + 3 x best of a leaf) bytes a row:
+ * 928 at the defaults), some 60 bytes a row, and a worker's packed leaf of at most 16 MiB or 128 rows.
  */
 #include <string.h>
 
@@ -30,7 +30,6 @@ static void build_plan(vssi_hnsw_build *b, const vssi_build *in)
     b->pdim = (size_t)in->vectors->dim + (in->vectors->metric == VSS_METRIC_IP);
     b->degree = 2 * m;
     b->stride = (size_t)vssi_round_up(1 + b->degree + BUILD_SPARE, HNSW_ALIGN);
-    b->room = b->stride - 1 - BUILD_SPARE;
     b->rounds = build_clamp(ef / 50, 1, 16);
     b->kept = build_clamp(2 * ef / 5, 16, 512);
     b->keep = build_clamp(ef / 16, 6, 64);
@@ -70,7 +69,7 @@ static vss_status build_graph(vssi_hnsw_build *b, vss_error *err)
     return vssi_hnsw_repair(b, err);
 }
 
-/* Give back what isn't needed by the rows past the last link, so that equal graphs are equal bytes. */
+/* Clear what earlier stages left behind the last link of a row. */
 static void build_blank(vssi_hnsw_build *b)
 {
     for (size_t row = 0; row < b->rows; row++) {

@@ -1,8 +1,8 @@
 /*
  * hnsw_leaf.c - all pairs of a leaf, the best of each row, and their merge over leaves and rounds
  *
- * The leaf's vectors are packed one after another; row i is compared with the rows behind it, and each score is offered to both, so
- * half of the distances are computed. Cost of a leaf of n rows: n^2 / 2 distances from cache.
+ * The leaf's vectors are packed one after another; row i is compared with the rows behind it, and each score is
+ * offered to both, so half of the distances are computed. Cost of a leaf of n rows: n^2 / 2 distances from cache.
  */
 #include <math.h>
 #include <string.h>
@@ -84,7 +84,8 @@ void vssi_hnsw_leaf(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const uint32_t
     }
 }
 
-/* Merge two sorted lists that end with HNSW_NONE or their length, each key once, into out[limit], filled up with HNSW_NONE. */
+/* Merge two sorted lists that end with HNSW_NONE or their length, each key once, into out[limit], filled up with
+ * HNSW_NONE. */
 static void leaf_merge(const uint64_t *a, size_t n_a, const uint64_t *c, size_t n_c, uint64_t *out, size_t limit)
 {
     size_t i = 0, j = 0, n = 0;

@@ -1,8 +1,9 @@
 /*
  * hnsw_link.c - every link gets its reverse
  *
- * The links to each row are gathered by a counting sort; then each row takes them up, and where they are more than it has room for
- * it is pruned again among its own and the new ones. A row reads and writes its own part only. 4 bytes a link meanwhile.
+ * The links to each row are gathered by a counting sort; then each row takes them up, and where they are more than
+ * it has room for it is pruned again among its own and the new ones. A row reads and writes its own part only. 4
+ * bytes a link meanwhile.
  */
 #include <string.h>
 
@@ -52,7 +53,7 @@ static void link_row(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const link_wo
         if (!link_has(links, work->from[i]))
             keys[n++] = work->from[i];
     }
-    if (n <= b->room) {
+    if (n <= b->degree) {
         for (size_t i = links[0]; i < n; i++)
             links[1 + i] = (uint32_t)keys[i];
         links[0] = (uint32_t)n;

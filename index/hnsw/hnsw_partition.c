@@ -2,10 +2,10 @@
  * hnsw_partition.c - rounds of random partitioning into overlapping leaves, where near rows meet
  *
  * After PiPNN. A round splits the nodes by random pivots, each row to the nearest one, until a cell needs at most 256
- * pivots; then each row goes to the HNSW_FANOUT nearest pivots of its cell; cells that came out too large are split again,
- * and in the end (rows that no pivot parts) cut by position. Other rounds take other pivots. All rounds together compare
- * a row with rounds x 3 leaves of about b->leaf rows. Pivots come from a fixed seed; cells and the rows in them keep a
- * fixed order. 30 bytes a row meanwhile.
+ * pivots; then each row goes to the HNSW_FANOUT nearest pivots of its cell; cells that came out too large are
+ * split again, and in the end (rows that no pivot parts) cut by position. Other rounds take other pivots. All
+ * rounds together compare a row with rounds x 3 leaves of about b->leaf rows. Pivots come from a fixed seed; cells
+ * and the rows in them keep a fixed order. 30 bytes a row meanwhile.
  */
 #include <math.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /*
  * hnsw_prune.c - which of a row's near rows become its links
  *
- * Robust pruning (Vamana): candidates in order of distance; one is passed over when a link chosen before is nearer to it, by
- * the factor alpha, than the row is. Distances are squared here, so the factor is alpha^2. Cost: a copy of the
- * candidates' vectors and at most links x candidates distances from cache.
+ * Robust pruning (Vamana): candidates in order of distance; one is passed over when a link chosen before is nearer
+ * to it, by the factor alpha, than the row is. Distances are squared here, so the factor is alpha^2. Cost: a copy
+ * of the candidates' vectors and at most links x candidates distances from cache.
  */
 #include <string.h>
 

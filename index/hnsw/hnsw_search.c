@@ -1,11 +1,12 @@
 /*
  * hnsw_search.c - walk the graph towards a query
  *
- * Best-first search with a pool of the L nearest rows seen, sorted, each marked once its links have been followed; the walk ends
- * when all are. L is ef, at least k; with a filter it grows by the reciprocal of the share of allowed rows, and only allowed
- * rows of the pool are offered in the end. Marks of visited rows are 16-bit epochs, cleared when the epoch wraps. The unvisited links
- * of a row are scored in one call that prefetches them; the row expected next is prefetched meanwhile. No allocation
- * a hop. Counts and ids read from the mapping are bounded where they are used; whatever they hold, each row enters the pool at most once.
+ * Best-first search with a pool of the L nearest rows seen, sorted, each marked once its links have been followed;
+ * the walk ends when all are. L is ef, at least k; with a filter it grows by the reciprocal of the share of
+ * allowed rows, and only allowed rows of the pool are offered in the end. Marks of visited rows are 16-bit epochs,
+ * cleared when the epoch wraps. The unvisited links of a row are scored in one call that prefetches them; the row
+ * expected next is prefetched meanwhile. No allocation a hop. Counts and ids read from the mapping are bounded
+ * where they are used; whatever they hold, each row enters the pool at most once.
  */
 #include <string.h>
 
@@ -33,6 +34,7 @@ typedef struct search_walk {
     size_t n, capacity;
     uint32_t *rows; /* to be scored */
     float *scores;
+    uint64_t scored;
 } search_walk;
 
 static size_t search_capacity(const vssi_query *query, size_t rows, size_t k)
@@ -100,6 +102,7 @@ static size_t search_take(search_walk *walk, const uint32_t *rows, size_t n)
         walk->rows[fresh++] = row;
     }
     vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows, fresh, walk->scores);
+    walk->scored += fresh;
     for (size_t i = 0; i < fresh; i++)
         foremost = vssi_min(foremost, search_insert(walk, walk->scores[i], walk->rows[i]));
     return foremost;
@@ -156,6 +159,7 @@ vss_status vssi_hnsw_search(const void *index, const vssi_vectors *vectors, cons
     walk.capacity = search_capacity(query, walk.index->rows, topk->k);
     VSSI_TRY(search_prepare(&walk, scratch, err));
     search_run(&walk, query->control);
+    scratch->distances += walk.scored;
     search_offer(&walk, query, topk);
     return topk->status;
 }

@@ -3,8 +3,9 @@
  *
  * Equal vectors would prune each other's links and fall apart into clumps. So the graph is built over the first row of
  * each set, its node, and the others hang on it as a binary tree: in a set t_0 (the node), t_1, t_2, ... row t_i is
- * linked both ways with t_2i+1 and t_2i+2, and each but the node also leads to the node. A row of the tree has at most four
- * links, and a set of n is walked in log n steps. Cost: a hash and a sort of the rows; 16 bytes a row meanwhile.
+ * linked both ways with t_2i+1 and t_2i+2, and each but the node also leads to the node. A row of the tree has at
+ * most four links, and a set of n is walked in log n steps. Cost: a hash and a sort of the rows; 16 bytes a row
+ * meanwhile.
  */
 #include <string.h>
 

@@ -1,7 +1,8 @@
 /*
  * hnsw_work.c - workers of a build: each has its memory, takes units from a common counter, and stops when told
  *
- * What a unit writes depends on the unit alone, never on the worker, so the bytes built don't depend on the number of threads.
+ * What a unit writes depends on the unit alone, never on the worker, so the bytes built don't depend on the number
+ * of threads.
  */
 #include <math.h>
 #include <string.h>

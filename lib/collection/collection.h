@@ -28,8 +28,11 @@ struct vss_collection {
     void *lock;           /* of the storage; NULL when read-only or not offered */
     bool read_only;
 
+    vssi_schema *schema;                        /* never changes */
+    _Atomic(const vssi_index_ops *) *types;     /* [schema->n_fields] the index type defined; NULL: none */
+
     vssi_mutex write_mutex;
-    vssi_manifest *manifest;     /* newest committed; guarded by write_mutex but for its schema, which never changes */
+    vssi_manifest *manifest;     /* newest committed, borrows schema; write_mutex */
     uint64_t manifest_bytes;
     int64_t next_auto_key;       /* write_mutex */
     uint64_t sequence;           /* write_mutex */
@@ -42,7 +45,7 @@ struct vss_collection {
     struct vssi_scratch_node *idle_scratch;
 };
 
-static inline const vssi_schema *vssi_collection_fields(const vss_collection *col) { return col->manifest->schema; }
+static inline const vssi_schema *vssi_collection_fields(const vss_collection *col) { return col->schema; }
 
 /* ---- open.c ---- */
 vss_status vssi_collection_create(vss_db *db, const char *name, const vss_schema *schema, vss_collection **out,
@@ -55,6 +58,8 @@ vss_status vssi_collection_exists(vss_db *db, const char *name, bool *exists, vs
 
 /* The newest snapshot, referenced for the caller. */
 vssi_snapshot *vssi_collection_snapshot(vss_collection *col);
+/* The index types that the manifest defines, for searches. Under write_mutex, or before the handle is given out. */
+void vssi_collection_define_types(vss_collection *col);
 /* Make s the newest; takes the caller's reference over. */
 void vssi_collection_publish(vss_collection *col, vssi_snapshot *s);
 

@@ -18,6 +18,8 @@ static void collection_free(vss_collection *col)
     vssi_snapshot_unref(col->snapshot);
     vssi_scratch_clear(col);
     vssi_manifest_free(col->manifest);
+    vssi_schema_free(col->schema);
+    vssi_free(heap, col->types);
     if (col->lock != NULL)
         col->db->storage.unlock(col->db->storage.state, col->lock);
     vssi_mutex_destroy(&col->write_mutex);
@@ -99,11 +101,25 @@ static vss_status collection_part(vss_collection *col, const vssi_manifest_segme
     return VSS_OK;
 }
 
-/* The snapshot that the manifest describes. */
-static vss_status collection_load(vss_collection *col, vss_error *err)
+void vssi_collection_define_types(vss_collection *col)
 {
     const vssi_manifest *m = col->manifest;
+    for (size_t i = 0; i < m->n_definitions; i++) {
+        size_t field = collection_field(col->schema, m->definitions[i].field);
+        if (field != SIZE_MAX)
+            atomic_store(&col->types[field], vssi_index_type_find(m->definitions[i].type));
+    }
+}
+
+/* The snapshot that the manifest describes; takes over its schema. */
+static vss_status collection_load(vss_collection *col, vss_error *err)
+{
+    vssi_manifest *m = col->manifest;
     vssi_snapshot *s;
+    col->schema = m->schema; /* the collection's from now on */
+    m->owns_schema = false;
+    VSSI_TRY(vssi_alloc_zero(&col->db->heap, col->schema->n_fields, sizeof *col->types, &col->types, err));
+    vssi_collection_define_types(col);
     VSSI_TRY(vssi_snapshot_create(&col->db->heap, m->n_segments, &s, err));
     col->snapshot = s;
     s->version = m->version;

@@ -46,10 +46,9 @@ static vss_status seal_segment(seal_job *job, vssi_segment *rows, vss_error *err
     vssi_object_ref ref = {0};
     char name[64];
     VSSI_TRY(vssi_realloc(heap, m->n_segments + 1, sizeof *m->segments, &m->segments, err));
-    vssi_seal_name(job, "s", "seg", name);
+    VSSI_TRY(vssi_seal_name(job, "s", "seg", name, err));
     VSSI_TRY(vssi_segment_write(rows, &col->db->storage, col->prefix, name, &ref, err));
     m->segments[m->n_segments++] = (vssi_manifest_segment){.rows = vssi_segment_rows(rows), .object = ref};
-    VSSI_TRY(vssi_seal_created(job, name, err));
     VSSI_TRY(vssi_segment_open(heap, &col->db->storage, col->prefix, vssi_collection_fields(col), &ref,
                                &part->segment, err));
     part->sealed = true;

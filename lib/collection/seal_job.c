@@ -27,17 +27,13 @@ vss_status vssi_seal_begin(seal_job *job, vss_collection *col, const vssi_seal_o
     return VSS_OK;
 }
 
-void vssi_seal_name(const seal_job *job, const char *folder, const char *suffix, char *out)
-{
-    snprintf(out, 64, "%s/%020llu-%016llx.%s", folder, (unsigned long long)job->manifest->version,
-             (unsigned long long)vssi_random_name(), suffix);
-}
-
-vss_status vssi_seal_created(seal_job *job, const char *name, vss_error *err)
+vss_status vssi_seal_name(seal_job *job, const char *folder, const char *suffix, char *out, vss_error *err)
 {
     vssi_heap *heap = &job->col->db->heap;
+    snprintf(out, 64, "%s/%020llu-%016llx.%s", folder, (unsigned long long)job->manifest->version,
+             (unsigned long long)vssi_random_name(), suffix);
     VSSI_TRY(vssi_realloc(heap, job->n_created + 1, sizeof *job->created, &job->created, err));
-    VSSI_TRY(vssi_strdup(heap, name, strlen(name), &job->created[job->n_created], err));
+    VSSI_TRY(vssi_strdup(heap, out, strlen(out), &job->created[job->n_created], err));
     job->n_created++;
     return VSS_OK;
 }
@@ -74,13 +70,12 @@ static vss_status seal_index_object(seal_job *job, size_t part, size_t field, co
                         job->options->control};
     vss_status status = ops->build(&build, &image, err);
     if (status == VSS_OK) {
-        vssi_seal_name(job, "i", "idx", name);
-        status = vssi_segment_index_store(heap, ops, &vectors, schema->fields[field].id, &image, &col->db->storage,
-                                          col->prefix, name, ref, err);
+        status = vssi_seal_name(job, "i", "idx", name, err);
+        if (status == VSS_OK)
+            status = vssi_segment_index_store(heap, ops, &vectors, schema->fields[field].id, &image, &col->db->storage,
+                                              col->prefix, name, ref, err);
         vssi_image_free(heap, &image);
     }
-    if (status == VSS_OK)
-        status = vssi_seal_created(job, name, err);
     vssi_free(heap, values);
     return status;
 }
@@ -155,13 +150,12 @@ vss_status vssi_seal_deletes(seal_job *job, vss_error *err)
         char name[64];
         if (vssi_part_deleted(p) == g->deleted) /* tombstones only ever grow */
             continue;
-        vssi_seal_name(job, "d", "del", name);
+        VSSI_TRY(vssi_seal_name(job, "d", "del", name, err));
         VSSI_TRY(vssi_deletes_write(heap, &col->db->storage, col->prefix, name, p->deleted->words,
                                     vssi_segment_rows(p->segment), &ref, err));
         vssi_object_ref_free(heap, &g->deletes);
         g->deletes = ref;
         g->deleted = p->deleted->count;
-        VSSI_TRY(vssi_seal_created(job, name, err));
     }
     return VSS_OK;
 }
@@ -184,13 +178,11 @@ vss_status vssi_seal_commit(seal_job *job, vss_error *err)
     vssi_manifest_name(job->manifest->version, version);
     snprintf(name, sizeof name, "%s%s", col->prefix, version);
     (void)col->db->storage.size(col->db->storage.state, name, &size, NULL); /* a figure for stats, no more */
-    job->manifest->schema = col->manifest->schema; /* the ownership moves on */
-    job->manifest->owns_schema = true;
-    col->manifest->owns_schema = false;
     vssi_manifest_free(col->manifest);
     col->manifest = job->manifest;
     col->manifest_bytes = size;
     job->manifest = NULL;
+    vssi_collection_define_types(col);
     vssi_collection_publish(col, job->snapshot);
     job->snapshot = NULL;
     return VSS_OK;

@@ -25,10 +25,9 @@ vss_status vssi_seal_begin(seal_job *job, vss_collection *col, const vssi_seal_o
 vss_status vssi_seal_index(seal_job *job, size_t part, const vssi_manifest_definition *definition, vss_error *err);
 /* Store tombstones that the manifest does not have yet. */
 vss_status vssi_seal_deletes(seal_job *job, vss_error *err);
-/* A new name for an object of this version: "s/<version>-<random>.seg"; out[64]. */
-void vssi_seal_name(const seal_job *job, const char *folder, const char *suffix, char *out);
-/* Remember an object, to remove it if the job is dropped. */
-vss_status vssi_seal_created(seal_job *job, const char *name, vss_error *err);
+/* A new name for an object of this version: "s/<version>-<random>.seg"; out[64]. Remembered, so that the object is removed
+ * if the job is dropped. */
+vss_status vssi_seal_name(seal_job *job, const char *folder, const char *suffix, char *out, vss_error *err);
 /* Commit the manifest, then publish the snapshot. */
 vss_status vssi_seal_commit(seal_job *job, vss_error *err);
 void vssi_seal_end(seal_job *job);

@@ -28,15 +28,9 @@ static vss_status search_params(search *s, vss_error *err)
 }
 
 /* The index type defined for the field, flat where there is none. */
-static const vssi_index_ops *search_type(search *s)
+static const vssi_index_ops *search_type(const search *s)
 {
-    const vssi_index_ops *type = NULL;
-    vssi_mutex_lock(&s->col->write_mutex);
-    const vssi_manifest *m = s->col->manifest;
-    for (size_t i = 0; i < m->n_definitions; i++)
-        if (m->definitions[i].field == s->schema->fields[s->field].id)
-            type = vssi_index_type_find(m->definitions[i].type);
-    vssi_mutex_unlock(&s->col->write_mutex);
+    const vssi_index_ops *type = atomic_load(&s->col->types[s->field]);
     return type != NULL ? type : vssi_index_type_find("flat");
 }
 

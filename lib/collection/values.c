@@ -109,16 +109,6 @@ static vss_status value_nulls(const vssi_field *field, const char *what, const v
     return VSS_OK;
 }
 
-/* May a value of `from` be stored as `to` without loss: the same, or a wider number. */
-static bool value_widens(vss_type from, vss_type to)
-{
-    if (from == to)
-        return true;
-    if (from >= VSS_TYPE_INT8 && from <= VSS_TYPE_INT64 && to >= VSS_TYPE_INT8 && to <= VSS_TYPE_INT64)
-        return from < to;
-    return from == VSS_TYPE_FLOAT32 && to == VSS_TYPE_FLOAT64;
-}
-
 static vss_status value_scalars(const char *what, const vss_column *c, vss_error *err)
 {
     if (vssi_type_is_text(c->type))
@@ -136,7 +126,7 @@ static vss_status value_arrays(const vssi_field *field, const char *what, const 
     VSSI_TRY(value_offsets(what, c, err));
     if (child == NULL)
         return vssi_fail(err, VSS_ERR_INVALID, "%s: the column of elements is missing", what);
-    if (!value_widens(child->type, field->element))
+    if (!vssi_type_widens(child->type, field->element))
         return vssi_fail(err, VSS_ERR_INVALID, "%s: expected array<%s>, got array<%s>", what,
                          vss_type_name(field->element), vss_type_name(child->type));
     if ((uint64_t)c->offsets[c->length] > child->length)
@@ -146,10 +136,17 @@ static vss_status value_arrays(const vssi_field *field, const char *what, const 
         if (c->offsets[r + 1] - c->offsets[r] > VALUE_ARRAY_MAX)
             return vssi_fail(err, VSS_ERR_INVALID, "%s, row %zu: %lld elements, at most %d", what, r,
                              (long long)(c->offsets[r + 1] - c->offsets[r]), VALUE_ARRAY_MAX);
+    VSSI_TRY(value_scalars(what, child, err));
+    for (size_t r = 0; vssi_type_is_text(child->type) && r < c->length; r++) {
+        int64_t bytes = child->offsets[c->offsets[r + 1]] - child->offsets[c->offsets[r]];
+        if (bytes > VALUE_TEXT_MAX)
+            return vssi_fail(err, VSS_ERR_INVALID, "%s, row %zu: texts of %lld bytes, at most %d together", what, r,
+                             (long long)bytes, VALUE_TEXT_MAX);
+    }
     for (size_t i = 0; child->validity != NULL && i < child->length; i++)
         if (vssi_column_null(child, i))
             return vssi_fail(err, VSS_ERR_INVALID, "%s: element %zu is null; arrays hold no nulls", what, i);
-    return value_scalars(what, child, err);
+    return VSS_OK;
 }
 
 static vss_status value_vectors(const vssi_field *field, const char *what, const vss_column *c, vss_error *err)
@@ -175,7 +172,7 @@ vss_status vssi_values_check(const vssi_field *field, const vss_column *c, vss_e
 {
     char what[300];
     snprintf(what, sizeof what, "field \"%s\"", field->name);
-    if (!value_widens(c->type, field->type))
+    if (!vssi_type_widens(c->type, field->type))
         return vssi_fail(err, VSS_ERR_INVALID, "%s: expected %s, got %s", what, vss_type_name(field->type),
                          vss_type_name(c->type));
     VSSI_TRY(value_nulls(field, what, c, err));

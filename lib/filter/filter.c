@@ -1,7 +1,8 @@
 /*
  * filter.c - compile and free
  *
- * Compiling is linear in the text. A compiled filter is never written again, so that threads may share it without a lock.
+ * Compiling is linear in the text. A compiled filter is never written again, so that threads may share it without a
+ * lock.
  */
 #include "filter_private.h"
 

@@ -12,8 +12,9 @@
 
 typedef struct vssi_filter vssi_filter;
 
-/* INVALID points into the text: `filter, column 14: field "price" is a string, compared with a number`. Nesting is bounded
- * (64), as is the text (1 MiB) and the number of literals. */
+/* INVALID points into the text, by its characters: `filter, column 14: field "price" is float64, compared with a
+ * string`. Bounded: parentheses (64 deep), the text (1 MiB), the literals of a list (65,536). The filter keeps nothing
+ * of the text and needs neither it nor the schema any more. An empty text is INVALID. NO_MEMORY, BUDGET. */
 vss_status vssi_filter_compile(vssi_heap *heap, const vssi_schema *schema, const char *text, vssi_filter **out,
                                vss_error *err);
 void vssi_filter_free(vssi_filter *filter); /* NULL is fine */
@@ -27,8 +28,9 @@ typedef struct vssi_filter_source {
     vss_status (*column)(void *state, size_t field, size_t part, vss_column *view, vss_error *err);
 } vssi_filter_source;
 
-/* bitmap[words of rows]: bit r is set where row r passes. *passing: bits set. Cost: fields touched x rows; a part whose result is
- * settled by one side of and / or is not read for the other. */
+/* bitmap[words of rows]: bit r is set where row r passes. *passing: bits set. Cost: fields touched x rows; a part whose
+ * result is settled by one side of and / or is not read for the other. On failure (NO_MEMORY, BUDGET, the source's) the
+ * bitmap means nothing. */
 vss_status vssi_filter_rows(const vssi_filter *filter, const vssi_filter_source *source, uint64_t *bitmap,
                             size_t *passing, vss_error *err);
 

@@ -101,8 +101,8 @@ vss_status vssi_filter_build_literal(vssi_filter_job *job, const vssi_field *fie
         return VSS_OK;
     out->kind = VSSI_LITERAL_TIME;
     if (!vssi_time_parse(literal->text.data, literal->text.size, &out->number))
-        return vssi_filter_fail(job, literal->at, "field \"%s\" is timestamp, and \"%s\" is not an ISO 8601 time", shown,
-                                vssi_filter_show(value, literal->text.data, literal->text.size));
+        return vssi_filter_fail(job, literal->at, "field \"%s\" is timestamp, and \"%s\" is not an ISO 8601 time",
+                                shown, vssi_filter_show(value, literal->text.data, literal->text.size));
     return VSS_OK;
 }
 

@@ -211,8 +211,8 @@ static vss_status filter_check_contains(vssi_filter_job *job, const vssi_filter_
         return vssi_filter_fail(job, tree->first->at, "field \"%s\" is %s, not an array", shown,
                                 vss_type_name(field->type));
     if (field->element == VSS_TYPE_JSON)
-        return vssi_filter_fail(job, tree->first->at, "field \"%s\" is an array of json: comparing json is not supported",
-                                shown);
+        return vssi_filter_fail(job, tree->first->at,
+                                "field \"%s\" is an array of json: comparing json is not supported", shown);
     VSSI_TRY(filter_check_list(job, tree, field, field->element, &list));
     VSSI_TRY(vssi_filter_build_leaf(job, VSSI_PLAN_CONTAINS, index, negate, 3, out));
     VSSI_TRY(vssi_filter_build_set(job, field->element, list, tree->n, &set, &(*out)->member.impossible));

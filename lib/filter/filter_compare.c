@@ -1,9 +1,9 @@
 /*
  * filter_compare.c - the leaves of a plan, 64 rows at a time
  *
- * Each test yields a word of hits; nulls are masked out behind it. Words without a row still in question are skipped, and
- * tests on texts and arrays look only at rows that are in question. The loops over numbers have no branch and compile to
- * vector code: compare into bytes, then gather the bytes' low bits by one multiplication.
+ * Each test yields a word of hits; nulls are masked out behind it. Words without a row still in question are skipped,
+ * and tests on texts and arrays look only at rows that are in question. The loops over numbers have no branch and
+ * compile to vector code: compare into bytes, then gather the bytes' low bits by one multiplication.
  */
 #include "filter_private.h"
 

@@ -1,9 +1,10 @@
 /*
  * filter_eval.c - a plan over a source, part by part
  *
- * A node is handed the map of rows that are still in question and clears those that it doesn't pass. `and` hands the map
- * from child to child; `or` gives each child the rows that no earlier one has passed. When no row is left in question, the
- * rest is not looked at, and its columns are not read. Memory: two maps of a part for each `or` within `or`s.
+ * A node is handed the map of rows that are still in question and clears those that it doesn't pass. `and` hands the
+ * map from child to child; `or` gives each child the rows that no earlier one has passed. When no row is left in
+ * question, the rest is not looked at, and its columns are not read. Memory: two maps of a part for each `or` within
+ * `or`s.
  */
 #include <assert.h>
 

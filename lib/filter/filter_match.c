@@ -2,8 +2,8 @@
  * filter_match.c - like: % is any run of characters, _ is one character, a backslash takes what follows as it is
  *
  * A character is a UTF-8 code point. The pattern is cut at its % into pieces: the first is matched at the text's begin,
- * the last at its end, those between one after another, each at the earliest place, which leaves most room for the rest.
- * Cost: one pass over the text for pieces without _; for those with _, at worst piece x text.
+ * the last at its end, those between one after another, each at the earliest place, which leaves most room for the
+ * rest. Cost: one pass over the text for pieces without _; for those with _, at worst piece x text.
  */
 #include "filter_private.h"
 

@@ -1,9 +1,9 @@
 /*
  * filter_number.c - a number of a filter text, without its sign
  *
- * Integers are decimal, hexadecimal (0x), octal (0 in front) or binary (0b); reals decimal, or hexadecimal with a binary
- * exponent. An integer past 64 bits becomes a real. strtod reads the decimal point of the host's locale, so it is handed
- * whole digits and an exponent, "1.25" as "125e-2": correctly rounded and the same everywhere.
+ * Integers are decimal, hexadecimal (0x), octal (0 in front) or binary (0b); reals decimal, or hexadecimal with a
+ * binary exponent. An integer past 64 bits becomes a real. strtod reads the decimal point of the host's locale, so it
+ * is handed whole digits and an exponent, "1.25" as "125e-2": correctly rounded and the same everywhere.
  */
 #include <math.h>
 #include <stdio.h>

@@ -13,7 +13,8 @@
  *
  * Milvus lets `not` bind tighter than comparisons and `in`, so that `not x == 1` would be `(not x) == 1`: of any field
  * but a bool that is a type error, and of a bool it means the same either way. Here `not` takes the whole comparison,
- * as in SQL and Python: all that Milvus accepts means the same, and `not x in [1]` means what it says. `not like` is ours.
+ * as in SQL and Python: all that Milvus accepts means the same, and `not x in [1]` means what it says. `not like` is
+ * ours.
  *
  * Only parentheses recurse, at most VSSI_FILTER_DEPTH deep; chains of `not`, `and` and `or` are loops.
  */
@@ -184,7 +185,8 @@ static vss_status filter_parse_name(vssi_filter_job *job, vssi_filter_tree **out
         return filter_parse_time(job, &(*out)->literal);
     }
     if (job->token.kind == VSSI_TOKEN_OPEN_LIST)
-        return vssi_filter_fail(job, job->token.at, "\"[\" behind a field (a json path or an element) is not supported");
+        return vssi_filter_fail(job, job->token.at,
+                                "\"[\" behind a field (a json path or an element) is not supported");
     return VSS_OK;
 }
 
@@ -317,7 +319,8 @@ static vss_status filter_parse_equality(vssi_filter_job *job, vssi_filter_tree *
         vssi_filter_tree *right;
         size_t at = job->token.at;
         if ((*out)->kind != VSSI_TREE_FIELD && (*out)->kind != VSSI_TREE_LITERAL)
-            return vssi_filter_fail(job, at, "a condition can't be compared: a field or a literal is expected on the left");
+            return vssi_filter_fail(job, at,
+                                    "a condition can't be compared: a field or a literal is expected on the left");
         VSSI_TRY(vssi_filter_next(job));
         VSSI_TRY(filter_parse_relation(job, &right));
         VSSI_TRY(filter_parse_compare(job, at, op, *out, right, out));

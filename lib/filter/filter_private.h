@@ -3,12 +3,13 @@
  *
  *     text --lex--> tokens --parse--> tree --check--> plan --eval--> bitmap
  *
- * The tree says what was written, the plan what is to be done: names resolved, types checked, literals turned into keys,
- * every `not` pushed into the leaves. The tree lives in a scratch arena that ends with the compilation, the plan in the
- * filter's own.
+ * The tree says what was written, the plan what is to be done: names resolved, types checked, literals turned into
+ * keys, every `not` pushed into the leaves. The tree lives in a scratch arena that ends with the compilation, the plan
+ * in the filter's own.
  *
- * Keys: every number, timestamp and bool is compared as an int64 key whose order is the order of the values (integers as
- * they are, floats by their bits), so that a comparison with a literal is a range of keys, whatever the literal was.
+ * Keys: every number, timestamp and bool is compared as an int64 key whose order is the order of the values (integers
+ * as they are, floats by their bits), so that a comparison with a literal is a range of keys, whatever the literal
+ * was.
  */
 #ifndef VSSI_FILTER_PRIVATE_H
 #define VSSI_FILTER_PRIVATE_H

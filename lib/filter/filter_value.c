@@ -147,7 +147,10 @@ void vssi_filter_range(vss_type type, vssi_filter_op op, vssi_filter_point point
 
 /* ---- order ---- */
 
-static int filter_value_order_int(int64_t a, int64_t b) { return a < b ? VSSI_LESS : a > b ? VSSI_GREATER : VSSI_EQUAL; }
+static int filter_value_order_int(int64_t a, int64_t b)
+{
+    return a < b ? VSSI_LESS : a > b ? VSSI_GREATER : VSSI_EQUAL;
+}
 
 int vssi_filter_order_real(double a, double b)
 {

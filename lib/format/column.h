@@ -29,11 +29,13 @@ void vssi_column_free(vssi_column *column);
 vss_status vssi_column_reserve(vssi_column *column, size_t rows, size_t bytes, vss_error *err);
 
 /* Append rows [first, first + n) of a view. Widens integers and float32 as vss_batch allows; other types must be equal.
- * A null goes in as a null (its value bits as zero); the caller has checked that the column takes nulls. On failure the column is unchanged. */
+ * A null goes in as a null (its value bits as zero); the caller has checked that the column takes nulls. On failure
+ * the column is unchanged. */
 vss_status vssi_column_append(vssi_column *column, const vss_column *from, size_t first, size_t n, vss_error *err);
 vss_status vssi_column_append_null(vssi_column *column, size_t n, vss_error *err);
 /* n times the row of a view. */
-vss_status vssi_column_append_repeated(vssi_column *column, const vss_column *from, size_t row, size_t n, vss_error *err);
+vss_status vssi_column_append_repeated(vssi_column *column, const vss_column *from, size_t row, size_t n,
+                                       vss_error *err);
 /* Forget the rows past n. */
 void vssi_column_truncate(vssi_column *column, size_t n);
 

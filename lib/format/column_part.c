@@ -1,8 +1,9 @@
 /*
  * column_part.c - scalar values as bytes and back: validity, lengths, values, compressed 4,096 rows at a time
  *
- * A part is stored compressed (zstd, level 3) unless that doesn't help or would make it look like a bomb: a reader takes at
- * most 64 KiB and 64 times the stored size. Decoding costs one decompression, one validation and one copy. No locks.
+ * A part is stored compressed (zstd, level 3) unless that doesn't help or would make it look like a bomb: a reader
+ * takes at most 64 KiB and 64 times the stored size. Decoding costs one decompression, one validation and one copy.
+ * No locks.
  */
 #include "column_part.h"
 
@@ -280,11 +281,13 @@ static void part_write_entry(vssi_writer *index, const vssi_column_part *part, v
     vssi_write64(index, max);
 }
 
-/* Append the part's stored form to data, compressed where that helps. squeeze has ZSTD_compressBound(raw->size) bytes. */
+/* Append the part's stored form to data, compressed where that helps. squeeze has ZSTD_compressBound(raw->size)
+ * bytes. */
 static void part_store(ZSTD_CCtx *zstd, const vssi_writer *raw, vssi_writer *data, uint8_t *squeeze,
                        vssi_column_part *part)
 {
-    const size_t size = ZSTD_compressCCtx(zstd, squeeze, ZSTD_compressBound(raw->size), raw->data, raw->size, PART_LEVEL);
+    const size_t size = ZSTD_compressCCtx(zstd, squeeze, ZSTD_compressBound(raw->size), raw->data, raw->size,
+                                          PART_LEVEL);
     const bool helps = !ZSTD_isError(size) && size < raw->size && raw->size <= PART_FREE + PART_RATIO * (uint64_t)size;
     part->offset = data->size;
     part->raw = (uint32_t)raw->size;

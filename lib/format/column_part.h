@@ -38,8 +38,8 @@ bool vssi_zone_equal(const vssi_zone *a, const vssi_zone *b, vss_type type);
 vss_status vssi_column_encode(const vss_column *view, bool nullable, uint64_t block_offset, vssi_writer *data,
                               vssi_writer *index, vss_error *err);
 
-/* Part p of a column whose COLUMN_INDEX, verified by its hash, is index: validated so far that [*end) lies in the block and
- * the sizes are sane. type: of the field, NONE where it doesn't matter. False: damaged. */
+/* Part p of a column whose COLUMN_INDEX, verified by its hash, is index: validated so far that [*end) lies in the
+ * block and the sizes are sane. type: of the field, NONE where it doesn't matter. False: damaged. */
 bool vssi_column_part_find(const vssi_object_entry *column, const vssi_object_entry *index_entry,
                            const uint8_t *index, size_t p, vss_type type, vssi_column_part *part, uint64_t *end);
 /* Are the part's bytes up to end what its hash says? */

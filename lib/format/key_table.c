@@ -1,8 +1,8 @@
 /*
  * key_table.c - build the key table and compare keys
  *
- * Linear probing at most half full, rows put in in order, so that same keys give same bytes. Cost: one hash and about 1.5
- * probes a row. No locks; a table is constant once it is built.
+ * Linear probing at most half full, rows put in in order, so that same keys give same bytes. Cost: one hash and about
+ * 1.5 probes a row. No locks; a table is constant once it is built.
  */
 #include "key_table.h"
 

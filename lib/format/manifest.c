@@ -1,8 +1,9 @@
 /*
  * manifest.c - encode, commit, find and copy manifests
  *
- * Committing is creating the next numbered object: the storage lets one writer win. Cost: linear in the segments; newest
- * lists one folder. No locks: a manifest belongs to one thread until it is published and is constant from then on.
+ * Committing is creating the next numbered object: the storage lets one writer win. Cost: linear in the segments;
+ * newest lists one folder. No locks: a manifest belongs to one thread until it is published and is constant from then
+ * on.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,7 +2,8 @@
  * manifest.h - one committed version of a collection: names every object, holds schema, index definitions, counters
  *
  * Version N is the object "m/<N as 20 digits>"; who creates it has committed. Never changed. Its last 8 bytes are
- * the hash of all before. Feature masks: unknown refuse bits: NEWER_FORMAT; unknown read-only bits: readable, not writable; unknown ignore bits: nothing.
+ * the hash of all before. Feature masks: unknown refuse bits: NEWER_FORMAT; unknown read-only bits: readable, not
+ * writable; unknown ignore bits: nothing.
  */
 #ifndef VSSI_MANIFEST_H
 #define VSSI_MANIFEST_H
@@ -69,7 +70,8 @@ vss_status vssi_manifest_decode(vssi_heap *heap, const char *name, const void *d
                                 vss_error *err);
 vss_status vssi_manifest_encode(const vssi_manifest *manifest, vssi_heap *heap, uint8_t **data, size_t *size,
                                 vss_error *err);
-/* A deep copy, but for the schema: the copy borrows it (owns_schema false) and must not outlive the original's owner. */
+/* A deep copy, but for the schema: the copy borrows it (owns_schema false) and must not outlive the original's
+ * owner. */
 vss_status vssi_manifest_clone(const vssi_manifest *manifest, vssi_manifest **out, vss_error *err);
 void vssi_manifest_free(vssi_manifest *manifest);
 /* "m/00000000000000000042"; out[32]. */

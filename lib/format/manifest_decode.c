@@ -1,8 +1,8 @@
 /*
  * manifest_decode.c - bytes that nobody vouches for to a manifest
  *
- * One pass, in the order of the bytes. A count is compared with what the rest of the bytes can hold before memory is asked for, so
- * that memory stays a small multiple of the size. No locks.
+ * One pass, in the order of the bytes. A count is compared with what the rest of the bytes can hold before memory is
+ * asked for, so that memory stays a small multiple of the size. No locks.
  */
 #include <string.h>
 
@@ -183,8 +183,8 @@ static vss_status manifest_take_head(manifest_decoder *d, vss_error *err)
     m->ignore_mask = vssi_read64(&d->r);
     if (major > VSSI_FORMAT_MAJOR || m->refuse_mask != 0)
         return vssi_fail(err, VSS_ERR_NEWER_FORMAT,
-                         "manifest \"%s\": format %u.%u, refuse mask 0x%llx: needs a newer libvss", d->name, major, minor,
-                         (unsigned long long)m->refuse_mask);
+                         "manifest \"%s\": format %u.%u, refuse mask 0x%llx: needs a newer libvss", d->name, major,
+                         minor, (unsigned long long)m->refuse_mask);
     m->version = vssi_read64(&d->r);
     m->sequence = vssi_read64(&d->r);
     m->next_auto_key = (int64_t)vssi_read64(&d->r);

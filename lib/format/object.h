@@ -1,10 +1,11 @@
 /*
  * object.h - the container that every immutable object but the manifest is: blocks, a directory, a trailer
  *
- *     block 0 | block 1 | ... | directory | trailer       blocks 64-byte aligned, padding zero and hashed with its block
+ *     block 0 | block 1 | ... | directory | trailer     blocks 64-byte aligned, padding zero, hashed with its block
  *
- * Opening reads directory and trailer only (the tail), whose hash the manifest holds. A block's hash is in its directory
- * entry, or, for one that is used in parts, in another block that the entry names. Exact bytes: docs/format.md.
+ * Opening reads directory and trailer only (the tail), whose hash the manifest holds. A block's hash is in its
+ * directory entry, or, for one that is used in parts, in another block that the entry names. Exact bytes:
+ * docs/format.md.
  */
 #ifndef VSSI_OBJECT_H
 #define VSSI_OBJECT_H
@@ -57,7 +58,7 @@ typedef struct vssi_object_entry {
     uint64_t size;       /* without padding */
     uint64_t count;      /* elements */
     uint64_t hash;       /* of the block with its padding; 0 where hashed_by names a block */
-    uint32_t hashed_by;  /* the next entry, of kind CHUNK_HASHES or COLUMN_INDEX, that holds this block's hashes; 0: none */
+    uint32_t hashed_by;  /* the next entry, CHUNK_HASHES or COLUMN_INDEX, that holds this block's hashes; 0: none */
 } vssi_object_entry;
 
 /* ---- writing: add blocks (borrowed until put), then put them all as one object ---- */
@@ -65,8 +66,8 @@ typedef struct vssi_object_entry {
 typedef struct vssi_object_writer vssi_object_writer;
 vss_status vssi_object_writer_create(vssi_heap *heap, vssi_object_kind kind, vssi_object_writer **out, vss_error *err);
 void vssi_object_writer_free(vssi_object_writer *w);
-/* The block's data may lie in several parts. Hashes it now. *entry (may be NULL) is its number. A COLUMN block isn't hashed:
- * its COLUMN_INDEX, which must be the next block added, holds its hashes. */
+/* The block's data may lie in several parts. Hashes it now. *entry (may be NULL) is its number. A COLUMN block isn't
+ * hashed: its COLUMN_INDEX, which must be the next block added, holds its hashes. */
 vss_status vssi_object_add(vssi_object_writer *w, uint32_t kind, uint32_t field, uint32_t element, uint64_t count,
                            const vss_span *parts, size_t n_parts, uint32_t *entry, vss_error *err);
 /* The same, hashed by chunks; adds the block of hashes too. */

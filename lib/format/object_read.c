@@ -2,8 +2,8 @@
  * object_read.c - open a stored object and hand out its blocks, each verified at its first use
  *
  * Opening costs one view, one hash over the tail and a pass over the directory; no block but the header is touched. The
- * marks of what was verified are atomic bytes and bits, set after the hash was compared: two threads may verify the same
- * block at once, which is harmless. No locks.
+ * marks of what was verified are atomic bytes and bits, set after the hash was compared: two threads may verify the
+ * same block at once, which is harmless. No locks.
  */
 #include <assert.h>
 #include <string.h>
@@ -56,7 +56,8 @@ static vss_status object_read_trailer(vssi_object *o, const vssi_object_ref *ref
     if (memcmp(t, VSSI_OBJECT_MAGIC, VSSI_OBJECT_MAGIC_SIZE) != 0)
         return object_damaged(o, err, "no trailer at its end");
     if (vssi_load16(t + 8) > VSSI_FORMAT_MAJOR || vssi_load64(t + 16) != 0)
-        return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "object \"%s\": format %u.%u, refuse mask 0x%llx: needs a newer libvss",
+        return vssi_fail(err, VSS_ERR_NEWER_FORMAT,
+                         "object \"%s\": format %u.%u, refuse mask 0x%llx: needs a newer libvss",
                          o->name, vssi_load16(t + 8), vssi_load16(t + 10), (unsigned long long)vssi_load64(t + 16));
     if (vssi_load16(t + 8) != VSSI_FORMAT_MAJOR || vssi_load32(t + 12) != (uint32_t)ref->kind)
         return object_damaged(o, err, "of another kind or format than the manifest says");

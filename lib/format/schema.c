@@ -1,8 +1,8 @@
 /*
  * schema.c - validate fields once, keep them immutable, store them in the manifest
  *
- * Cost: linear in the fields but for the search for equal names, quadratic in at most 256. No locks: a schema is constant
- * once it is made.
+ * Cost: linear in the fields but for the search for equal names, quadratic in at most 256. No locks: a schema is
+ * constant once it is made.
  */
 #include "schema.h"
 
@@ -323,7 +323,8 @@ vss_status vssi_schema_vector_field(const vssi_schema *schema, const char *name,
         if (!vssi_type_is_vector(schema->fields[i].type))
             continue;
         if (found != SIZE_MAX)
-            return vssi_fail(err, VSS_ERR_INVALID, "name a vector field: there are several, \"%s\" and \"%s\" among them",
+            return vssi_fail(err, VSS_ERR_INVALID,
+                             "name a vector field: there are several, \"%s\" and \"%s\" among them",
                              schema->fields[found].name, schema->fields[i].name);
         found = i;
     }

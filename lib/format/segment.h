@@ -32,8 +32,8 @@ vssi_key vssi_key_of(const vss_column *view, size_t row);
 
 /* ---- in memory ---- */
 
-/* A segment of these columns, [schema->n_fields] in the schema's order, all of equal length above 0; takes them over, also
- * on failure. Builds norms and key table. The schema outlives the segment. */
+/* A segment of these columns, [schema->n_fields] in the schema's order, all of equal length above 0; takes them over,
+ * also on failure. Builds norms and key table. The schema outlives the segment. */
 vss_status vssi_segment_from_columns(vssi_heap *heap, const vssi_schema *schema, vssi_column **columns,
                                      vssi_segment **out, vss_error *err);
 
@@ -50,7 +50,8 @@ uint64_t vssi_segment_bytes(const vssi_segment *segment);
 /* Store a memory segment as an object. Same rows, same bytes. */
 vss_status vssi_segment_write(vssi_segment *segment, const vss_storage *storage, const char *prefix, const char *name,
                               vssi_object_ref *ref, vss_error *err);
-/* Cost: one view and the tail; no row is touched, and no memory grows with the rows. CORRUPT when the object does not fit the schema. */
+/* Cost: one view and the tail; no row is touched, and no memory grows with the rows. CORRUPT when the object does not
+ * fit the schema. */
 vss_status vssi_segment_open(vssi_heap *heap, const vss_storage *storage, const char *prefix, const vssi_schema *schema,
                              const vssi_object_ref *ref, vssi_segment **out, vss_error *err);
 /* Every byte and every inner reference: hashes, column parts decode, key table finds every key. Returns the faults. */
@@ -76,8 +77,8 @@ vssi_key vssi_segment_key(const vssi_segment *segment, size_t row);
 /* Row of the key, or SIZE_MAX. */
 size_t vssi_segment_find(const vssi_segment *segment, const vssi_key *key);
 
-/* Part p of a field's column: rows [p * VSSI_COLUMN_ROWS, ...). The view is good as long as the segment. Decoded at first use and
- * kept. Works for every field: scalars, vectors (verified), and the key. */
+/* Part p of a field's column: rows [p * VSSI_COLUMN_ROWS, ...). The view is good as long as the segment. Decoded at
+ * first use and kept. Works for every field: scalars, vectors (verified), and the key. */
 vss_status vssi_segment_column(vssi_segment *segment, size_t field, size_t part, vss_column *view, vss_error *err);
 
 /* What is known of a part without decoding it. min/max hold for the values that are not null. */

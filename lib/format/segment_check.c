@@ -1,8 +1,8 @@
 /*
  * segment_check.c - every byte and every inner reference of a sealed segment
  *
- * Cost: hashes all bytes, decodes every column part once more, looks every key up, computes every norm. Keeps nothing in
- * memory but a part at a time. No locks.
+ * Cost: hashes all bytes, decodes every column part once more, looks every key up, computes every norm. Keeps nothing
+ * in memory but a part at a time. No locks.
  */
 #include <math.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /*
  * segment_memory.c - segments in memory: made of columns, or of the live rows of several segments
  *
- * Cost: from_columns one pass over keys and vectors for key table and norms; merge one copy of the rows as well. No locks:
- * a segment is constant once it is made.
+ * Cost: from_columns one pass over keys and vectors for key table and norms; merge one copy of the rows as well. No
+ * locks: a segment is constant once it is made.
  */
 #include <assert.h>
 #include <math.h>

@@ -1,9 +1,9 @@
 /*
  * segment_read.c - a sealed segment: opened by its directory, read in place, scalar parts decoded at first use
  *
- * Opening checks that every field of the schema has blocks of the right shape, and reads STATS. A decoded part is published
- * by compare-exchange; the loser of a race frees its own. No locks. Key blocks are verified by hash, but what they
- * say (offsets, rows) is bounded at every use, and validated whole before a view of text keys is handed out.
+ * Opening checks that every field of the schema has blocks of the right shape, and reads STATS. A decoded part is
+ * published by compare-exchange; the loser of a race frees its own. No locks. Key blocks are verified by hash, but
+ * what they say (offsets, rows) is bounded at every use, and validated whole before a view of text keys is handed out.
  */
 #include <assert.h>
 
@@ -195,8 +195,8 @@ vss_status vssi_segment_decode(vssi_segment *segment, size_t field, size_t part,
     *out = NULL;
     VSSI_TRY(sealed_find_part(segment, field, part, &found, &end, err));
     if (!vssi_column_part_good(segment->object, column, &found, end))
-        return vssi_fail(err, VSS_ERR_CORRUPT, "object \"%s\": field \"%s\": part %zu is damaged", segment->object->name,
-                         segment->schema->fields[field].name, part);
+        return vssi_fail(err, VSS_ERR_CORRUPT, "object \"%s\": field \"%s\": part %zu is damaged",
+                         segment->object->name, segment->schema->fields[field].name, part);
     const uint8_t *stored = segment->object->view.data + column->offset + found.offset;
     const vss_status status = vssi_column_part_decode(segment->heap, &segment->schema->fields[field], stored, &found,
                                                       out, &why);

@@ -1,8 +1,9 @@
 /*
  * segment_write.c - seal a memory segment: the same rows as one immutable object
  *
- * Vectors, norms and keys are handed to the storage from where they lie; scalar columns are compressed into memory first.
- * Cost: one pass for hashing, one for compression, one for storing. No locks. Nothing but the rows decides the bytes.
+ * Vectors, norms and keys are handed to the storage from where they lie; scalar columns are compressed into memory
+ * first. Cost: one pass for hashing, one for compression, one for storing. No locks. Nothing but the rows decides the
+ * bytes.
  */
 #include <assert.h>
 #include <string.h>

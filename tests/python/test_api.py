@@ -316,3 +316,13 @@ def test_pyarrow(col):
     col.insert({"name": pa.array(["z"]), "size": pa.array([7], pa.int8()), "vec": vectors.slice(1, 1)})
     rows = col.get(["x", "y", "z"])
     assert [row["size"] for row in rows] == [5, None, 7] and rows[2]["vec"].tolist() == [4, 5, 6, 7]
+
+
+def test_pandas(col):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"name": ["x", "y"], "size": np.array([5, 6], dtype=np.int16)})
+    frame["vec"] = list(np.arange(8, dtype=np.float32).reshape(2, 4))
+    col.insert(frame)
+    assert [row["size"] for row in col.get(frame["name"])] == [5, 6]
+    assert col.get(["y"])[0]["vec"].tolist() == [4, 5, 6, 7]
+    assert col.delete(frame["name"]) == 2

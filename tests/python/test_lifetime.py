@@ -129,6 +129,21 @@ col.insert({{"id": [1, 2], "v": [[1], [2]]}})
         assert len(db.collection("t")) == 2
 
 
+def test_results_are_given_back(db, col):
+    def work():
+        hits = col.search(np.zeros((20, 4)), k=3, fields=["size", "vec"], explain=True, threads=1)
+        assert list(hits)[0] and col.get(["a", "nobody"]) and db.collections and col.indexes == []
+        with pytest.raises(vss.InvalidArgument):
+            col.search([1, 2], filter="size > 1")
+        db.collection("things").close()
+
+    work()
+    before = db.memory[0]
+    for _ in range(50):
+        work()
+    assert db.memory[0] == before
+
+
 def in_threads(count, work):
     failures = []
 

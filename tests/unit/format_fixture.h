@@ -102,8 +102,8 @@ static inline vss_column fixture_value(vss_type type, uint32_t dim, size_t r, fi
     else if (type == VSS_TYPE_FLOAT64)
         memcpy(&cell->bits, &twice, sizeof twice);
     if (type == VSS_TYPE_STRING || type == VSS_TYPE_JSON) {
-        cell->offsets[1] = snprintf(cell->text, sizeof cell->text, type == VSS_TYPE_JSON ? "{\"n\": %zu}" : "t\xc3\xa9xt %zu",
-                                    r);
+        cell->offsets[1] = snprintf(cell->text, sizeof cell->text,
+                                    type == VSS_TYPE_JSON ? "{\"n\": %zu}" : "t\xc3\xa9xt %zu", r);
         view.offsets = cell->offsets;
         view.data = cell->text;
     }
@@ -169,7 +169,7 @@ static inline vss_status fixture_columns(vssi_heap *heap, const vssi_schema *sch
 static inline vssi_segment *fixture_segment(vssi_heap *heap, const vssi_schema *schema, size_t first, size_t rows)
 {
     vssi_column *columns[VSS_MAX_FIELDS];
-    vssi_segment *segment;
+    vssi_segment *segment = NULL;
     vss_error err = {0};
     if (fixture_columns(heap, schema, first, rows, columns, &err) != VSS_OK ||
         vssi_segment_from_columns(heap, schema, columns, &segment, &err) != VSS_OK)
@@ -216,7 +216,8 @@ static inline void fixture_mend(uint8_t *data, vssi_object_ref *ref)
         if (by == i + 1 && i + 1 < n && kind != VSSI_BLOCK_COLUMN && vssi_object_chunks(size) == 1) {
             const uint64_t at = vssi_load64(e + VSSI_OBJECT_ENTRY + 16);
             if (at <= tail - 8)
-                vssi_store64(data + at, vssi_hash(data + offset, vssi_object_padded(size), vssi_hash_seed(kind, offset)));
+                vssi_store64(data + at, vssi_hash(data + offset, vssi_object_padded(size),
+                                                  vssi_hash_seed(kind, offset)));
         } else if (by == i + 1 && i + 1 < n && kind == VSSI_BLOCK_COLUMN) {
             const uint64_t at = vssi_load64(e + VSSI_OBJECT_ENTRY + 16); /* one part */
             if (at <= tail - 56)
@@ -227,9 +228,11 @@ static inline void fixture_mend(uint8_t *data, vssi_object_ref *ref)
     for (size_t i = 0; i < n; i++) {
         uint8_t *e = data + tail + i * VSSI_OBJECT_ENTRY;
         const uint64_t offset = vssi_load64(e + 16), size = vssi_load64(e + 24);
-        if (vssi_load32(e + 12) != 0 || offset > tail || size > tail - offset || vssi_object_padded(size) > tail - offset)
+        if (vssi_load32(e + 12) != 0 || offset > tail || size > tail - offset ||
+            vssi_object_padded(size) > tail - offset)
             continue;
-        vssi_store64(e + 40, vssi_hash(data + offset, vssi_object_padded(size), vssi_hash_seed(vssi_load32(e), offset)));
+        vssi_store64(e + 40, vssi_hash(data + offset, vssi_object_padded(size),
+                                       vssi_hash_seed(vssi_load32(e), offset)));
     }
     ref->tail_hash = vssi_hash(data + tail, ref->tail_size, vssi_hash_seed((uint32_t)ref->kind, tail));
 }

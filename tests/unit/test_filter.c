@@ -53,7 +53,8 @@ static uint64_t below(uint64_t n) { return vssi_random_next(&seed) % n; }
 static const int64_t ints[] = {0, 1, -1, 2, 3, 5, 100, 127, -128, 32767, -32768, INT32_MAX, INT32_MIN, 16777217,
                                9007199254740993, INT64_MAX, INT64_MIN};
 static const double reals[] = {0.0, -0.0, 0.1, 0.5, 1, -1.5, 2, 3, 16777216, 9007199254740992.0, 9223372036854775808.0,
-                               -9223372036854775808.0, 1e300, -1e300, 5e-324, 127.5, (double)NAN, (double)INFINITY, (double)-INFINITY};
+                               -9223372036854775808.0, 1e300, -1e300, 5e-324, 127.5, (double)NAN,
+                               (double)INFINITY, (double)-INFINITY};
 static const char *const texts[] = {"", "a", "ab", "abc", "b", "a%b", "a_b", "\xc3\xa9", "\xc3\xa9z", "aab",
                                     "\xe6\x97\xa5\xe6\x9c\xac", "xaby", "a\\b"};
 static const char *const patterns[] = {"a%", "%b", "%a%", "", "%", "_", "a_", "__", "a\\%b", "a\\\\_b", "%_b", "_%_",
@@ -228,7 +229,8 @@ static vss_status table_column(void *state, size_t field, size_t part, vss_colum
     if (view->offsets != NULL)
         view->offsets += first;
     else
-        view->data = (const uint8_t *)view->data + (view->type == VSS_TYPE_BOOL ? first / 8 : first * width(view->type));
+        view->data = (const uint8_t *)view->data +
+                     (view->type == VSS_TYPE_BOOL ? first / 8 : first * width(view->type));
     return VSS_OK;
 }
 
@@ -369,7 +371,8 @@ static size_t print(const expr *e, int outer, char *out, size_t room)
     case E_AND:
     case E_OR:
         n += print(e->a, rank_of(e), out + n, room - n);
-        n += (size_t)snprintf(out + n, room - n, e->kind == E_AND ? e->spelled ? "&&" : " and " : e->spelled ? " || " : " OR ");
+        n += (size_t)snprintf(out + n, room - n, "%s",
+                              e->kind == E_AND ? (e->spelled ? "&&" : " and ") : (e->spelled ? " || " : " OR "));
         n += print(e->b, rank_of(e), out + n, room - n);
         break;
     case E_NOT:
@@ -398,8 +401,10 @@ static size_t print(const expr *e, int outer, char *out, size_t room)
         break;
     case E_NULL: n += (size_t)snprintf(out + n, room - n, "%s is %snull", name, e->negate ? "not " : ""); break;
     case E_HAS:
-        n += (size_t)snprintf(out + n, room - n, "array_contains%s(%s, ", e->mode == 0 ? "" : e->mode == 1 ? "_any" : "_all", name);
-        n += e->mode == 0 ? (size_t)snprintf(out + n, room - n, "%s", e->lits[0].text) : print_list(e, out + n, room - n);
+        n += (size_t)snprintf(out + n, room - n, "array_contains%s(%s, ",
+                              e->mode == 0 ? "" : e->mode == 1 ? "_any" : "_all", name);
+        n += e->mode == 0 ? (size_t)snprintf(out + n, room - n, "%s", e->lits[0].text)
+                          : print_list(e, out + n, room - n);
         n += (size_t)snprintf(out + n, room - n, ")");
         break;
     }
@@ -669,90 +674,91 @@ static void expect_line(const char *text, const char *line)
         fail_msg("%s\nhas the line     %s\nand not          %s", text, err.message, line);
 }
 
+static const char *const lines[][2] = {
+    {"", "filter: the text is empty"},
+    {" \n", "filter: the text is empty"},
+    {"flag and f64 == \"x\"", "filter, column 17: field \"f64\" is float64, compared with a string"},
+    {"name == 1", "filter, column 9: field \"name\" is string, compared with a number"},
+    {"true == i8", "filter, column 1: field \"i8\" is int8, compared with a bool"},
+    {"nope == 1", "filter, column 1: unknown field \"nope\""},
+    {"'\xc3\xa9' == nope", "filter, column 8: unknown field \"nope\""},
+    {"v == 1", "filter, column 1: field \"v\" is vector<f32>: a vector can't be in a filter"},
+    {"i8 == 1 i16", "filter, column 9: unexpected \"i16\", \"and\", \"or\" or the end is expected"},
+    {"i8 ==", "filter, column 6: the text ends where a field, a literal or \"(\" is expected"},
+    {"(i8 == 1", "filter, column 9: the text ends where \")\" is expected"},
+    {"i8 == 1)", "filter, column 8: unexpected \")\""},
+    {"name == \"abc", "filter, column 9: the string that begins here is not closed"},
+    {"name == 'a\nb'", "filter, column 9: the string that begins here is not closed"},
+    {"name == 'abc\\", "filter, column 9: the string that begins here is not closed"},
+    {"name == '\\q'", "filter, column 10: unknown escape \"\\q\" in a string"},
+    {"name == '\\xZZ'", "filter, column 10: unknown escape \"\\x\" in a string"},
+    {"name == '\\ud800'", "filter, column 10: unknown escape \"\\ud800\" in a string"},
+    {"name == '\\400'", "filter, column 10: unknown escape \"\\400\" in a string"},
+    {"name == '\\xff'", "filter, column 9: the string is not valid UTF-8"},
+    {"name == '\xff'", "filter, column 9: the string is not valid UTF-8"},
+    {"i8 = 1", "filter, column 4: \"=\" is no operator; equality is \"==\""},
+    {"i8 @ 1", "filter, column 4: unexpected character \"@\""},
+    {"i8 == 12ab", "filter, column 7: \"12ab\" is not a number"},
+    {"i8 == 089", "filter, column 7: \"089\" is not a number"},
+    {"i8 == 0x", "filter, column 7: \"0x\" is not a number"},
+    {"i8 == 0b2", "filter, column 7: \"0b2\" is not a number"},
+    {"i8 == 1e", "filter, column 7: \"1e\" is not a number"},
+    {"i8 == 1.2.3", "filter, column 7: \"1.2.3\" is not a number"},
+    {"i8 == 0x1.8", "filter, column 7: \"0x1.8\" is not a number"},
+    {"i8 == 1e999", "filter, column 7: the number \"1e999\" is too large"},
+    {"i8 == 1e99999999999999999999", "filter, column 7: the number \"1e99999999999999999999\" is too large"},
+    {"i8 == nan", "filter, column 7: unknown field \"nan\""},
+    {"i8 + 1 == 2", "filter, column 4: \"+\" is not supported"},
+    {"(i8 - 1) == 2", "filter, column 5: \"-\" is not supported"},
+    {"i8 & 1 == 2", "filter, column 4: \"&\" is not supported"},
+    {"name =~ 'a'", "filter, column 6: \"=~\" is not supported"},
+    {"exists doc", "filter, column 1: \"exists\" is not supported"},
+    {"i8 in {ids}", "filter, column 7: \"{\" is not supported"},
+    {"$meta == 1", "filter, column 1: \"$\" is not supported"},
+    {"doc['a'] == 1", "filter, column 4: \"[\" behind a field (a json path or an element) is not supported"},
+    {"ai[0] == 1", "filter, column 3: \"[\" behind a field (a json path or an element) is not supported"},
+    {"text_match(name, 'a')", "filter, column 1: function \"text_match\" is not supported"},
+    {"array_length(ai) == 1", "filter, column 1: function \"array_length\" is not supported"},
+    {"doc == 1", "filter, column 1: field \"doc\" is json: comparing json is not supported"},
+    {"ai == 1", "filter, column 1: field \"ai\" is an array: it takes array_contains, not a comparison"},
+    {"array_contains(i8, 1)", "filter, column 16: field \"i8\" is int8, not an array"},
+    {"array_contains(ai, 'a')", "filter, column 20: field \"ai\" is an array of int32, compared with a string"},
+    {"array_contains(ai, [1])", "filter, column 20: unexpected \"[\", a literal is expected"},
+    {"array_contains_any(ai, 1)", "filter, column 24: unexpected \"1\", a list \"[...]\" is expected"},
+    {"array_contains(1, 1)", "filter, column 16: unexpected \"1\", the name of an array field is expected"},
+    {"i8", "filter, column 1: field \"i8\" is int8: alone it is no condition"},
+    {"1", "filter, column 1: a literal alone is no condition"},
+    {"flag < true", "filter, column 6: a bool has no order: it takes \"==\" and \"!=\" only"},
+    {"flag == true == false", "filter, column 14: a condition can't be compared"},
+    {"i8 == (i16 == 1)", "filter, column 12: a condition can't be compared"},
+    {"(i16 == 1) < 2", "filter, column 6: a condition can't be compared"},
+    {"1 < i8 > 2", "filter, column 8: a range goes one way"},
+    {"i8 == null", "filter, column 7: null is tested with \"is null\" or \"is not null\""},
+    {"i8 is 1", "filter, column 7: unexpected \"1\", \"null\" is expected"},
+    {"i8 is not in [1]", "filter, column 11: unexpected \"in\", \"null\" is expected"},
+    {"i8 not 1", "filter, column 8: unexpected \"1\", \"in\" or \"like\" is expected"},
+    {"i8 in 1", "filter, column 7: unexpected \"1\", a list \"[...]\" is expected"},
+    {"i8 in [1 2]", "filter, column 10: unexpected \"2\", \",\" or \"]\" is expected"},
+    {"i8 in [i16]", "filter, column 8: unexpected \"i16\", a literal is expected"},
+    {"i8 in [1, 'a']", "filter, column 11: field \"i8\" is int8, compared with a string"},
+    {"1 in [1]", "filter, column 1: \"in\" takes a field on its left"},
+    {"i8 in [1] in [2]", "filter, column 1: \"in\" takes a field on its left"},
+    {"(flag or flag) is null", "filter, column 2: \"is null\" takes a field on its left"},
+    {"i8 like 'a'", "filter, column 1: field \"i8\" is int8; \"like\" takes a string field"},
+    {"name like 1", "filter, column 11: unexpected \"1\", a pattern in quotes is expected"},
+    {"name like 'a\\\\'", "filter, column 11: the pattern ends in its escape character"},
+    {"at == 'soon'", "filter, column 7: field \"at\" is timestamp, and \"soon\" is not an ISO 8601 time"},
+    {"at == iso 'soon'", "filter, column 11: 'soon' is not an ISO 8601 time"},
+    {"name == iso '2020-01-01'", "filter, column 9: field \"name\" is string, compared with a time"},
+    {"name == i8", "filter, column 6: field \"name\" is string, compared with field \"i8\", which is int8"},
+    {"1 == 'a'", "filter, column 6: literals of different types are compared"},
+    {"i8 == -'a'", "filter, column 8: unexpected string 'a', a number behind the sign is expected"},
+    {"i8 in [iso]", "filter, column 11: unexpected \"]\", a time in quotes is expected"},
+    {"And == 1", "filter, column 1: unknown field \"And\""},
+};
+
 static void test_error_lines(void **state)
 {
-    static const char *const lines[][2] = {
-        {"", "filter: the text is empty"},
-        {" \n", "filter: the text is empty"},
-        {"flag and f64 == \"x\"", "filter, column 17: field \"f64\" is float64, compared with a string"},
-        {"name == 1", "filter, column 9: field \"name\" is string, compared with a number"},
-        {"true == i8", "filter, column 1: field \"i8\" is int8, compared with a bool"},
-        {"nope == 1", "filter, column 1: unknown field \"nope\""},
-        {"'\xc3\xa9' == nope", "filter, column 8: unknown field \"nope\""},
-        {"v == 1", "filter, column 1: field \"v\" is vector<f32>: a vector can't be in a filter"},
-        {"i8 == 1 i16", "filter, column 9: unexpected \"i16\", \"and\", \"or\" or the end is expected"},
-        {"i8 ==", "filter, column 6: the text ends where a field, a literal or \"(\" is expected"},
-        {"(i8 == 1", "filter, column 9: the text ends where \")\" is expected"},
-        {"i8 == 1)", "filter, column 8: unexpected \")\""},
-        {"name == \"abc", "filter, column 9: the string that begins here is not closed"},
-        {"name == 'a\nb'", "filter, column 9: the string that begins here is not closed"},
-        {"name == 'abc\\", "filter, column 9: the string that begins here is not closed"},
-        {"name == '\\q'", "filter, column 10: unknown escape \"\\q\" in a string"},
-        {"name == '\\xZZ'", "filter, column 10: unknown escape \"\\x\" in a string"},
-        {"name == '\\ud800'", "filter, column 10: unknown escape \"\\ud800\" in a string"},
-        {"name == '\\400'", "filter, column 10: unknown escape \"\\400\" in a string"},
-        {"name == '\\xff'", "filter, column 9: the string is not valid UTF-8"},
-        {"name == '\xff'", "filter, column 9: the string is not valid UTF-8"},
-        {"i8 = 1", "filter, column 4: \"=\" is no operator; equality is \"==\""},
-        {"i8 @ 1", "filter, column 4: unexpected character \"@\""},
-        {"i8 == 12ab", "filter, column 7: \"12ab\" is not a number"},
-        {"i8 == 089", "filter, column 7: \"089\" is not a number"},
-        {"i8 == 0x", "filter, column 7: \"0x\" is not a number"},
-        {"i8 == 0b2", "filter, column 7: \"0b2\" is not a number"},
-        {"i8 == 1e", "filter, column 7: \"1e\" is not a number"},
-        {"i8 == 1.2.3", "filter, column 7: \"1.2.3\" is not a number"},
-        {"i8 == 0x1.8", "filter, column 7: \"0x1.8\" is not a number"},
-        {"i8 == 1e999", "filter, column 7: the number \"1e999\" is too large"},
-        {"i8 == 1e99999999999999999999", "filter, column 7: the number \"1e99999999999999999999\" is too large"},
-        {"i8 == nan", "filter, column 7: unknown field \"nan\""},
-        {"i8 + 1 == 2", "filter, column 4: \"+\" is not supported"},
-        {"(i8 - 1) == 2", "filter, column 5: \"-\" is not supported"},
-        {"i8 & 1 == 2", "filter, column 4: \"&\" is not supported"},
-        {"name =~ 'a'", "filter, column 6: \"=~\" is not supported"},
-        {"exists doc", "filter, column 1: \"exists\" is not supported"},
-        {"i8 in {ids}", "filter, column 7: \"{\" is not supported"},
-        {"$meta == 1", "filter, column 1: \"$\" is not supported"},
-        {"doc['a'] == 1", "filter, column 4: \"[\" behind a field (a json path or an element) is not supported"},
-        {"ai[0] == 1", "filter, column 3: \"[\" behind a field (a json path or an element) is not supported"},
-        {"text_match(name, 'a')", "filter, column 1: function \"text_match\" is not supported"},
-        {"array_length(ai) == 1", "filter, column 1: function \"array_length\" is not supported"},
-        {"doc == 1", "filter, column 1: field \"doc\" is json: comparing json is not supported"},
-        {"ai == 1", "filter, column 1: field \"ai\" is an array: it takes array_contains, not a comparison"},
-        {"array_contains(i8, 1)", "filter, column 16: field \"i8\" is int8, not an array"},
-        {"array_contains(ai, 'a')", "filter, column 20: field \"ai\" is an array of int32, compared with a string"},
-        {"array_contains(ai, [1])", "filter, column 20: unexpected \"[\", a literal is expected"},
-        {"array_contains_any(ai, 1)", "filter, column 24: unexpected \"1\", a list \"[...]\" is expected"},
-        {"array_contains(1, 1)", "filter, column 16: unexpected \"1\", the name of an array field is expected"},
-        {"i8", "filter, column 1: field \"i8\" is int8: alone it is no condition"},
-        {"1", "filter, column 1: a literal alone is no condition"},
-        {"flag < true", "filter, column 6: a bool has no order: it takes \"==\" and \"!=\" only"},
-        {"flag == true == false", "filter, column 14: a condition can't be compared"},
-        {"i8 == (i16 == 1)", "filter, column 12: a condition can't be compared"},
-        {"(i16 == 1) < 2", "filter, column 6: a condition can't be compared"},
-        {"1 < i8 > 2", "filter, column 8: a range goes one way"},
-        {"i8 == null", "filter, column 7: null is tested with \"is null\" or \"is not null\""},
-        {"i8 is 1", "filter, column 7: unexpected \"1\", \"null\" is expected"},
-        {"i8 is not in [1]", "filter, column 11: unexpected \"in\", \"null\" is expected"},
-        {"i8 not 1", "filter, column 8: unexpected \"1\", \"in\" or \"like\" is expected"},
-        {"i8 in 1", "filter, column 7: unexpected \"1\", a list \"[...]\" is expected"},
-        {"i8 in [1 2]", "filter, column 10: unexpected \"2\", \",\" or \"]\" is expected"},
-        {"i8 in [i16]", "filter, column 8: unexpected \"i16\", a literal is expected"},
-        {"i8 in [1, 'a']", "filter, column 11: field \"i8\" is int8, compared with a string"},
-        {"1 in [1]", "filter, column 1: \"in\" takes a field on its left"},
-        {"i8 in [1] in [2]", "filter, column 1: \"in\" takes a field on its left"},
-        {"(flag or flag) is null", "filter, column 2: \"is null\" takes a field on its left"},
-        {"i8 like 'a'", "filter, column 1: field \"i8\" is int8; \"like\" takes a string field"},
-        {"name like 1", "filter, column 11: unexpected \"1\", a pattern in quotes is expected"},
-        {"name like 'a\\\\'", "filter, column 11: the pattern ends in its escape character"},
-        {"at == 'soon'", "filter, column 7: field \"at\" is timestamp, and \"soon\" is not an ISO 8601 time"},
-        {"at == iso 'soon'", "filter, column 11: 'soon' is not an ISO 8601 time"},
-        {"name == iso '2020-01-01'", "filter, column 9: field \"name\" is string, compared with a time"},
-        {"name == i8", "filter, column 6: field \"name\" is string, compared with field \"i8\", which is int8"},
-        {"1 == 'a'", "filter, column 6: literals of different types are compared"},
-        {"i8 == -'a'", "filter, column 8: unexpected string 'a', a number behind the sign is expected"},
-        {"i8 in [iso]", "filter, column 11: unexpected \"]\", a time in quotes is expected"},
-        {"And == 1", "filter, column 1: unknown field \"And\""},
-    };
     (void)state;
     for (size_t i = 0; i < COUNT(lines); i++)
         expect_line(lines[i][0], lines[i][1]);

@@ -82,8 +82,9 @@ static void flat_bound(const flat_data *all, double *relative, double *absolute)
 {
     double norm = sqrt(vssi_exact_ip_f32(all->query, all->query, DIM));
     bool l2 = all->vectors.metric == VSS_METRIC_L2;
+    double longest = all->vectors.metric == VSS_METRIC_IP ? all->vectors.max_norm : 1.01;
     *relative = l2 ? vssi_simd_gamma(DIM) : 0;
-    *absolute = l2 ? 0 : vssi_simd_gamma(DIM) * norm * (all->vectors.metric == VSS_METRIC_IP ? all->vectors.max_norm : 1.01);
+    *absolute = l2 ? 0 : vssi_simd_gamma(DIM) * norm * longest;
 }
 
 /* allow[] passes `density` of 256 rows. */

@@ -211,7 +211,8 @@ static void test_bytes_do_not_depend_on_threads(void **state)
     vssi_heap_init(&heap, NULL, 0);
     hnsw_make(&all, 9000, 12, VSS_METRIC_L2, DUPLICATES);
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(hnsw_build(&heap, &all.vectors, "M=6, efConstruction=70", i + 1, NULL, &image[i], &err), VSS_OK);
+        assert_int_equal(hnsw_build(&heap, &all.vectors, "M=6, efConstruction=70", i + 1, NULL, &image[i], &err),
+                         VSS_OK);
     for (size_t i = 1; i < 3; i++) {
         assert_int_equal(image[i].n_blocks, image[0].n_blocks);
         for (size_t j = 0; j < image[0].n_blocks; j++) {
@@ -346,7 +347,8 @@ static void test_hostile_graphs(void **state)
     all.query = all.data;
     uint32_t *graph = malloc(ROWS * STRIDE * sizeof *graph), entries[ENTRIES];
     uint32_t header[HNSW_HEADER_WORDS] = {HNSW_FORMAT, ROWS, 8, 4, STRIDE, ENTRIES};
-    vssi_block blocks[] = {{HNSW_BLOCK_HEADER, 4, HNSW_HEADER_WORDS, header}, {HNSW_BLOCK_GRAPH, 4, ROWS * STRIDE, graph},
+    vssi_block blocks[] = {{HNSW_BLOCK_HEADER, 4, HNSW_HEADER_WORDS, header},
+                           {HNSW_BLOCK_GRAPH, 4, ROWS * STRIDE, graph},
                            {HNSW_BLOCK_ENTRIES, 4, ENTRIES, entries}};
     for (size_t round = 0; round < 300; round++) {
         uint64_t range = round % 3 == 0 ? UINT32_MAX : round % 3 == 1 ? ROWS : 2 * ROWS;

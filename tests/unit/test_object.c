@@ -1,5 +1,6 @@
 /*
- * test_object.c - the container: blocks, chunks, directory; every flipped byte is found; a hostile directory is harmless
+ * test_object.c - the container: blocks, chunks, directory; every flipped byte is found; a hostile directory is
+ * harmless
  */
 #include "format_fixture.h"
 

@@ -46,8 +46,8 @@ static simd_data simd_make(size_t dim, size_t shift, float scale)
 static double simd_norm(const float *v, size_t dim) { return sqrt(vssi_exact_ip_f32(v, v, dim)); }
 
 /* Check scores[n] of rows by number. */
-static void simd_check(const vssi_kernels *k, const simd_data *data, size_t dim, const uint32_t *rows, size_t n, bool ip,
-                       const float *scores)
+static void simd_check(const vssi_kernels *k, const simd_data *data, size_t dim, const uint32_t *rows, size_t n,
+                       bool ip, const float *scores)
 {
     double gamma = vssi_simd_gamma(dim);
     for (size_t i = 0; i < n; i++) {

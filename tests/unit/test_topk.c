@@ -118,8 +118,10 @@ static void topk_try(size_t n, size_t k, unsigned kind, bool by_rows, double rel
     assert_int_equal(topk.n_hits, n < k ? n : k);
     for (size_t i = 0; i < topk.n_hits; i++) {
         if (topk.hits[i].row != order[i])
-            fail_msg("kind %u n %zu k %zu: place %zu is row %u, expected %u", kind, n, k, i, topk.hits[i].row, order[i]);
-        assert_true(topk.hits[i].value <= (float)all.exact[order[i]] && topk.hits[i].value >= (float)all.exact[order[i]]);
+            fail_msg("kind %u n %zu k %zu: place %zu is row %u, expected %u", kind, n, k, i, topk.hits[i].row,
+                     order[i]);
+        float want = (float)all.exact[order[i]];
+        assert_true(topk.hits[i].value <= want && topk.hits[i].value >= want);
     }
     free(order);
     free(scores);

@@ -130,8 +130,10 @@ def plain_vectors(what, values):
         raise InvalidArgument(f"{what}: not an array of numbers: {_line(error)}") from None
     if array.dtype.kind not in "iuf":
         raise InvalidArgument(f"{what}: expected numbers, got {array.dtype}")
-    with np.errstate(over="ignore"):
-        return np.require(array, np.float32, ["C", "A"])
+    if array.dtype != np.float32:
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
+    return np.require(array, np.float32, ["C", "A"])
 
 
 def _plain(field, values):
