@@ -2,8 +2,8 @@
  * bench_run.c - runs the queries through the public search and takes the time of every call
  *
  * With a batch of 1 each thread makes calls of one query; with more, one caller hands over a batch and the search
- * shares it among the threads. Passes are repeated for two seconds, at most five times, and the fastest one counts:
- * what slows a pass down is other work on the machine. Recall is the same in each.
+ * shares it among the threads. After one pass that warms up, passes are repeated for two seconds, at most nine times, and
+ * the one of median speed counts. Recall is the same in each.
  */
 #include "bench_run.h"
 
@@ -13,7 +13,7 @@
 
 #include "tool.h"
 
-enum { RUN_PASSES = 5 };
+enum { RUN_PASSES = 9 };
 #define RUN_SECONDS 2.0
 
 typedef struct run_pass {
@@ -102,36 +102,50 @@ static int run_compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void run_keep(cli_bench_run *run, run_pass *pass, double seconds)
+/* What one pass showed. */
+typedef struct run_figures {
+    double qps, p50_us, p99_us; /* qps first: figures are compared by it */
+} run_figures;
+
+static run_figures run_figure(const cli_bench_run *run, run_pass *pass, double seconds)
 {
-    double qps = (double)run->memdb->n_queries / (seconds > 0 ? seconds : 1e-9);
+    qsort(pass->micros, pass->calls, sizeof *pass->micros, run_compare);
+    return (run_figures){(double)run->memdb->n_queries / (seconds > 0 ? seconds : 1e-9),
+                         pass->micros[(pass->calls - 1) / 2], pass->micros[(pass->calls - 1) * 99 / 100]};
+}
+
+static double run_recall(const cli_bench_run *run, const run_pass *pass)
+{
     uint64_t expected = 0;
-    if (qps <= run->qps)
-        return;
     for (uint64_t q = 0; q < run->memdb->n_queries; q++)
         expected += run->truth->count[q];
-    qsort(pass->micros, pass->calls, sizeof *pass->micros, run_compare);
-    run->qps = qps;
-    run->p50_us = pass->micros[(pass->calls - 1) / 2];
-    run->p99_us = pass->micros[(pass->calls - 1) * 99 / 100];
-    run->recall = expected ? (double)atomic_load(&pass->hits) / (double)expected : 1;
+    return expected ? (double)atomic_load(&pass->hits) / (double)expected : 1;
 }
 
 vss_status cli_bench_run_measure(cli_bench_run *run, vss_error *err)
 {
     run_pass pass = {.run = run, .lock = PTHREAD_MUTEX_INITIALIZER};
+    run_figures figures[RUN_PASSES];
+    int n = 0;
     pass.calls = (run->memdb->n_queries + run->batch - 1) / run->batch;
     pass.micros = cli_alloc(pass.calls, sizeof *pass.micros);
-    run->qps = 0;
+    uint32_t callers = run->batch > 1 ? 1 : run->threads;
+    (void)run_once(&pass, callers);
     double begin = cli_seconds();
-    for (int i = 0; i < RUN_PASSES && pass.status == VSS_OK && (i == 0 || cli_seconds() - begin < RUN_SECONDS); i++) {
-        double seconds = run_once(&pass, run->batch > 1 ? 1 : run->threads);
-        if (pass.status == VSS_OK)
-            run_keep(run, &pass, seconds);
+    while (n < RUN_PASSES && pass.status == VSS_OK && (n == 0 || cli_seconds() - begin < RUN_SECONDS)) {
+        double seconds = run_once(&pass, callers);
+        figures[n++] = run_figure(run, &pass, seconds);
+    }
+    if (pass.status == VSS_OK) {
+        qsort(figures, (size_t)n, sizeof *figures, run_compare);
+        run->qps = figures[(n - 1) / 2].qps;
+        run->p50_us = figures[(n - 1) / 2].p50_us;
+        run->p99_us = figures[(n - 1) / 2].p99_us;
+        run->recall = run_recall(run, &pass);
+    } else {
+        *err = pass.err;
     }
     free(pass.micros);
     pthread_mutex_destroy(&pass.lock);
-    if (pass.status != VSS_OK)
-        *err = pass.err;
     return pass.status;
 }

@@ -15,7 +15,7 @@
 #include "rows.h"
 #include "table.h"
 #include "tool.h"
-#include "vectors.h"
+#include "vector_file.h"
 
 static const cli_option import_options[] = {
     {"vectors", "FILE", "the vectors: .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin .ibin", false},

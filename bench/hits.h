@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "vectors.h"
+#include "vector_file.h"
 #include "vss.h"
 
 /* A hit a line: query rank key distance, then the fields. first is the number of the result's first query. */

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "progress.h"
-#include "vectors.h"
+#include "vector_file.h"
 
 /* Keys are row numbers. bucket, where asked for, is an int64 field whose values are reproducible and spread evenly
  * over [0, CLI_MEMDB_BUCKETS). */

@@ -4,7 +4,7 @@
 #ifndef CLI_NPY_H
 #define CLI_NPY_H
 
-#include "vectors.h"
+#include "vector_file.h"
 
 enum { CLI_NPY_HEADER = 65536 }; /* longest header read */
 

@@ -21,6 +21,8 @@ stage "release build, gcc"
 build release
 stage "unit, conformance and hostile tests, release"
 units release
+stage "the README's first program"
+$python tests/checks/readme.py build/release/examples/01_hello
 stage "exported symbols"
 tests/checks/symbols.sh build/release/libvss.so
 stage "build, clang"

@@ -2,7 +2,7 @@
  * vss/index.h - building indexes, and what their parameters mean
  *
  * Parameters are text, "m=32,ef_construction=200". One table a type holds each parameter's name, range, default and
- * meaning; it validates the text and is what vss_index_help prints. Milvus' spellings (M, efConstruction) are accepted.
+ * meaning; it validates the text, and vss_index_param reads it. Milvus' spellings (M, efConstruction) are accepted.
  */
 #ifndef VSS_INDEX_H
 #define VSS_INDEX_H

@@ -66,7 +66,9 @@ static vss_status build_graph(vssi_hnsw_build *b, vss_error *err)
     b->candidates = NULL;
     VSSI_TRY(vssi_hnsw_link(b, err));
     VSSI_TRY(vssi_hnsw_twins_link(b, err));
-    return vssi_hnsw_repair(b, err);
+    VSSI_TRY(vssi_hnsw_repair(b, err));
+    vssi_control_report(b->in->control, "graph", b->total, b->total); /* too late to stop */
+    return VSS_OK;
 }
 
 /* Clear what earlier stages left behind the last link of a row. */

@@ -30,7 +30,7 @@ static void work_loop(void *arg, size_t worker)
             return;
         share->unit(b, &b->workers[worker], share->arg, i);
         uint64_t done = atomic_fetch_add(&b->done, share->weight) + share->weight;
-        if (vssi_control_report(b->in->control, "graph", done < b->total ? done : b->total, b->total))
+        if (vssi_control_report(b->in->control, "graph", vssi_min(done, b->total - 1), b->total))
             return;
     }
 }

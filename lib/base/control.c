@@ -2,7 +2,8 @@
  * control.c - may a long call go on
  *
  * The first answer against it is kept, and every thread of the call sees it at its next question. Asking costs one read
- * of the clock where there is a deadline, else one atomic load.
+ * of the clock where there is a deadline, else one atomic load. Reports may come as often as the work likes: the host's
+ * callback is called for few of them.
  */
 #include "parallel.h"
 
@@ -10,6 +11,8 @@
 
 #include "checked.h"
 #include "vss/error.h"
+
+#define CONTROL_INTERVAL_NS 10000000u /* the host is called about this often, and when a stage is done */
 
 void vssi_control_init(vssi_control *c, uint64_t deadline_ms, vss_progress_fn progress, void *progress_state)
 {
@@ -22,6 +25,7 @@ void vssi_control_init(vssi_control *c, uint64_t deadline_ms, vss_progress_fn pr
     c->progress = progress;
     c->progress_state = progress_state;
     vssi_mutex_init(&c->mutex);
+    atomic_init(&c->next_report_ns, 0);
     atomic_init(&c->stop, 0);
 }
 
@@ -51,6 +55,10 @@ bool vssi_control_report(vssi_control *c, const char *stage, uint64_t done, uint
         return true;
     if (c == NULL || c->progress == NULL)
         return false;
+    uint64_t now = vssi_now_ns(), next = atomic_load_explicit(&c->next_report_ns, memory_order_relaxed);
+    if (done < total && now < next)
+        return false;
+    atomic_store_explicit(&c->next_report_ns, now + CONTROL_INTERVAL_NS, memory_order_relaxed);
     vssi_mutex_lock(&c->mutex);
     /* Another thread's call may have ended the work while this one waited. */
     if (atomic_load(&c->stop) == 0 && c->progress(c->progress_state, stage, done, total) != 0)

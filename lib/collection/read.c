@@ -14,10 +14,15 @@ static vss_status read_column(void *state, size_t field, size_t part, vss_column
     return vssi_segment_column(state, field, part, view, err);
 }
 
+static vss_status read_zone(void *state, size_t field, size_t part, vssi_zone *zone, vss_error *err)
+{
+    return vssi_segment_zone(state, field, part, zone, err);
+}
+
 vss_status vssi_part_filter(const vssi_part *part, const vssi_filter *filter, uint64_t *bitmap, size_t *passing,
                             vss_error *err)
 {
-    vssi_filter_source source = {part->segment, vssi_segment_rows(part->segment), read_column};
+    vssi_filter_source source = {part->segment, vssi_segment_rows(part->segment), read_column, read_zone};
     return vssi_filter_rows(filter, &source, bitmap, passing, err);
 }
 

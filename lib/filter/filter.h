@@ -9,6 +9,7 @@
 
 #include "../format/column.h"
 #include "../format/schema.h"
+#include "../format/segment.h"
 
 typedef struct vssi_filter vssi_filter;
 
@@ -26,6 +27,8 @@ typedef struct vssi_filter_source {
     size_t rows;
     /* Part p of a field (index in the schema). */
     vss_status (*column)(void *state, size_t field, size_t part, vss_column *view, vss_error *err);
+    /* What is known of a part without reading it. NULL: nothing. */
+    vss_status (*zone)(void *state, size_t field, size_t part, vssi_zone *zone, vss_error *err);
 } vssi_filter_source;
 
 /* bitmap[words of rows]: bit r is set where row r passes. *passing: bits set. Cost: fields touched x rows; a part whose

@@ -3,8 +3,8 @@
  *
  * A node is handed the map of rows that are still in question and clears those that it doesn't pass. `and` hands the
  * map from child to child; `or` gives each child the rows that no earlier one has passed. When no row is left in
- * question, the rest is not looked at, and its columns are not read. Memory: two maps of a part for each `or` within
- * `or`s.
+ * question, the rest is not looked at, and its columns are not read; nor is a column whose least and greatest value
+ * settle a range. Memory: two maps of a part for each `or` within `or`s.
  */
 #include <assert.h>
 
@@ -31,10 +31,53 @@ static vss_status filter_eval_column(const filter_run *run, size_t field, vss_co
     return VSS_OK;
 }
 
+/* A bound of a zone as a key. */
+static int64_t filter_eval_key(vss_type type, int64_t number, double real)
+{
+    if (type == VSS_TYPE_FLOAT32) {
+        float narrow = (float)real;
+        int32_t bits;
+        memcpy(&bits, &narrow, sizeof bits);
+        return vssi_filter_key32(bits);
+    }
+    if (type == VSS_TYPE_FLOAT64) {
+        int64_t bits;
+        memcpy(&bits, &real, sizeof bits);
+        return vssi_filter_key64(bits);
+    }
+    return number;
+}
+
+/* Does the part's least and greatest value settle a range for all its rows? */
+static vss_status filter_eval_zone(const filter_run *run, const vssi_filter_plan *leaf, uint64_t *map, bool *settled)
+{
+    vssi_zone zone;
+    *settled = false;
+    if (leaf->kind != VSSI_PLAN_RANGE || run->source->zone == NULL)
+        return VSS_OK;
+    VSSI_TRY(run->source->zone(run->source->state, leaf->field, run->part, &zone, run->err));
+    if (!zone.known || zone.nulls == zone.rows)
+        return VSS_OK;
+    int64_t min = filter_eval_key(leaf->type, zone.min_int, zone.min_float);
+    int64_t max = filter_eval_key(leaf->type, zone.max_int, zone.max_float);
+    bool inside = min >= leaf->range.lo && max <= leaf->range.hi;
+    bool outside = max < leaf->range.lo || min > leaf->range.hi;
+    if (leaf->negate ? inside : outside) {
+        memset(map, 0, run->words * sizeof *map);
+        *settled = true;
+    } else if (leaf->negate ? outside : inside) {
+        *settled = zone.nulls == 0;
+    }
+    return VSS_OK;
+}
+
 static vss_status filter_eval_leaf(const filter_run *run, const vssi_filter_plan *leaf, uint64_t *map)
 {
     vss_column view, other;
-    bool two = leaf->kind == VSSI_PLAN_FIELDS;
+    bool two = leaf->kind == VSSI_PLAN_FIELDS, settled;
+    VSSI_TRY(filter_eval_zone(run, leaf, map, &settled));
+    if (settled)
+        return VSS_OK;
     VSSI_TRY(filter_eval_column(run, leaf->field, &view));
     if (two)
         VSSI_TRY(filter_eval_column(run, leaf->fields.other, &other));

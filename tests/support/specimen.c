@@ -286,6 +286,11 @@ const char *specimen_name(specimen_kind kind)
     return specimen_names[kind];
 }
 
+const char *specimen_schema(specimen_kind kind)
+{
+    return specimen_schemas[kind];
+}
+
 void specimen_make(specimen_kind kind, archive *out)
 {
     vss_storage storage;

@@ -19,6 +19,7 @@ typedef enum specimen_kind {
 
 /* Name of the collection; also its folder in the archive. */
 const char *specimen_name(specimen_kind kind);
+const char *specimen_schema(specimen_kind kind); /* JSON */
 /* Overwrites out. Files that the newest version does not name are left out. */
 void specimen_make(specimen_kind kind, archive *out);
 

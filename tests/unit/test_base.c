@@ -428,7 +428,10 @@ static void test_control_cancels_and_stays_cancelled(void **state)
     assert_int_equal(p.total, 9);
     assert_false(vssi_control_stopped(&c));
     p.answer = 1;
-    assert_true(vssi_control_report(&c, "build", 4, 9));
+    atomic_store(&c.next_report_ns, UINT64_MAX); /* too soon for the host to be asked again, */
+    assert_false(vssi_control_report(&c, "build", 4, 9));
+    assert_int_equal(p.calls, 1);
+    assert_true(vssi_control_report(&c, "build", 9, 9)); /* but for the end of a stage */
     assert_true(vssi_control_stopped(&c));
     assert_int_equal(atomic_load(&c.stop), VSS_ERR_CANCELLED);
     p.answer = 0;

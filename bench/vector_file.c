@@ -1,10 +1,10 @@
 /*
- * vectors.c - reads files of vectors
+ * vector_file.c - reads files of vectors
  *
  * Costs one pread a MiB. Every size from a header goes through checked arithmetic and must give the file's size
  * exactly.
  */
-#include "vectors.h"
+#include "vector_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,12 +1,12 @@
 /*
- * vectors.h - files of vectors: .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin .ibin, read in blocks of rows
+ * vector_file.h - files of vectors: .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin .ibin, read in blocks of rows
  *
  * A header is compared with the file's size before anything is believed; a file that is too short, too long or
  * contradicts itself gives one line. .npy: versions 1 to 3, C order, little-endian f2 f4 f8 u1 i1 i2 i4 i8, one or two
  * dimensions (one: a single row).
  */
-#ifndef CLI_VECTORS_H
-#define CLI_VECTORS_H
+#ifndef CLI_VECTOR_FILE_H
+#define CLI_VECTOR_FILE_H
 
 #include <stdint.h>
 #include <stdio.h>

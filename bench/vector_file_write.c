@@ -1,5 +1,5 @@
 /*
- * vectors_write.c - writes .ibin files; a failed one leaves nothing behind
+ * vector_file_write.c - writes .ibin files; a failed one leaves nothing behind
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "tool.h"
-#include "vectors.h"
+#include "vector_file.h"
 
 static vss_status ibin_fail(const cli_ibin *ibin, vss_error *err)
 {
