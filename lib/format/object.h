@@ -30,7 +30,7 @@ typedef enum vssi_block_kind {
     VSSI_BLOCK_CHUNK_HASHES = 4,/* u64 [chunks] of the block that names it */
     VSSI_BLOCK_KEYS = 5,        /* int64 [rows], or the bytes of string keys */
     VSSI_BLOCK_KEY_OFFSETS = 6, /* u64 [rows + 1], string keys only */
-    VSSI_BLOCK_KEY_TABLE = 7,   /* u32 [power of two]: row or 0xffffffff, linear probing */
+    VSSI_BLOCK_KEY_TABLE = 7,   /* u32: rows in buckets by hash, sorted by key (key_table.h) */
     VSSI_BLOCK_COLUMN = 8,      /* zstd frames or raw, one after another, hashed one by one */
     VSSI_BLOCK_COLUMN_INDEX = 9,/* where each part of a column stands, its hash, nulls, min, max */
     VSSI_BLOCK_STATS = 10,      /* of a segment: rows, per vector field the greatest norm */

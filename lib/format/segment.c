@@ -131,21 +131,29 @@ vssi_key vssi_segment_key(const vssi_segment *segment, size_t row)
 
 size_t vssi_segment_find(const vssi_segment *segment, const vssi_key *key)
 {
-    const size_t mask = segment->slots - 1;
+    const size_t buckets = vssi_key_table_buckets(segment->rows);
+    const uint32_t *starts = segment->table, *order = starts + buckets + 1;
     if (key->is_text != segment->text_keys)
         return SIZE_MAX;
-    size_t slot = (size_t)vssi_key_hash(key) & mask;
-    for (size_t probes = 0; probes < segment->slots; probes++, slot = (slot + 1) & mask) {
-        const uint32_t row = segment->table[slot];
-        if (row == VSSI_KEY_EMPTY)
+    const size_t bucket = (size_t)vssi_key_hash(key) & (buckets - 1);
+    size_t low = starts[bucket], high = starts[bucket + 1]; /* of a mapping: bounded here, and so are the rows */
+    if (high > segment->rows)
+        high = segment->rows;
+    const size_t end = high;
+    while (low < high) { /* the first row whose key is not before */
+        const size_t middle = low + (high - low) / 2;
+        if (order[middle] >= segment->rows)
             return SIZE_MAX;
-        if (row >= segment->rows)
-            continue;
-        const vssi_key found = vssi_segment_key(segment, row);
-        if (vssi_key_compare(&found, key) == 0)
-            return row;
+        const vssi_key found = vssi_segment_key(segment, order[middle]);
+        if (vssi_key_compare(&found, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return SIZE_MAX;
+    if (low >= end || order[low] >= segment->rows)
+        return SIZE_MAX;
+    const vssi_key found = vssi_segment_key(segment, order[low]);
+    return vssi_key_compare(&found, key) == 0 ? order[low] : SIZE_MAX;
 }
 
 vss_status vssi_segment_column(vssi_segment *segment, size_t field, size_t part, vss_column *view, vss_error *err)

@@ -36,7 +36,7 @@ static vss_status memory_keys(vssi_segment *s, vss_error *err)
     const vss_column *keys = &s->fields[s->schema->key].column->view;
     VSSI_TRY(vssi_key_table_build(s->heap, keys, &s->own_table, err));
     s->table = s->own_table;
-    s->slots = vssi_key_table_slots(s->rows);
+    s->table_words = vssi_key_table_words(s->rows);
     if (s->text_keys) {
         s->offsets = keys->offsets;
         s->texts = keys->data;
@@ -88,7 +88,7 @@ uint64_t vssi_segment_bytes(const vssi_segment *segment)
         if (segment->fields[f].norms != NULL)
             bytes += segment->rows * sizeof(float);
     }
-    return bytes + segment->slots * sizeof(uint32_t);
+    return bytes + segment->table_words * sizeof(uint32_t);
 }
 
 /* ---- merge ---- */

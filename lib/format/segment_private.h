@@ -47,8 +47,8 @@ struct vssi_segment {
     const char *texts;        /* [texts_size] */
     uint64_t texts_size;
     const int64_t *offsets;   /* [rows + 1]; may hold anything in a sealed segment */
-    const uint32_t *table;    /* [slots]; may hold anything in a sealed segment */
-    size_t slots;
+    const uint32_t *table;    /* [table_words], key_table.h; may hold anything in a sealed segment */
+    size_t table_words;
     uint32_t *own_table;      /* in memory */
     size_t keys_entry, offsets_entry, table_entry;
     _Atomic uint8_t keys_ready;

@@ -72,8 +72,8 @@ static vss_status sealed_open_keys(vssi_segment *s, vss_error *err)
     }
     if (s->keys_entry == SIZE_MAX)
         return sealed_damaged(s, key, err, "no keys");
-    s->slots = vssi_key_table_slots(s->rows);
-    s->table_entry = sealed_find(s, key, VSSI_BLOCK_KEY_TABLE, sizeof(uint32_t), s->slots, false);
+    s->table_words = vssi_key_table_words(s->rows);
+    s->table_entry = sealed_find(s, key, VSSI_BLOCK_KEY_TABLE, sizeof(uint32_t), s->table_words, false);
     if (s->table_entry == SIZE_MAX)
         return sealed_damaged(s, key, err, "no key table of the size that the rows need");
     s->table = vssi_object_raw(s->object, s->table_entry);

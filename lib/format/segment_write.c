@@ -43,7 +43,7 @@ static vss_status segment_add_keys(const vssi_segment *s, vssi_object_writer *w,
     } else {
         VSSI_TRY(segment_add(w, VSSI_BLOCK_KEYS, id, sizeof *s->numbers, s->rows, s->numbers, err));
     }
-    return segment_add(w, VSSI_BLOCK_KEY_TABLE, id, sizeof *s->table, s->slots, s->table, err);
+    return segment_add(w, VSSI_BLOCK_KEY_TABLE, id, sizeof *s->table, s->table_words, s->table, err);
 }
 
 static vss_status segment_add_column(const vssi_segment *s, size_t field, vssi_object_writer *w,

@@ -2,8 +2,8 @@
  * fuzz_open.c - libFuzzer target: an archive of a database's files, mounted in memory, opened, asked and checked
  *
  * The input is what archive_pack writes. The mutator starts from collections that it builds itself, changes files by
- * libFuzzer's own mutations or by ones that know the format, and mends the hashes of half of what it makes, so that both
- * the checks of hashes and the code behind them are met. See README.md.
+ * libFuzzer's own mutations or by ones that know the format, and mends the hashes of half of what it makes, so that
+ * both the checks of hashes and the code behind them are met. See README.md.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,8 @@ static void fuzz_ask(archive *a, const char *name, bool map)
     vss_check_report report = VSS_INIT(vss_check_report);
     const vss_status opened = probe_ask(a, name, map, false, &found);
     const vss_status checked = probe_check(a, name, map, &report, NULL, NULL);
-    if (opened == VSS_ERR_INTERNAL || checked == VSS_ERR_INTERNAL)
+    const vss_status written = probe_write(a, name, map);
+    if (opened == VSS_ERR_INTERNAL || checked == VSS_ERR_INTERNAL || written == VSS_ERR_INTERNAL)
         abort();
 }
 

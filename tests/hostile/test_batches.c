@@ -1,5 +1,6 @@
 /*
- * test_batches.c - rows that must not come in, and keys that must not be asked for, each with its line and nothing written
+ * test_batches.c - rows that must not come in, and keys that must not be asked for, each with its line and nothing
+ * written
  */
 #include <math.h>
 #include <setjmp.h>
@@ -169,7 +170,8 @@ static void test_batch_types(void **state)
 
 static void test_batch_offsets(void **state)
 {
-    static const int64_t bad[][3] = {{-1, 2, 4}, {0, 3, 2}, {INT64_MIN, 0, 4}, {0, -1, 4}, {2, 1, 4}, {0, INT64_MAX, 4}};
+    static const int64_t bad[][3] = {{-1, 2, 4}, {0, 3, 2}, {INT64_MIN, 0, 4}, {0, -1, 4}, {2, 1, 4},
+                                     {0, INT64_MAX, 4}};
     static const int64_t far[3] = {0, 2, 5};
     static const size_t fields[] = {NAME, DOC, TAGS, NUMS};
     refusal_stage s;
@@ -379,7 +381,8 @@ static void test_batch_text_keys(void **state)
 
 static void test_batch_auto_keys(void **state)
 {
-    static const char schema[] = "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true, \"auto_id\": true},"
+    static const char schema[] = "{\"fields\": ["
+                                 "{\"name\": \"id\", \"type\": \"int64\", \"primary\": true, \"auto_id\": true},"
                                  "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 3}]}";
     refusal_stage s;
     batch_rows b;
@@ -401,6 +404,26 @@ static void test_batch_auto_keys(void **state)
     refusal_end(&s);
 }
 
+/* The column of elements of a caller who knows fewer fields: what it hasn't must not be looked at. */
+static void test_batch_short_elements(void **state)
+{
+    static const int64_t none[3] = {0, 0, 0};
+    refusal_stage s;
+    batch_rows b;
+    vss_column *elements = malloc(offsetof(vss_column, validity));
+    const vss_column empty = {.struct_size = offsetof(vss_column, validity), .type = VSS_TYPE_INT32};
+    (void)state;
+    assert_non_null(elements);
+    memcpy(elements, &empty, offsetof(vss_column, validity));
+    refusal_begin(&s, SPECIMEN_NUMBERS);
+    batch_make(&b);
+    b.columns[NUMS].offsets = none;
+    b.columns[NUMS].data = elements;
+    ACCEPT(vss_collection_insert(s.col, &b.batch, NULL, e));
+    free(elements);
+    refusal_end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,7 +431,7 @@ int main(void)
         cmocka_unit_test(test_batch_offsets),   cmocka_unit_test(test_batch_nulls),
         cmocka_unit_test(test_batch_numbers),   cmocka_unit_test(test_batch_texts),
         cmocka_unit_test(test_batch_keys),      cmocka_unit_test(test_batch_text_keys),
-        cmocka_unit_test(test_batch_auto_keys),
+        cmocka_unit_test(test_batch_auto_keys), cmocka_unit_test(test_batch_short_elements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

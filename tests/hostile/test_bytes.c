@@ -1,9 +1,9 @@
 /*
  * test_bytes.c - every stored byte is checked: flips, cuts, swaps and losses of files
  *
- * Each damage must be reported by vss_collection_check; opening, searching, filtering and getting beside it must end in an
- * error or in exactly the sound answer. Quick: every byte of headers, tails, manifests and blocks of at most 4 KiB, every
- * seventh of larger ones; VSS_TIER=full: every byte.
+ * Each damage must be reported by vss_collection_check; opening, searching, filtering and getting beside it must end
+ * in an error or in exactly the sound answer. Quick: every byte of headers, tails, manifests and blocks of at most 4
+ * KiB, every seventh of larger ones; VSS_TIER=full: every byte.
  */
 #include <setjmp.h>
 #include <stdarg.h>

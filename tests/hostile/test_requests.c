@@ -1,6 +1,6 @@
 /*
- * test_requests.c - searches, gets, counts, deletes and index builds that can't be: status, line, nothing returned, nothing
- * changed
+ * test_requests.c - searches, gets, counts, deletes and index builds that can't be: status, line, nothing returned,
+ * nothing changed
  */
 #include <math.h>
 #include <setjmp.h>
@@ -173,10 +173,11 @@ static void test_search_params(void **state)
 {
     static const struct {
         const char *params, *says;
-    } bad[] = {{"ef", "ef"},           {"=", "parameter"},           {",", "expected"},          {"nothing=1", "nothing"},
-               {"exact=2", "exact"},   {"exact=", "exact"},  {"exact=-1", "exact"},      {"exact=1,exact=1", "twice"},
-               {"exact=x", "exact"},   {"exact=1,", "expected"}, {"exact=99999999999999999999", "exact"},
-               {"m=32", "m"},          {"exact=1;ef=3", "exact"}, {"a\nb=1", "a"},       {"\xff=1", "parameter"}};
+    } bad[] = {{"ef", "ef"},           {"=", "parameter"},    {",", "expected"},
+               {"nothing=1", "nothing"}, {"exact=2", "exact"}, {"exact=", "exact"},
+               {"exact=-1", "exact"},  {"exact=x", "exact"},  {"exact=1,exact=1", "twice"},
+               {"exact=1,", "expected"}, {"m=32", "m"},       {"exact=99999999999999999999", "exact"},
+               {"a\nb=1", "a"},        {"\xff=1", "parameter"}, {"exact=1;ef=3", "exact"}};
     refusal_stage s;
     (void)state;
     refusal_begin(&s, SPECIMEN_NUMBERS);

@@ -21,7 +21,8 @@ static uint64_t damage_number(uint64_t was, unsigned bytes, size_t file, uint64_
     const uint64_t most = bytes == 8 ? UINT64_MAX : ((uint64_t)1 << (8 * bytes)) - 1;
     const uint64_t edges[] = {0,        1,         most,     most - 1,  most / 2,       most / 2 + 1, was + 1,
                               was - 1,  was * 2,   was / 2,  was + 64,  was - 64,       was ^ 0x80,   file,
-                              file + 1, file - 64, ~was,     was << 32, was + file / 2, 4096,         most & ~(uint64_t)63};
+                              file + 1, file - 64, ~was,     was << 32, was + file / 2, 4096,
+                              most & ~(uint64_t)63};
     const uint64_t kind = damage_below(random, 4);
     if (kind == 0)
         return vssi_random_next(random);
@@ -128,7 +129,8 @@ static void damage_block(archive_file *file, size_t directory, size_t n, uint64_
         return;
     uint8_t *data = file->data + offset;
     if (vssi_load32(entry) == VSSI_BLOCK_COLUMN_INDEX && size >= VSSI_PART_ENTRY && damage_below(random, 2) == 0)
-        damage_number_at(data, (size_t)size, 16 + 4 * damage_below(random, 5), 4, random); /* stored, raw, rows, nulls, codec */
+        /* stored, raw, rows, nulls, codec */
+        damage_number_at(data, (size_t)size, 16 + 4 * damage_below(random, 5), 4, random);
     else
         damage_bytes(data, (size_t)size, random);
 }

@@ -109,10 +109,11 @@ static void mend_reference(archive *a, const char *prefix, vssi_object_ref *ref,
 
 static void mend_references(archive *a, size_t file, const char *prefix, bool sizes)
 {
+    const archive_file *stored = &a->files[file];
     vssi_manifest *m;
     uint8_t *data;
     size_t size;
-    if (vssi_manifest_decode(vssi_heap_default(), "mended", a->files[file].data, a->files[file].size, &m, NULL) != VSS_OK)
+    if (vssi_manifest_decode(vssi_heap_default(), "mended", stored->data, stored->size, &m, NULL) != VSS_OK)
         return;
     for (size_t i = 0; i < m->n_segments; i++) {
         mend_reference(a, prefix, &m->segments[i].object, sizes);
@@ -121,7 +122,7 @@ static void mend_references(archive *a, size_t file, const char *prefix, bool si
             mend_reference(a, prefix, &m->segments[i].indexes[j].object, sizes);
     }
     if (vssi_manifest_encode(m, vssi_heap_default(), &data, &size, NULL) == VSS_OK) {
-        archive_set(a, a->files[file].name, data, size);
+        archive_set(a, stored->name, data, size);
         vssi_free(vssi_heap_default(), data);
     }
     vssi_manifest_free(m);

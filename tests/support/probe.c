@@ -43,8 +43,10 @@ static size_t probe_value_size(const vss_column *c)
 
 static uint64_t probe_values(uint64_t digest, const vss_column *c)
 {
-    if (c->type == VSS_TYPE_STRING || c->type == VSS_TYPE_JSON)
-        return probe_mix(digest, (const char *)c->data + c->offsets[0], (size_t)(c->offsets[c->length] - c->offsets[0]));
+    if (c->type == VSS_TYPE_STRING || c->type == VSS_TYPE_JSON) {
+        const size_t size = (size_t)(c->offsets[c->length] - c->offsets[0]);
+        return size == 0 ? digest : probe_mix(digest, (const char *)c->data + c->offsets[0], size);
+    }
     if (c->type == VSS_TYPE_BOOL)
         return probe_mix(digest, c->data, c->length / 8);
     return probe_mix(digest, c->data, c->length * probe_value_size(c));
@@ -110,8 +112,7 @@ static bool probe_filter(const vss_field *f, char *out, size_t size)
         snprintf(out, size, "%s > \"2023-11-15T00:00:00Z\"", f->name);
         return true;
     case VSS_TYPE_ARRAY:
-        snprintf(out, size, f->element == VSS_TYPE_STRING ? "array_contains(%s, \"s\xc3\xa9" "1\")" : "array_contains(%s, 1)",
-                 f->name);
+        snprintf(out, size, "array_contains(%s, %s)", f->name, f->element == VSS_TYPE_STRING ? "\"s\"" : "1");
         return true;
     default:
         snprintf(out, size, "%s > 10", f->name);
@@ -228,13 +229,13 @@ static void probe_fields(probe_run *run, bool brief)
     }
 }
 
-static vss_status probe_mount(archive *a, bool map, vss_db **db, vss_error *err)
+static vss_status probe_mount(archive *a, bool map, vss_open_mode mode, vss_db **db, vss_error *err)
 {
     vss_storage storage;
     vss_db_options options = VSS_INIT(vss_db_options);
     archive_storage(a, map, &storage);
     options.storage = &storage;
-    options.mode = VSS_OPEN_READ_ONLY;
+    options.mode = mode;
     return vss_db_open("archive", &options, db, err);
 }
 
@@ -245,7 +246,7 @@ vss_status probe_ask(archive *a, const char *collection, bool map, bool brief, p
     probe_run run = {.out = out};
     out->n_answers = 0;
     out->peak = 0;
-    vss_status status = probe_mount(a, map, &db, &err);
+    vss_status status = probe_mount(a, map, VSS_OPEN_READ_ONLY, &db, &err);
     if (status != VSS_OK)
         return status;
     status = vss_collection_open(db, collection, &run.col, &err);
@@ -277,11 +278,51 @@ const probe_answer *probe_compare(const probe *sound, const probe *found)
     return NULL;
 }
 
+/* Every kind of write; true when one ended in INTERNAL. */
+static bool probe_change(const probe_run *run)
+{
+    vss_column keys;
+    const char *vector = NULL;
+    char filter[1024] = "";
+    bool internal = false;
+    for (size_t i = 0; i < run->schema->n_fields; i++) {
+        const vss_field *f = run->schema->fields[i];
+        if (f->type == VSS_TYPE_VECTOR_F32 && vector == NULL)
+            vector = f->name;
+        else if (filter[0] == '\0' && !probe_filter(f, filter, sizeof filter))
+            filter[0] = '\0';
+    }
+    probe_keys(run, &keys);
+    internal |= vss_collection_delete(run->col, &keys, NULL, NULL) == VSS_ERR_INTERNAL;
+    internal |= vss_collection_flush(run->col, NULL) == VSS_ERR_INTERNAL;
+    internal |= vss_collection_build_index(run->col, vector, "hnsw", "m=2,ef_construction=8", NULL, NULL) ==
+                VSS_ERR_INTERNAL;
+    internal |= vss_collection_delete_where(run->col, filter, NULL, NULL) == VSS_ERR_INTERNAL;
+    return internal;
+}
+
+vss_status probe_write(archive *a, const char *collection, bool map)
+{
+    vss_db *db;
+    probe_run run = {0};
+    bool internal = false;
+    vss_status status = probe_mount(a, map, VSS_OPEN_EXISTING, &db, NULL);
+    if (status != VSS_OK)
+        return status;
+    status = vss_collection_open(db, collection, &run.col, NULL);
+    if (status == VSS_OK) {
+        run.schema = vss_collection_schema(run.col);
+        internal = probe_change(&run);
+    }
+    internal |= vss_db_close(db, NULL) == VSS_ERR_INTERNAL;
+    return internal ? VSS_ERR_INTERNAL : status;
+}
+
 vss_status probe_check(archive *a, const char *collection, bool map, vss_check_report *report, uint64_t *peak,
                        vss_error *err)
 {
     vss_db *db;
-    const vss_status mounted = probe_mount(a, map, &db, err);
+    const vss_status mounted = probe_mount(a, map, VSS_OPEN_READ_ONLY, &db, err);
     if (mounted != VSS_OK)
         return mounted;
     const vss_status status = vss_collection_check(db, collection, NULL, NULL, NULL, NULL, report, err);

@@ -30,6 +30,10 @@ vss_status probe_ask(archive *a, const char *collection, bool map, bool brief, p
 /* NULL when every answer is an error or the same as the sound one; else the first that is neither. */
 const probe_answer *probe_compare(const probe *sound, const probe *found);
 
+/* Open the collection for writing; delete rows by key and by filter, flush, build an index of its first vector field,
+ * close. The answers are not kept: INTERNAL if any call said so, else what opening said. */
+vss_status probe_write(archive *a, const char *collection, bool map);
+
 /* vss_collection_check of the archive; the heap's peak too. */
 vss_status probe_check(archive *a, const char *collection, bool map, vss_check_report *report, uint64_t *peak,
                        vss_error *err);

@@ -1,7 +1,8 @@
 /*
  * specimen.h - small collections with something of everything, as files in an archive
  *
- * Deterministic: the random part of the objects' names is replaced by a number. A failure of the library ends the program with its line.
+ * Deterministic: the random part of the objects' names is replaced by a number. A failure of the library ends the
+ * program with its line.
  */
 #ifndef SPECIMEN_H
 #define SPECIMEN_H
@@ -10,9 +11,9 @@
 #include "vss.h"
 
 typedef enum specimen_kind {
-    SPECIMEN_NUMBERS = 0, /* int64 keys; every scalar type, arrays, nulls; an l2 and a cosine field; 3 segments, deletes */
+    SPECIMEN_NUMBERS = 0, /* int64 keys; every scalar type, arrays, nulls; l2 and cosine fields; 3 segments, deletes */
     SPECIMEN_TEXTS = 1,   /* string keys, a cosine and an ip field; 2 segments, deletes */
-    SPECIMEN_INDEXED = 2, /* int64 keys, a number, an l2 field with an hnsw index over 4,200 rows; deletes; a small segment */
+    SPECIMEN_INDEXED = 2, /* int64 keys, a number, an l2 field; hnsw over 4,200 rows, and 13 scanned; deletes */
     SPECIMEN_TINY = 3,    /* one segment of a key, a text and a vector: the least that is a collection */
     SPECIMEN_KINDS
 } specimen_kind;
@@ -25,8 +26,8 @@ void specimen_make(specimen_kind kind, archive *out);
 
 /* Create a collection of a schema in JSON. */
 vss_collection *specimen_create(vss_db *db, const char *name, const char *schema_json);
-/* Insert rows first to first + n - 1: every field's values follow from the row's number; a nullable one is null in every fifth
- * row from the third; the key is the number, as text "k0007". */
+/* Insert rows first to first + n - 1: every field's values follow from the row's number; a nullable one is null in
+ * every fifth row from the third; the key is the number, as text "k0007". */
 void specimen_insert(vss_collection *col, int64_t first, size_t n);
 /* Component i of row r's vector, in (-1, 1). */
 float specimen_component(int64_t row, uint32_t i);
