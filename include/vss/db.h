@@ -31,7 +31,8 @@ typedef struct vss_db_options {
     vss_log_fn log;
     void *log_state;
     const vss_storage *storage;     /* copied; used in place of the path, which then only names it in messages.
-                                       Its close is called when the database is closed or the open fails. */
+                                       Its close is called when the database is closed, or when the open fails for
+                                       another reason than this struct. */
 } vss_db_options;
 
 /* Open a database. path: a directory, or "mem:" for one in memory that ends with the handle.

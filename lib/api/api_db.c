@@ -29,26 +29,35 @@ static vss_status db_options_check(const vss_db_options *options, vss_allocator 
     return VSS_OK;
 }
 
+/* storage: already read from the options and checked, or unused. */
+static vss_status db_open(const char *path, vss_db_options *options, const vss_storage *storage, vss_db **db,
+                          vss_error *err)
+{
+    vss_allocator allocator;
+    vss_executor executor;
+    VSSI_TRY(db_options_check(options, &allocator, &executor, err));
+    if (path[0] == '\0' && options->storage == NULL)
+        return vssi_fail(err, VSS_ERR_INVALID, "vss_db_open: path is empty");
+    options->storage = options->storage != NULL ? storage : NULL;
+    options->allocator = options->allocator != NULL ? &allocator : NULL;
+    options->executor = options->executor != NULL ? &executor : NULL;
+    return vssi_db_open(path, options, db, err);
+}
+
 vss_status vss_db_open(const char *path, const vss_db_options *options, vss_db **db, vss_error *err)
 {
     vss_db_options o;
-    vss_allocator allocator;
-    vss_executor executor;
-    vss_storage storage;
+    vss_storage storage = {0};
     DOOR_NEED("vss_db_open", db);
     *db = NULL;
     DOOR_NEED("vss_db_open", path);
     VSSI_TRY(vssi_door_struct("vss_db_options", &o, sizeof o, options, err));
-    VSSI_TRY(db_options_check(&o, &allocator, &executor, err));
-    if (path[0] == '\0' && o.storage == NULL)
-        return vssi_fail(err, VSS_ERR_INVALID, "vss_db_open: path is empty");
-    if (o.storage != NULL) {
+    if (o.storage != NULL)
         VSSI_TRY(db_storage_check(o.storage, &storage, err));
-        o.storage = &storage;
-    }
-    o.allocator = o.allocator != NULL ? &allocator : NULL;
-    o.executor = o.executor != NULL ? &executor : NULL;
-    return vssi_db_open(path, &o, db, err);
+    vss_status status = db_open(path, &o, &storage, db, err);
+    if (status != VSS_OK && storage.close != NULL)
+        storage.close(storage.state);
+    return status;
 }
 
 vss_status vss_db_close(vss_db *db, vss_error *err)

@@ -73,8 +73,6 @@ vss_status vssi_db_open(const char *path, const vss_db_options *options, vss_db 
     *out = db;
     return VSS_OK;
 fail:
-    if (options->storage != NULL && options->storage->close != NULL)
-        options->storage->close(options->storage->state);
     vssi_db_unref(db);
     return status;
 }

@@ -29,6 +29,7 @@ struct vss_db {
     struct vss_collection *collections; /* open ones, linked by `next` */
 };
 
+/* On failure options->storage stays the caller's. */
 vss_status vssi_db_open(const char *path, const vss_db_options *options, vss_db **out, vss_error *err);
 /* Closes the collections still open. The first failure is returned; the handle is gone. */
 vss_status vssi_db_close(vss_db *db, vss_error *err);

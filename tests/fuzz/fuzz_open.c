@@ -1,5 +1,6 @@
 /*
- * fuzz_open.c - libFuzzer target: an archive of a database's files, mounted in memory, opened, asked and checked
+ * fuzz_open.c - libFuzzer target: an archive of a database's files, mounted in memory, opened, asked, checked and
+ * written to
  *
  * The input is what archive_pack writes. The mutator starts from collections that it builds itself, changes files by
  * libFuzzer's own mutations or by ones that know the format, and mends the hashes of half of what it makes, so that
