@@ -1,8 +1,9 @@
 /*
  * bench_open.c - vss-bench-open [rows] [dim]: how long a stored collection takes to open and to give its first answer
  *
- * Makes a collection with an hnsw index in a temporary directory, then opens it ROUNDS times in this process, each time with
- * fresh handles and mappings (the page cache stays warm). Prints medians and the bytes of memory held after the open.
+ * Makes a collection with an hnsw index in a temporary directory, then opens it ROUNDS times in this process, each time
+ * with fresh handles and mappings (the page cache stays warm). Prints medians and the bytes of memory held after the
+ * open.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,8 +111,8 @@ int main(int argc, char **argv)
         used = open_once(folder, dim, &opened[i], &answered[i]);
     qsort(opened, ROUNDS, sizeof *opened, open_compare);
     qsort(answered, ROUNDS, sizeof *answered, open_compare);
-    printf("%zu rows of %u: open %.3f ms, first answer after %.3f ms more (medians of %d), %llu bytes held after open\n", rows,
-           dim, opened[ROUNDS / 2], answered[ROUNDS / 2], ROUNDS, (unsigned long long)used);
+    printf("%zu rows of %u: open %.3f ms, first answer after %.3f ms more (medians of %d), %llu bytes held after"
+           " open\n", rows, dim, opened[ROUNDS / 2], answered[ROUNDS / 2], ROUNDS, (unsigned long long)used);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return system(command) == 0 ? 0 : 1;
 }

@@ -2,8 +2,8 @@
  * bench_run.c - runs the queries through the public search and takes the time of every call
  *
  * With a batch of 1 each thread makes calls of one query; with more, one caller hands over a batch and the search
- * shares it among the threads. After one pass that warms up, passes are repeated for two seconds, at most nine times, and
- * the one of median speed counts. Recall is the same in each.
+ * shares it among the threads. After one pass that warms up, passes are repeated for two seconds, at most nine times,
+ * and the one of median speed counts. Recall is the same in each.
  */
 #include "bench_run.h"
 

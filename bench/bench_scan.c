@@ -3,7 +3,7 @@
  *
  * Fills more than 400 MB of rows (1,000,000 x 128 unless told) and times, one after another in each of 15 rounds,
  * plain read loops (32- and 64-byte loads, each without and with a prefetch 4 KiB ahead), the kernel
- * vssi_simd()->l2_f32_rows and the whole vssi_flat_search with its top 10. Prints medians, GB/s and what share of
+ * the f32 l2 kernel and the whole vssi_flat_search with its top 10. Prints medians, GB/s and what share of
  * the best read loop kernel and scan reach. One thread. Sees internal headers: it is linked with the library's
  * objects.
  */
@@ -45,7 +45,7 @@ static void bench_kernel(bench_scan *bench)
     const vssi_vectors *v = &bench->vectors;
     for (size_t row = 0; row < v->rows; row += BENCH_BLOCK) {
         size_t n = vssi_min(BENCH_BLOCK, v->rows - row);
-        vssi_simd()->l2_f32_rows(bench->query, v->data + row * v->dim, v->dim, n, scores);
+        v->score_rows(bench->query, vssi_vectors_row(v, row), v->dim, n, scores);
         least += scores[0];
     }
     bench->sink += least > 0;
@@ -70,7 +70,7 @@ static bool bench_key_before(void *state, uint32_t a, uint32_t b)
 static void bench_flat(bench_scan *bench)
 {
     vssi_topk_source source = {bench, bench_exact, bench_key_before};
-    vssi_query query = {bench->query, NULL, bench->vectors.rows, NULL, NULL};
+    vssi_query query = {{bench->query, 1}, NULL, bench->vectors.rows, NULL, NULL};
     vssi_topk topk;
     vss_error err;
     double gamma = vssi_simd_gamma(bench->vectors.dim);
@@ -202,7 +202,9 @@ static int bench_fill(bench_scan *bench, size_t rows, size_t dim)
     for (size_t i = 0; i < dim; i++)
         bench->query[i] = (float)(i % 256);
     bench->bytes = rows * dim * sizeof(float);
-    bench->vectors = (vssi_vectors){rows, (uint32_t)dim, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, bench->data, NULL, 0};
+    bench->vectors = (vssi_vectors){rows, (uint32_t)dim, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, bench->data, NULL, 0,
+                                    VSSI_SIMD_F32, 0, NULL, NULL};
+    vssi_vectors_bind(&bench->vectors);
     return 0;
 }
 

@@ -49,39 +49,67 @@ vss_status cli_truth_search(const cli_memdb *m, uint32_t k, const char *filter, 
     return VSS_OK;
 }
 
-static double truth_distance(vss_metric metric, const float *a, const float *b, uint32_t dim)
+static bool truth_larger_is_nearer(vss_metric metric)
 {
-    double l2 = 0, ip = 0, aa = 0, bb = 0;
-    for (uint32_t i = 0; i < dim; i++) {
-        double x = (double)a[i], y = (double)b[i];
-        l2 += (x - y) * (x - y);
-        ip += x * y;
-        aa += x * x;
-        bb += y * y;
-    }
-    return metric == VSS_METRIC_L2 ? l2 : metric == VSS_METRIC_IP ? ip : ip / sqrt(aa * bb);
+    return metric == VSS_METRIC_IP || metric == VSS_METRIC_COSINE;
 }
 
-static bool truth_farther(vss_metric metric, double a, double b) { return metric == VSS_METRIC_L2 ? a > b : a < b; }
-
-/* One query: the farthest of its k rows, with slack. row is room for a vector. */
-static vss_status truth_load_query(cli_memdb *m, const char *path, uint64_t q, const int64_t *ids, uint32_t k,
-                                   float *row, cli_truth *truth, vss_error *err)
+static bool truth_farther(vss_metric metric, double a, double b)
 {
-    uint32_t dim = m->base.dim;
-    double kth = 0;
-    for (uint32_t i = 0; i < k && ids[i] != -1; i++) {
-        if (ids[i] < 0 || (uint64_t)ids[i] >= m->base.rows)
+    return truth_larger_is_nearer(metric) ? a < b : a > b;
+}
+
+static double truth_distance(vss_metric metric, const double *a, const double *b, uint32_t dim)
+{
+    double l2 = 0, ip = 0, aa = 0, bb = 0; /* of bits: those that differ, that both have, that each has */
+    for (uint32_t i = 0; i < dim; i++) {
+        l2 += (a[i] - b[i]) * (a[i] - b[i]);
+        ip += a[i] * b[i];
+        aa += a[i] * a[i];
+        bb += b[i] * b[i];
+    }
+    switch (metric) {
+    case VSS_METRIC_IP: return ip;
+    case VSS_METRIC_COSINE: return ip / sqrt(aa * bb);
+    case VSS_METRIC_JACCARD: return aa + bb > 0 ? 1 - ip / (aa + bb - ip) : 0;
+    default: return l2;
+    }
+}
+
+/* How many of the first k ids name rows; -1 ends them. */
+static vss_status truth_count(const cli_memdb *m, const char *path, uint64_t q, const int64_t *ids, uint32_t k,
+                              uint32_t *count, vss_error *err)
+{
+    for (*count = 0; *count < k && ids[*count] != -1; ++*count)
+        if (ids[*count] < 0 || (uint64_t)ids[*count] >= m->base.rows)
             return cli_fail(err, VSS_ERR_INVALID, "%s: row %llu names row %lld of %llu", path, (unsigned long long)q,
-                            (long long)ids[i], (unsigned long long)m->base.rows);
-        CLI_TRY(cli_vectors_read(&m->base, (uint64_t)ids[i], 1, row, err));
-        double distance = truth_distance(m->metric, m->queries + q * dim, row, dim);
+                            (long long)ids[*count], (unsigned long long)m->base.rows);
+    return VSS_OK;
+}
+
+/* One query: the farthest of the rows its ids name, as they are stored, with slack. pair is room for two vectors. */
+static vss_status truth_load_query(cli_memdb *m, uint64_t q, const int64_t *ids, double *pair, cli_truth *truth,
+                                   vss_error *err)
+{
+    static const char *const fields[] = {"vector"};
+    vss_column keys = VSS_INIT(vss_column);
+    vss_result *rows;
+    double kth = 0;
+    keys.type = VSS_TYPE_INT64;
+    keys.length = truth->count[q];
+    keys.data = ids;
+    CLI_TRY(vss_collection_get(m->col, &keys, fields, 1, &rows, err));
+    const unsigned char *vectors = vss_result_field(rows, "vector")->data;
+    cli_vector_widen(cli_vectors_given(m->type), m->queries + q * m->query_size, m->dim, pair);
+    for (size_t i = 0; i < vss_result_rows(rows); i++) {
+        cli_vector_widen(m->type, vectors + i * cli_vector_size(m->type, m->dim), m->dim, pair + m->dim);
+        double distance = truth_distance(m->metric, pair, pair + m->dim, m->dim);
         if (i == 0 || truth_farther(m->metric, distance, kth))
             kth = distance;
-        truth->count[q] = i + 1;
     }
+    vss_result_free(rows);
     double slack = fabs(kth) * 1e-6;
-    truth->kth[q] = (float)(m->metric == VSS_METRIC_L2 ? kth + slack : kth - slack);
+    truth->kth[q] = (float)(truth_larger_is_nearer(m->metric) ? kth - slack : kth + slack);
     return VSS_OK;
 }
 
@@ -90,15 +118,17 @@ static vss_status truth_load_all(cli_memdb *m, cli_vectors *file, uint32_t k, cl
     if (file->rows < m->n_queries || file->dim < k)
         return cli_fail(err, VSS_ERR_INVALID, "%s: %llu rows of %u, expected %llu of at least %u", file->path,
                         (unsigned long long)file->rows, file->dim, (unsigned long long)m->n_queries, k);
-    float *row = cli_alloc(m->base.dim, sizeof *row);
+    double *pair = cli_alloc(2 * (size_t)m->dim, sizeof *pair);
     int64_t *ids = cli_alloc(file->dim, sizeof *ids);
     vss_status status = VSS_OK;
     for (uint64_t q = 0; status == VSS_OK && q < m->n_queries; q++) {
         status = cli_vectors_read_ids(file, q, 1, ids, err);
         if (status == VSS_OK)
-            status = truth_load_query(m, file->path, q, ids, k, row, truth, err);
+            status = truth_count(m, file->path, q, ids, k, &truth->count[q], err);
+        if (status == VSS_OK)
+            status = truth_load_query(m, q, ids, pair, truth, err);
     }
-    free(row);
+    free(pair);
     free(ids);
     return status;
 }

@@ -19,7 +19,8 @@ static const cli_option bench_options[] = {
     {"base", "FILE", "the vectors to search", false},
     {"queries", "FILE", "the vectors to search for", false},
     {"truth", "FILE", "row numbers of the nearest rows (an exact search by default)", false},
-    {"metric", "NAME", "l2, ip or cosine", false},
+    {"metric", "NAME", "l2, ip or cosine; hamming or jaccard for binary", false},
+    {"dtype", "NAME", "f32 (the default for every file), f16, bf16, i8, u8, or binary of u8 files", false},
     {"index", "TYPE", "the index", false},
     {"set", "K=V,...", "parameters of the index and of its searches", true},
     {"sweep", "K=V,V,...", "a search parameter and the values to try", false},
@@ -36,6 +37,7 @@ static const cli_option bench_options[] = {
 typedef struct bench_job {
     const cli_args *args;
     const char *type;
+    vss_type dtype;
     char *build_set, *search_set; /* what --set holds for each; "" for nothing */
     uint64_t k, threads, batch, first;
     char *filter;                 /* NULL: none */
@@ -132,7 +134,7 @@ static void bench_print_json(const bench_job *job, const cli_bench_run *run)
     cli_json_text(&json, "build_params", job->build_set);
     cli_json_text(&json, "search_params", run->params);
     cli_json_count(&json, "n", job->memdb.base.rows);
-    cli_json_count(&json, "dim", job->memdb.base.dim);
+    cli_json_count(&json, "dim", job->memdb.dim);
     cli_json_text(&json, "metric", vss_metric_name(job->memdb.metric));
     cli_json_count(&json, "k", job->k);
     cli_json_count(&json, "threads", job->threads);
@@ -145,6 +147,8 @@ static void bench_print_json(const bench_job *job, const cli_bench_run *run)
     cli_json_count(&json, "index_bytes", job->index_bytes);
     cli_json_count(&json, "rss_bytes", bench_rss(job));
     cli_json_text(&json, "simd", vss_simd_level());
+    if (cli_args_has(job->args, "dtype"))
+        cli_json_text(&json, "dtype", cli_dtype_name(job->dtype));
     if (job->filter)
         cli_json_real(&json, "filter_rate", job->filter_rate);
     cli_json_end(&json);
@@ -155,9 +159,9 @@ static void bench_begin_table(bench_job *job)
 {
     static const char *const heads[] = {"search", ">recall", ">queries/s", ">p50 us", ">p99 us"};
     char rows[32], index[32], rss[32], queries[32];
-    printf("%s %s over %s rows of %u (%s, %s), built in %.2f s, %s, %s resident\n", job->type, job->build_set,
-           cli_table_count(job->memdb.base.rows, rows), job->memdb.base.dim, vss_metric_name(job->memdb.metric),
-           vss_simd_level(), job->build_s, cli_table_bytes(job->index_bytes, index),
+    printf("%s %s over %s rows of %u %s (%s, %s), built in %.2f s, %s, %s resident\n", job->type, job->build_set,
+           cli_table_count(job->memdb.base.rows, rows), job->memdb.dim, cli_dtype_name(job->dtype),
+           vss_metric_name(job->memdb.metric), vss_simd_level(), job->build_s, cli_table_bytes(job->index_bytes, index),
            cli_table_bytes(bench_rss(job), rss));
     printf("%s queries, k %llu, %llu threads, %llu a call%s%s\n\n", cli_table_count(job->memdb.n_queries, queries),
            (unsigned long long)job->k, (unsigned long long)job->threads, (unsigned long long)job->batch,
@@ -204,7 +208,7 @@ static vss_status bench_work(bench_job *job, vss_error *err)
 {
     const char *truth = cli_args_text(job->args, "truth");
     job->rss_before = bench_memory("VmRSS");
-    CLI_TRY(cli_memdb_load(&job->memdb, cli_args_text(job->args, "base"),
+    CLI_TRY(cli_memdb_load(&job->memdb, cli_args_text(job->args, "base"), job->dtype,
                            cli_metric_parse(cli_args_text(job->args, "metric")), job->filter != NULL, &job->progress,
                            err));
     CLI_TRY(cli_memdb_queries(&job->memdb, cli_args_text(job->args, "queries"), job->first, err));
@@ -253,7 +257,8 @@ static int bench_check_options(const cli_args *args)
         if (!cli_args_has(args, needed[i]))
             return cli_usage("bench", "bench needs --%s", needed[i]);
     if (cli_metric_parse(cli_args_text(args, "metric")) == VSS_METRIC_NONE)
-        return cli_usage("bench", "--metric %s: expected l2, ip or cosine", cli_args_text(args, "metric"));
+        return cli_usage("bench", "--metric %s: expected l2, ip, cosine, hamming or jaccard",
+                         cli_args_text(args, "metric"));
     if (sweep && (!strchr(sweep, '=') || sweep[0] == '=' || !strchr(sweep, '=')[1]))
         return cli_usage("bench", "--sweep %s: expected NAME=VALUE,VALUE,...", sweep);
     if (device && strcmp(device, "cuda") == 0)
@@ -276,7 +281,8 @@ static int bench_run(const cli_args *args)
         return code;
     if (!cli_args_number(args, "k", 1, VSS_MAX_K, &job.k) || !cli_args_number(args, "threads", 1, 1024, &job.threads) ||
         !cli_args_number(args, "batch", 1, VSS_MAX_QUERIES, &job.batch) ||
-        !cli_args_number(args, "first", 1, UINT64_MAX, &job.first) || !bench_read_rate(&job))
+        !cli_args_number(args, "first", 1, UINT64_MAX, &job.first) || !cli_memdb_type(args, &job.dtype) ||
+        !bench_read_rate(&job))
         return CLI_WRONG_USAGE;
     job.type = cli_args_text(args, "index");
     bench_split_set(&job);

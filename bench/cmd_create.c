@@ -11,13 +11,14 @@
 #include "json_out.h"
 #include "path.h"
 #include "tool.h"
+#include "vector_types.h"
 
 enum { CREATE_SCHEMA_MAX = 1 << 24 };
 
 static const cli_option create_options[] = {
     {"schema", "FILE.json", "the fields: {\"fields\": [{\"name\", \"type\", ...}]}", false},
     {"dim", "N", "without a schema: key \"id\", given by the collection, and field \"vector\"", false},
-    {"metric", "NAME", "with --dim: l2, ip or cosine", false},
+    {"metric", "NAME", "with --dim: l2, ip or cosine; hamming or jaccard for binary", false},
     {"dtype", "NAME", "with --dim: f32 (the default), f16, bf16, i8, u8 or binary", false},
     {NULL, NULL, NULL, false},
 };
@@ -78,10 +79,8 @@ static vss_status create_collection(cli_target *target, const vss_schema *schema
 /* The options as a schema's text in *text, or NULL where a file has it. Not CLI_DONE: they contradict each other. */
 static int create_options_text(const cli_args *args, char **text)
 {
-    static const char *const dtypes[] = {"f32", "f16", "bf16", "i8", "u8", "binary"};
     const char *metric = cli_args_text(args, "metric"), *dtype = cli_args_text(args, "dtype");
     uint64_t dim = 0;
-    bool known = false;
     *text = NULL;
     if (cli_args_has(args, "schema") == cli_args_has(args, "dim"))
         return cli_usage("create", "create needs either --schema or --dim and --metric");
@@ -90,11 +89,10 @@ static int create_options_text(const cli_args *args, char **text)
     if (!cli_args_number(args, "dim", 1, VSS_MAX_DIM, &dim))
         return CLI_WRONG_USAGE;
     if (!metric || cli_metric_parse(metric) == VSS_METRIC_NONE)
-        return cli_usage("create", "--metric %s: expected l2, ip or cosine", metric ? metric : "is missing");
+        return cli_usage("create", "--metric %s: expected l2, ip, cosine, hamming or jaccard",
+                         metric ? metric : "is missing");
     dtype = dtype ? dtype : "f32";
-    for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++)
-        known |= strcmp(dtype, dtypes[i]) == 0;
-    if (!known)
+    if (cli_dtype_parse(dtype) == VSS_TYPE_NONE)
         return cli_usage("create", "--dtype %s: expected f32, f16, bf16, i8, u8 or binary", dtype);
     *text = cli_format("{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true, \"auto_id\": true}, "
                        "{\"name\": \"vector\", \"type\": \"vector<%s>\", \"dim\": %llu, \"metric\": \"%s\"}]}",
@@ -136,5 +134,6 @@ static int create_run(const cli_args *args)
     return CLI_DONE;
 }
 
-const cli_command cli_create = {"create", "DB/COLL --schema FILE.json | --dim N --metric l2|ip|cosine [--dtype f32]",
+const cli_command cli_create = {"create",
+                                "DB/COLL --schema FILE.json | --dim N --metric l2|ip|cosine|... [--dtype f32|f16|...]",
                                 "make a collection", 1, 1, create_options, create_run, NULL};

@@ -12,7 +12,8 @@
 static const cli_option gt_options[] = {
     {"base", "FILE", "the vectors to search", false},
     {"queries", "FILE", "the vectors to search for", false},
-    {"metric", "NAME", "l2, ip or cosine", false},
+    {"metric", "NAME", "l2, ip or cosine; hamming or jaccard for binary", false},
+    {"dtype", "NAME", "f32 (the default for every file), f16, bf16, i8, u8, or binary of u8 files", false},
     {"k", "N", "rows a query (10)", false},
     {"out", "FILE.ibin", "where the row numbers go", false},
     {"threads", "N", "threads (the processors this process may use)", false},
@@ -38,13 +39,14 @@ static vss_status gt_search(cli_memdb *memdb, uint32_t k, uint32_t threads, cli_
     return VSS_OK;
 }
 
-static vss_status gt_work(cli_memdb *memdb, const cli_args *args, uint32_t k, uint32_t threads, vss_error *err)
+static vss_status gt_work(cli_memdb *memdb, const cli_args *args, vss_type type, uint32_t k, uint32_t threads,
+                          vss_error *err)
 {
     cli_progress progress;
     cli_ibin ibin = {0};
     cli_progress_begin(&progress);
-    CLI_TRY(cli_memdb_load(memdb, cli_args_text(args, "base"), cli_metric_parse(cli_args_text(args, "metric")), false,
-                           &progress, err));
+    CLI_TRY(cli_memdb_load(memdb, cli_args_text(args, "base"), type, cli_metric_parse(cli_args_text(args, "metric")),
+                           false, &progress, err));
     CLI_TRY(cli_memdb_queries(memdb, cli_args_text(args, "queries"), UINT64_MAX, err));
     vss_status status = cli_ibin_create(cli_args_text(args, "out"), memdb->n_queries, k, &ibin, err);
     if (status == VSS_OK)
@@ -59,14 +61,17 @@ static int gt_run(const cli_args *args)
     cli_memdb memdb = {0};
     vss_error err = {0};
     uint64_t k = 10, threads = cli_processors();
+    vss_type type;
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
         if (!cli_args_has(args, needed[i]))
             return cli_usage("gt", "gt needs --%s", needed[i]);
     if (cli_metric_parse(cli_args_text(args, "metric")) == VSS_METRIC_NONE)
-        return cli_usage("gt", "--metric %s: expected l2, ip or cosine", cli_args_text(args, "metric"));
-    if (!cli_args_number(args, "k", 1, VSS_MAX_K, &k) || !cli_args_number(args, "threads", 1, 1024, &threads))
+        return cli_usage("gt", "--metric %s: expected l2, ip, cosine, hamming or jaccard",
+                         cli_args_text(args, "metric"));
+    if (!cli_args_number(args, "k", 1, VSS_MAX_K, &k) || !cli_args_number(args, "threads", 1, 1024, &threads) ||
+        !cli_memdb_type(args, &type))
         return CLI_WRONG_USAGE;
-    vss_status status = gt_work(&memdb, args, (uint32_t)k, (uint32_t)threads, &err);
+    vss_status status = gt_work(&memdb, args, type, (uint32_t)k, (uint32_t)threads, &err);
     uint64_t queries = memdb.n_queries;
     cli_memdb_close(&memdb);
     if (status != VSS_OK)

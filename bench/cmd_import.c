@@ -3,7 +3,8 @@
  *
  * What can be known beforehand is checked before the first row is written: headers, dimension, every line of the rows,
  * and that there are as many rows as vectors. A batch that the collection then refuses ends the import; the rows before
- * it stay, and the error line counts them.
+ * it stay, and the error line counts them. Every file goes into fields of f32, f16 and bf16; i8 takes files of i8, u8
+ * files of u8, and binary files of u8 too, eight components a byte.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include "rows.h"
 #include "table.h"
 #include "tool.h"
-#include "vector_file.h"
+#include "vector_types.h"
 
 static const cli_option import_options[] = {
     {"vectors", "FILE", "the vectors: .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin .ibin", false},
@@ -32,7 +33,7 @@ typedef struct import_job {
     cli_rows rows;
     const vss_field *field;
     uint64_t batch;
-    float *block;             /* [batch][dim] */
+    unsigned char *block;     /* [batch] vectors in the field's given type */
     const char **names;       /* [fields] */
     const vss_column **columns;
     uint64_t done;            /* rows written */
@@ -45,11 +46,9 @@ static vss_status import_open(import_job *job, const cli_args *args, vss_error *
     CLI_TRY(cli_target_open(&job->target, VSS_OPEN_EXISTING, err));
     const vss_schema *schema = vss_collection_schema(job->target.col);
     CLI_TRY(cli_schema_vector(schema, cli_args_text(args, "field"), &job->field, err));
-    if (job->vectors.dim != job->field->dim)
-        return cli_fail(err, VSS_ERR_INVALID, "%s: %u columns, field \"%s\" has dimension %u", job->vectors.path,
-                        job->vectors.dim, job->field->name, job->field->dim);
+    CLI_TRY(cli_vectors_match(&job->vectors, job->field, err));
     job->batch = job->batch < job->vectors.rows ? job->batch : job->vectors.rows;
-    job->block = cli_alloc(job->batch, job->field->dim * sizeof(float));
+    job->block = cli_alloc(job->batch, cli_vector_size(cli_vectors_given(job->field->type), job->field->dim));
     job->names = cli_alloc(schema->n_fields, sizeof *job->names);
     job->columns = cli_alloc(schema->n_fields, sizeof *job->columns);
     if (cli_args_has(args, "rows"))
@@ -83,11 +82,11 @@ static vss_status import_batch(import_job *job, vss_error *err)
 {
     uint64_t left = job->vectors.rows - job->done, n = left < job->batch ? left : job->batch, read = n;
     vss_column vectors = VSS_INIT(vss_column);
-    vectors.type = VSS_TYPE_VECTOR_F32;
+    vectors.type = cli_vectors_given(job->field->type);
     vectors.dim = job->field->dim;
     vectors.length = n;
     vectors.data = job->block;
-    CLI_TRY(cli_vectors_read(&job->vectors, job->done, n, job->block, err));
+    CLI_TRY(cli_vectors_read_as(&job->vectors, job->field->type, job->done, n, job->block, err));
     job->names[0] = job->field->name;
     job->columns[0] = &vectors;
     if (job->rows.lines)
@@ -147,6 +146,13 @@ static void import_print(const import_job *job, const cli_args *args, double sec
     }
 }
 
+static void import_help(void)
+{
+    puts("\nEvery file goes into fields of f32, f16 and bf16, files of i8 into i8, of u8 into u8, and of u8 into\n"
+         "binary, eight components a byte, the lowest bit first. In --rows a vector is a list of numbers, for binary\n"
+         "of 0 and 1.");
+}
+
 static int import_run(const cli_args *args)
 {
     import_job job = {.batch = 10000};
@@ -170,4 +176,4 @@ static int import_run(const cli_args *args)
 }
 
 const cli_command cli_import = {"import", "DB/COLL --vectors FILE [--field F] [--rows FILE.jsonl[.zst]] [--batch N]",
-                                "add rows from files", 1, 1, import_options, import_run, NULL};
+                                "add rows from files", 1, 1, import_options, import_run, import_help};

@@ -1,16 +1,17 @@
 /*
  * cmd_search.c - vss search: nearest neighbours of vectors in a file, or of rows named by key
  */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hits.h"
 #include "keys.h"
+#include "like.h"
 #include "memdb.h"
 #include "path.h"
 #include "tool.h"
+#include "vector_types.h"
 
 static const cli_option search_options[] = {
     {"queries", "FILE", "query vectors: .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin .ibin", false},
@@ -34,7 +35,8 @@ typedef struct search_job {
     uint64_t n_queries, k, threads, first;
     const vss_field *field;
     const vss_schema *schema;
-    float *block;             /* the queries of one call */
+    void *block;              /* the queries of one call, in the field's given type */
+    size_t query_size;        /* bytes of one */
     cli_builder like;         /* keys to leave out */
     char *set, *names;        /* --set; --fields, cut at the commas */
     const char **fields;      /* [n_fields], into names */
@@ -71,37 +73,6 @@ static vss_status search_check_names(const search_job *job, vss_error *err)
     return VSS_OK;
 }
 
-static double search_norm(const float *vector, uint32_t dim)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < dim; i++)
-        sum += (double)vector[i] * (double)vector[i];
-    return sqrt(sum);
-}
-
-/* The mean of the rows' vectors; under cosine, of their directions. */
-static vss_status search_mean(search_job *job, const vss_result *rows, const char *const *texts, vss_error *err)
-{
-    uint32_t dim = job->field->dim;
-    size_t n = vss_result_queries(rows);
-    const int64_t *offsets = vss_result_offsets(rows);
-    const float *vectors = vss_result_field(rows, job->field->name)->data;
-    for (size_t i = 0; i < n; i++)
-        if (offsets[i] == offsets[i + 1])
-            return cli_fail(err, VSS_ERR_NOT_FOUND, "there is no row with key \"%s\"", texts[i]);
-    double *sum = cli_alloc(dim, sizeof *sum);
-    for (size_t i = 0; i < n; i++) {
-        const float *vector = vectors + (size_t)offsets[i] * dim;
-        double scale = job->field->metric == VSS_METRIC_COSINE ? search_norm(vector, dim) : 1;
-        for (uint32_t d = 0; d < dim; d++)
-            sum[d] += (double)vector[d] / scale;
-    }
-    for (uint32_t d = 0; d < dim; d++)
-        job->block[d] = (float)(sum[d] / (double)n);
-    free(sum);
-    return VSS_OK;
-}
-
 static vss_status search_open_like(search_job *job, vss_error *err)
 {
     size_t named = cli_args_count(job->args, "like"), more = job->args->n_words - 1, n = named + more;
@@ -110,12 +81,12 @@ static vss_status search_open_like(search_job *job, vss_error *err)
     for (size_t i = 0; i < n; i++)
         texts[i] = i < named ? cli_args_nth(job->args, "like", i) : job->args->words[1 + i - named];
     job->n_queries = 1;
-    job->block = cli_alloc(job->field->dim, sizeof(float));
+    job->block = cli_alloc(1, job->query_size);
     vss_status status = cli_keys_build(cli_schema_key(job->schema), texts, n, &job->like, err);
     if (status == VSS_OK)
         status = vss_collection_get(job->target.col, cli_builder_view(&job->like), &job->field->name, 1, &rows, err);
     if (status == VSS_OK)
-        status = search_mean(job, rows, texts, err);
+        status = cli_like_mean(job->field, rows, texts, job->block, err);
     vss_result_free(rows);
     free(texts);
     return status;
@@ -124,11 +95,9 @@ static vss_status search_open_like(search_job *job, vss_error *err)
 static vss_status search_open_file(search_job *job, vss_error *err)
 {
     CLI_TRY(cli_vectors_open(cli_args_text(job->args, "queries"), &job->vectors, err));
-    if (job->vectors.dim != job->field->dim)
-        return cli_fail(err, VSS_ERR_INVALID, "%s: %u columns, field \"%s\" has dimension %u", job->vectors.path,
-                        job->vectors.dim, job->field->name, job->field->dim);
+    CLI_TRY(cli_vectors_match(&job->vectors, job->field, err));
     job->n_queries = job->vectors.rows < job->first ? job->vectors.rows : job->first;
-    job->block = cli_alloc(cli_memdb_block((uint32_t)job->k), job->field->dim * sizeof(float));
+    job->block = cli_alloc(cli_memdb_block((uint32_t)job->k), job->query_size);
     return VSS_OK;
 }
 
@@ -139,6 +108,7 @@ static vss_status search_open(search_job *job, vss_error *err)
     CLI_TRY(cli_target_open(&job->target, VSS_OPEN_READ_ONLY, err));
     job->schema = vss_collection_schema(job->target.col);
     CLI_TRY(cli_schema_vector(job->schema, cli_args_text(job->args, "field"), &job->field, err));
+    job->query_size = cli_vector_size(cli_vectors_given(job->field->type), job->field->dim);
     if (out && cli_schema_key(job->schema)->type != VSS_TYPE_INT64)
         return cli_fail(err, VSS_ERR_INVALID, "%s: an .ibin file holds int32 keys, this collection has strings", out);
     CLI_TRY(cli_args_has(job->args, "queries") ? search_open_file(job, err) : search_open_like(job, err));
@@ -163,9 +133,10 @@ static vss_status search_block(search_job *job, uint64_t first, uint64_t n, vss_
     vss_result *result;
     vss_search_request request = VSS_INIT(vss_search_request);
     if (job->vectors.path)
-        CLI_TRY(cli_vectors_read(&job->vectors, first, n, job->block, err));
+        CLI_TRY(cli_vectors_read_as(&job->vectors, job->field->type, first, n, job->block, err));
     request.field = job->field->name;
     request.queries = job->block;
+    request.query_type = cli_vectors_given(job->field->type);
     request.n_queries = n;
     request.dim = job->field->dim;
     request.k = (uint32_t)job->k;
@@ -203,6 +174,13 @@ static void search_free(search_job *job)
     free(job->fields);
 }
 
+static void search_help(void)
+{
+    puts("\nThe mean of several --like is rounded for fields of i8 and u8, and refused for binary ones. Files of\n"
+         "queries: any for f32, f16 and bf16 fields, i8 for i8, u8 for u8, and u8 for binary, eight components a\n"
+         "byte.");
+}
+
 static int search_run(const cli_args *args)
 {
     search_job job = {.args = args, .k = 10, .threads = cli_processors(), .first = UINT64_MAX,
@@ -233,4 +211,4 @@ static int search_run(const cli_args *args)
 }
 
 const cli_command cli_search = {"search", "DB/COLL --queries FILE | --like KEY... -k K [--filter EXPR] [--set ef=64]",
-                                "find nearest neighbours", 1, 64, search_options, search_run, NULL};
+                                "find nearest neighbours", 1, 64, search_options, search_run, search_help};

@@ -2,7 +2,7 @@
  * columns.c - turns JSON values into Arrow-shaped columns
  *
  * Integers go into any numeric field that holds them; reals only into float fields. Nothing is rounded but reals to
- * float32.
+ * float32, and by the library float32 to f16 and bf16. A vector is a list of numbers, one of bits a list of 0 and 1.
  */
 #include "columns.h"
 
@@ -13,6 +13,7 @@
 
 #include "iso8601.h"
 #include "tool.h"
+#include "vector_types.h"
 
 static void buffer_append(cli_buffer *buffer, const void *bytes, size_t size)
 {
@@ -163,17 +164,43 @@ static bool column_add_json(cli_builder *builder, const json_t *value, char *why
     return true;
 }
 
+/* One component of a vector of whole numbers. */
+static bool column_add_component(cli_builder *builder, uint32_t i, const json_t *value, char *why)
+{
+    bool bits = builder->type == VSS_TYPE_VECTOR_BINARY;
+    int64_t min = builder->type == VSS_TYPE_VECTOR_I8 ? INT8_MIN : 0;
+    int64_t max = bits ? 1 : builder->type == VSS_TYPE_VECTOR_I8 ? INT8_MAX : UINT8_MAX;
+    if (!json_is_integer(value)) {
+        snprintf(why, CLI_REASON, "expected whole numbers from %d to %d, got %s", (int)min, (int)max,
+                 column_found(value));
+        return false;
+    }
+    int64_t number = json_integer_value(value);
+    if (number < min || number > max) {
+        snprintf(why, CLI_REASON, "%lld does not fit %s", (long long)number, vss_type_name(builder->type));
+        return false;
+    }
+    if (bits)
+        buffer_append_bit(&builder->data, builder->rows * builder->dim + i, number != 0);
+    else
+        buffer_append(&builder->data, &number, 1); /* little-endian */
+    return true;
+}
+
 static bool column_add_vector(cli_builder *builder, const json_t *value, char *why)
 {
+    bool real = cli_vectors_given(builder->type) == VSS_TYPE_VECTOR_F32;
     if (!json_is_array(value))
         return column_expected(builder, value, why);
     if (json_array_size(value) != builder->dim) {
         snprintf(why, CLI_REASON, "expected %u numbers, got %zu", builder->dim, json_array_size(value));
         return false;
     }
-    for (size_t i = 0; i < builder->dim; i++)
-        if (!column_add_real(builder, json_array_get(value, i), true, why))
+    for (uint32_t i = 0; i < builder->dim; i++) {
+        const json_t *one = json_array_get(value, i);
+        if (!(real ? column_add_real(builder, one, true, why) : column_add_component(builder, i, one, why)))
             return false;
+    }
     return true;
 }
 
@@ -212,7 +239,12 @@ static bool column_add(cli_builder *builder, const json_t *value, char *why)
         return true;
     case VSS_TYPE_JSON: return column_add_json(builder, value, why);
     case VSS_TYPE_ARRAY: return column_add_array(builder, value, why);
-    case VSS_TYPE_VECTOR_F32: return column_add_vector(builder, value, why);
+    case VSS_TYPE_VECTOR_F32:
+    case VSS_TYPE_VECTOR_F16:
+    case VSS_TYPE_VECTOR_BF16:
+    case VSS_TYPE_VECTOR_I8:
+    case VSS_TYPE_VECTOR_U8:
+    case VSS_TYPE_VECTOR_BINARY: return column_add_vector(builder, value, why);
     default: snprintf(why, CLI_REASON, "%s cannot come from JSON", vss_type_name(builder->type)); return false;
     }
 }
@@ -255,7 +287,7 @@ const vss_column *cli_builder_view(cli_builder *builder)
 {
     vss_column *column = &builder->column;
     *column = VSS_INIT(vss_column);
-    column->type = builder->type;
+    column->type = cli_vectors_given(builder->type);
     column->dim = builder->dim;
     column->length = builder->rows;
     column->validity = builder->nulls ? builder->validity.data : NULL;

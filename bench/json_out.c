@@ -13,6 +13,7 @@
 
 #include "iso8601.h"
 #include "tool.h"
+#include "vector_types.h"
 
 static void jsonout_put_string(FILE *out, const char *text, size_t size)
 {
@@ -154,10 +155,13 @@ static void jsonout_put_bytes(FILE *out, const vss_column *column, uint64_t row)
 static void jsonout_put_vector(FILE *out, const vss_column *column, uint64_t row)
 {
     char text[32];
-    const float *vector = (const float *)column->data + row * column->dim;
+    double *vector = cli_alloc(column->dim, sizeof *vector);
+    const unsigned char *vectors = column->data;
+    cli_vector_widen(column->type, vectors + row * cli_vector_size(column->type, column->dim), column->dim, vector);
     for (uint32_t i = 0; i < column->dim; i++)
-        fprintf(out, "%s%s", i ? ", " : "[", cli_real32_text(vector[i], text));
+        fprintf(out, "%s%s", i ? ", " : "[", cli_real32_text((float)vector[i], text));
     fputc(']', out);
+    free(vector);
 }
 
 /* Everything but arrays, whose elements are put by it. */
@@ -177,7 +181,12 @@ static void jsonout_put_scalar(FILE *out, const vss_column *column, uint64_t row
         break;
     case VSS_TYPE_STRING:
     case VSS_TYPE_JSON: jsonout_put_bytes(out, column, row); break;
-    case VSS_TYPE_VECTOR_F32: jsonout_put_vector(out, column, row); break;
+    case VSS_TYPE_VECTOR_F32:
+    case VSS_TYPE_VECTOR_F16:
+    case VSS_TYPE_VECTOR_BF16:
+    case VSS_TYPE_VECTOR_I8:
+    case VSS_TYPE_VECTOR_U8:
+    case VSS_TYPE_VECTOR_BINARY: jsonout_put_vector(out, column, row); break;
     default: fputs("null", out); break;
     }
 }

@@ -27,7 +27,8 @@ void cli_json_raw(cli_json *json, const char *name, const char *value); /* value
 void cli_json_cell(cli_json *json, const char *name, const vss_column *column, uint64_t row);
 void cli_json_real32(cli_json *json, const char *name, float value);
 
-/* One value of a column as JSON: null where it has none, timestamps as ISO 8601, arrays and vectors as lists. */
+/* One value of a column as JSON: null where it has none, timestamps as ISO 8601, arrays and vectors as lists
+ * of numbers, binary ones of 0 and 1. */
 void cli_cell_json(FILE *out, const vss_column *column, uint64_t row);
 /* The same for people: strings bare, null as "-". The caller frees it. */
 char *cli_cell_text(const vss_column *column, uint64_t row);

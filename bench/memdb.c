@@ -16,8 +16,8 @@ static vss_status memdb_create(cli_memdb *m, bool buckets, vss_error *err)
     id.type = VSS_TYPE_INT64;
     id.flags = VSS_FIELD_PRIMARY | VSS_FIELD_AUTO_ID;
     vector.name = "vector";
-    vector.type = VSS_TYPE_VECTOR_F32;
-    vector.dim = m->base.dim;
+    vector.type = m->type;
+    vector.dim = m->dim;
     vector.metric = m->metric;
     bucket.name = "bucket";
     bucket.type = VSS_TYPE_INT64;
@@ -38,11 +38,11 @@ static int64_t memdb_bucket(uint64_t row)
     return (int64_t)((z ^ z >> 31) % CLI_MEMDB_BUCKETS);
 }
 
-static vss_status memdb_insert(cli_memdb *m, uint64_t first, uint64_t n, float *block, int64_t *buckets, vss_error *err)
+static vss_status memdb_insert(cli_memdb *m, uint64_t first, uint64_t n, void *block, int64_t *buckets, vss_error *err)
 {
     vss_column vectors = VSS_INIT(vss_column), numbers = VSS_INIT(vss_column);
-    vectors.type = VSS_TYPE_VECTOR_F32;
-    vectors.dim = m->base.dim;
+    vectors.type = cli_vectors_given(m->type);
+    vectors.dim = m->dim;
     vectors.length = n;
     vectors.data = block;
     numbers.type = VSS_TYPE_INT64;
@@ -56,21 +56,24 @@ static vss_status memdb_insert(cli_memdb *m, uint64_t first, uint64_t n, float *
     batch.n_columns = buckets ? 2 : 1;
     batch.names = names;
     batch.columns = columns;
-    CLI_TRY(cli_vectors_read(&m->base, first, n, block, err));
+    CLI_TRY(cli_vectors_read_as(&m->base, m->type, first, n, block, err));
     vss_status status = vss_collection_insert(m->col, &batch, NULL, err);
     return status == VSS_OK ? status : cli_prefix(err, "%s from row %llu", m->base.path, (unsigned long long)first);
 }
 
-vss_status cli_memdb_load(cli_memdb *m, const char *path, vss_metric metric, bool buckets, cli_progress *progress,
-                          vss_error *err)
+vss_status cli_memdb_load(cli_memdb *m, const char *path, vss_type type, vss_metric metric, bool buckets,
+                          cli_progress *progress, vss_error *err)
 {
-    *m = (cli_memdb){.metric = metric};
+    *m = (cli_memdb){.type = type, .metric = metric};
     vss_status status = cli_vectors_open(path, &m->base, err);
+    if (status == VSS_OK)
+        status = cli_vectors_dim(&m->base, type, &m->dim, err);
     if (status == VSS_OK)
         status = memdb_create(m, buckets, err);
     if (status != VSS_OK)
         return status;
-    float *block = cli_alloc(MEMDB_BATCH, m->base.dim * sizeof *block);
+    m->query_size = cli_vector_size(cli_vectors_given(type), m->dim);
+    void *block = cli_alloc(MEMDB_BATCH, m->query_size);
     int64_t *numbers = buckets ? cli_alloc(MEMDB_BATCH, sizeof *numbers) : NULL;
     for (uint64_t done = 0; status == VSS_OK && done < m->base.rows;) {
         uint64_t left = m->base.rows - done, n = left < MEMDB_BATCH ? left : MEMDB_BATCH;
@@ -87,7 +90,10 @@ vss_status cli_memdb_load(cli_memdb *m, const char *path, vss_metric metric, boo
 vss_status cli_memdb_queries(cli_memdb *m, const char *path, uint64_t max, vss_error *err)
 {
     cli_vectors file;
+    uint32_t dim;
     vss_status status = cli_vectors_open(path, &file, err);
+    if (status == VSS_OK)
+        status = cli_vectors_dim(&file, m->type, &dim, err);
     if (status == VSS_OK && file.dim != m->base.dim)
         status = cli_fail(err, VSS_ERR_INVALID, "%s has %u columns, %s has %u", path, file.dim, m->base.path,
                           m->base.dim);
@@ -95,8 +101,8 @@ vss_status cli_memdb_queries(cli_memdb *m, const char *path, uint64_t max, vss_e
         status = cli_fail(err, VSS_ERR_INVALID, "%s has no rows", path);
     if (status == VSS_OK) {
         m->n_queries = file.rows < max ? file.rows : max;
-        m->queries = cli_alloc(m->n_queries, m->base.dim * sizeof(float));
-        status = cli_vectors_read(&file, 0, m->n_queries, m->queries, err);
+        m->queries = cli_alloc(m->n_queries, m->query_size);
+        status = cli_vectors_read_as(&file, m->type, 0, m->n_queries, m->queries, err);
     }
     cli_vectors_close(&file);
     return status;
@@ -111,12 +117,22 @@ void cli_memdb_close(cli_memdb *m)
     *m = (cli_memdb){0};
 }
 
+bool cli_memdb_type(const cli_args *args, vss_type *type)
+{
+    const char *name = cli_args_text(args, "dtype");
+    *type = cli_dtype_parse(name ? name : "f32");
+    if (*type == VSS_TYPE_NONE)
+        cli_usage(args->command->name, "--dtype %s: expected f32, f16, bf16, i8, u8 or binary", name);
+    return *type != VSS_TYPE_NONE;
+}
+
 vss_search_request cli_memdb_request(const cli_memdb *m, uint64_t first, uint64_t n, uint32_t k)
 {
     vss_search_request request = VSS_INIT(vss_search_request);
-    request.queries = m->queries + first * m->base.dim;
+    request.queries = m->queries + first * m->query_size;
+    request.query_type = cli_vectors_given(m->type);
     request.n_queries = n;
-    request.dim = m->base.dim;
+    request.dim = m->dim;
     request.k = k;
     return request;
 }

@@ -95,9 +95,6 @@ vss_status cli_schema_vector(const vss_schema *schema, const char *name, const v
             return cli_fail(err, VSS_ERR_INVALID, "field \"%s\": expected a vector, it is a %s", name,
                             vss_type_name((*field)->type));
     }
-    if ((*field)->type != VSS_TYPE_VECTOR_F32)
-        return cli_fail(err, VSS_ERR_UNSUPPORTED, "field \"%s\": the tool handles vector<f32>, not %s", (*field)->name,
-                        vss_type_name((*field)->type));
     return VSS_OK;
 }
 

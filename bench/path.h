@@ -27,7 +27,7 @@ vss_status cli_target_close(cli_target *target, vss_status status, vss_error *er
 
 const vss_field *cli_schema_key(const vss_schema *schema);
 const vss_field *cli_schema_find(const vss_schema *schema, const char *name); /* NULL: none */
-/* The vector field of that name, or the only one when name is NULL. NOT_FOUND, INVALID, UNSUPPORTED. */
+/* The vector field of that name, or the only one when name is NULL. NOT_FOUND, INVALID. */
 vss_status cli_schema_vector(const vss_schema *schema, const char *name, const vss_field **field, vss_error *err);
 
 /* The metric of a name: NONE where it names none of l2, ip, cosine, hamming, jaccard. */

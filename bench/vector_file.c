@@ -20,6 +20,12 @@ enum { VECTORS_BLOCK = 1 << 20 };
 
 static const uint32_t vectors_sizes[] = {2, 4, 8, 1, 1, 2, 4, 8};
 
+const char *cli_element_name(cli_element element)
+{
+    static const char *const names[] = {"f2", "f4", "f8", "u1", "i1", "i2", "i4", "i8"};
+    return names[element];
+}
+
 /* File name endings. prefixed: every row has its own int32 dimension; else the file begins with rows and columns. */
 static const struct {
     const char *ending;
@@ -172,8 +178,7 @@ void cli_vectors_close(cli_vectors *v)
     *v = (cli_vectors){.fd = -1};
 }
 
-/* Every finite half is a float32 exactly. */
-static float vectors_half(uint32_t half)
+float cli_half(uint32_t half)
 {
     uint32_t sign = (half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 0x3FF, bits;
     float value;
@@ -202,29 +207,37 @@ static float vectors_float(cli_element element, const unsigned char *p)
     float single;
     double real;
     switch (element) {
-    case CLI_F16: return vectors_half((uint32_t)vectors_le(p, 2));
+    case CLI_F16: return cli_half((uint32_t)vectors_le(p, 2));
     case CLI_F32: memcpy(&single, p, sizeof single); return single;
     case CLI_F64: memcpy(&real, p, sizeof real); return (float)real;
     default: return (float)vectors_integer(element, p);
     }
 }
 
-/* Exactly one of floats and ids is given. */
-static void vectors_convert(const cli_vectors *v, const unsigned char *row, float *floats, int64_t *ids)
+/* Where rows go: exactly one is given. */
+typedef struct vectors_out {
+    float *floats;
+    int64_t *ids;
+    unsigned char *bytes;
+} vectors_out;
+
+/* The row that is number at of those asked for. */
+static void vectors_convert(const cli_vectors *v, const unsigned char *row, const vectors_out *out, uint64_t at)
 {
-    uint32_t size = vectors_sizes[v->element];
-    if (floats && v->element == CLI_F32)
-        memcpy(floats, row, (size_t)v->dim * size);
-    else if (floats)
-        for (uint32_t i = 0; i < v->dim; i++)
-            floats[i] = vectors_float(v->element, row + (size_t)i * size);
+    uint32_t size = vectors_sizes[v->element], dim = v->dim;
+    if (out->bytes)
+        memcpy(out->bytes + at * dim * size, row, (size_t)dim * size);
+    else if (out->floats && v->element == CLI_F32)
+        memcpy(out->floats + at * dim, row, (size_t)dim * size);
+    else if (out->floats)
+        for (uint32_t i = 0; i < dim; i++)
+            out->floats[at * dim + i] = vectors_float(v->element, row + (size_t)i * size);
     else
-        for (uint32_t i = 0; i < v->dim; i++)
-            ids[i] = vectors_integer(v->element, row + (size_t)i * size);
+        for (uint32_t i = 0; i < dim; i++)
+            out->ids[at * dim + i] = vectors_integer(v->element, row + (size_t)i * size);
 }
 
-static vss_status vectors_read_rows(cli_vectors *v, uint64_t first, uint64_t n, float *floats, int64_t *ids,
-                                    vss_error *err)
+static vss_status vectors_read_rows(cli_vectors *v, uint64_t first, uint64_t n, vectors_out out, vss_error *err)
 {
     uint64_t room = v->stride < VECTORS_BLOCK ? VECTORS_BLOCK / v->stride : 1;
     if (first > v->rows || n > v->rows - first)
@@ -239,8 +252,7 @@ static vss_status vectors_read_rows(cli_vectors *v, uint64_t first, uint64_t n, 
             if (v->prefix && vectors_u32(row) != v->dim)
                 return cli_fail(err, VSS_ERR_CORRUPT, "%s: row %llu has %u columns, row 0 has %u", v->path,
                                 (unsigned long long)(first + done), vectors_u32(row), v->dim);
-            uint64_t at = done * v->dim;
-            vectors_convert(v, row + v->prefix, floats ? floats + at : NULL, ids ? ids + at : NULL);
+            vectors_convert(v, row + v->prefix, &out, done);
         }
     }
     return VSS_OK;
@@ -248,12 +260,17 @@ static vss_status vectors_read_rows(cli_vectors *v, uint64_t first, uint64_t n, 
 
 vss_status cli_vectors_read(cli_vectors *v, uint64_t first, uint64_t n, float *out, vss_error *err)
 {
-    return vectors_read_rows(v, first, n, out, NULL, err);
+    return vectors_read_rows(v, first, n, (vectors_out){.floats = out}, err);
 }
 
 vss_status cli_vectors_read_ids(cli_vectors *v, uint64_t first, uint64_t n, int64_t *out, vss_error *err)
 {
     if (v->element <= CLI_F64)
         return cli_fail(err, VSS_ERR_INVALID, "%s: expected row numbers, got floats", v->path);
-    return vectors_read_rows(v, first, n, NULL, out, err);
+    return vectors_read_rows(v, first, n, (vectors_out){.ids = out}, err);
+}
+
+vss_status cli_vectors_read_bytes(cli_vectors *v, uint64_t first, uint64_t n, unsigned char *out, vss_error *err)
+{
+    return vectors_read_rows(v, first, n, (vectors_out){.bytes = out}, err);
 }

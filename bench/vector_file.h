@@ -41,10 +41,20 @@ typedef struct cli_vectors {
 vss_status cli_vectors_open(const char *path, cli_vectors *vectors, vss_error *err);
 void cli_vectors_close(cli_vectors *vectors);
 
+/* "f4", "u1" and so on, as numpy writes them. Static text. */
+const char *cli_element_name(cli_element element);
+
+/* The value of a half's bit pattern: every one is a float32 exactly. */
+float cli_half(uint32_t half);
+
 /* Rows [first, first + n) as out[n][dim]. Integers and float64 round to float32. */
 vss_status cli_vectors_read(cli_vectors *vectors, uint64_t first, uint64_t n, float *out, vss_error *err);
 /* The same as whole numbers; INVALID for files of floats. */
 vss_status cli_vectors_read_ids(cli_vectors *vectors, uint64_t first, uint64_t n, int64_t *out, vss_error *err);
+
+/* The same as the file has them, [n][dim] elements: for files of bytes. */
+vss_status cli_vectors_read_bytes(cli_vectors *vectors, uint64_t first, uint64_t n, unsigned char *out,
+                                  vss_error *err);
 
 /* Writes an .ibin file: int32 rows, int32 columns, then the rows. It appears under its name when it is complete. */
 typedef struct cli_ibin {

@@ -20,6 +20,20 @@ set_target_properties(vss_static PROPERTIES EXPORT_NAME vss_static)
 add_library(vss::vss ALIAS vss)
 add_library(vss::vss_static ALIAS vss_static)
 
+# vss.pc finds its folders from its own place, so that an installed tree can be moved or installed with --prefix.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+    set(VSS_PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
+    set(VSS_PC_LIBDIR "${CMAKE_INSTALL_FULL_LIBDIR}")
+    set(VSS_PC_INCLUDEDIR "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+else()
+    file(RELATIVE_PATH up "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
+    cmake_path(SET up NORMALIZE "${up}")
+    string(REGEX REPLACE "/$" "" up "${up}")
+    set(VSS_PC_PREFIX "\${pcfiledir}/${up}")
+    set(VSS_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+    set(VSS_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
+
 include(CMakePackageConfigHelpers)
 configure_file(cmake/vss.pc.in ${CMAKE_CURRENT_BINARY_DIR}/vss.pc @ONLY)
 configure_package_config_file(cmake/vssConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/vssConfig.cmake
@@ -33,4 +47,6 @@ if(PROJECT_IS_TOP_LEVEL)
     install(FILES ${CMAKE_CURRENT_BINARY_DIR}/vssConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/vssConfigVersion.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vss)
     install(EXPORT vssTargets NAMESPACE vss:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vss)
+    add_custom_target(uninstall COMMAND ${CMAKE_COMMAND} -DMANIFEST=${CMAKE_CURRENT_BINARY_DIR}/install_manifest.txt
+        -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/uninstall.cmake)
 endif()

@@ -22,15 +22,33 @@ typedef struct vssi_vectors {
     uint32_t dim;
     vss_type type;
     vss_metric metric;
-    const float *data;          /* [rows][dim] */
+    const void *data;           /* [rows], of the type */
     const float *inverse_norms; /* [rows], cosine only */
     double max_norm;            /* at least every |v| */
+    vssi_simd_type kind;        /* from here on: vssi_vectors_bind */
+    size_t row_size;            /* bytes */
+    vssi_kernel_rows score_rows;
+    vssi_kernel_gather score_gather;
 } vssi_vectors;
 
-/* Score = smaller is nearer: l2 as is, ip negated, cosine: ip negated times the row's inverse norm (the query's norm
- * left out: it scales every score alike). */
-void vssi_vectors_score_rows(const vssi_vectors *v, const float *query, size_t first, size_t n, float *scores);
-void vssi_vectors_score_gather(const vssi_vectors *v, const float *query, const uint32_t *rows, size_t n,
+/* Fill in what follows from type, dim and metric: kernels are chosen here, not at every distance. */
+void vssi_vectors_bind(vssi_vectors *v);
+
+static inline const void *vssi_vectors_row(const vssi_vectors *v, size_t row)
+{
+    return (const uint8_t *)v->data + row * v->row_size;
+}
+
+/* A query as the kernels take it: float32 for float vectors of any width, else of the vectors' type. scale: 1 / |q| for
+ * cosine, else unused. */
+typedef struct vssi_probe {
+    const void *vector;
+    float scale;
+} vssi_probe;
+
+/* Score = smaller is nearer: distances as they are, ip negated, cosine negated. */
+void vssi_vectors_score_rows(const vssi_vectors *v, const vssi_probe *probe, size_t first, size_t n, float *scores);
+void vssi_vectors_score_gather(const vssi_vectors *v, const vssi_probe *probe, const uint32_t *rows, size_t n,
                                float *scores);
 
 /* A block of an index object. kind is the type's own, from 256 up. */
@@ -60,7 +78,7 @@ typedef struct vssi_build {
 
 /* One query against one segment. */
 typedef struct vssi_query {
-    const float *vector;      /* [dim] */
+    vssi_probe probe;
     const uint64_t *allow;    /* bit r: row r may be returned; NULL: every row */
     size_t n_allow;           /* bits set, or rows */
     const uint64_t *params;   /* values in the order of ops->params, search ones meaningful */

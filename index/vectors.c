@@ -3,31 +3,36 @@
  */
 #include "index_ops.h"
 
-void vssi_vectors_score_rows(const vssi_vectors *v, const float *query, size_t first, size_t n, float *scores)
+static vssi_simd_type vectors_type(const vssi_vectors *v) { return (vssi_simd_type)(v->type - VSS_TYPE_VECTOR_F32); }
+
+static vssi_simd_op vectors_op(const vssi_vectors *v)
 {
-    const vssi_kernels *kernels = vssi_simd();
-    const float *rows = v->data + first * v->dim;
-    if (v->metric == VSS_METRIC_L2) {
-        kernels->l2_f32_rows(query, rows, v->dim, n, scores);
-        return;
-    }
-    kernels->ip_f32_rows(query, rows, v->dim, n, scores);
+    return v->metric == VSS_METRIC_L2 || v->metric == VSS_METRIC_HAMMING ? VSSI_SIMD_L2 : VSSI_SIMD_IP;
+}
+
+void vssi_vectors_bind(vssi_vectors *v)
+{
+    v->kind = vectors_type(v);
+    v->row_size = vssi_simd_row_size(v->kind, v->dim);
+    v->score_rows = vssi_simd_rows(vssi_simd(), v->kind, vectors_op(v));
+    v->score_gather = vssi_simd_gather(vssi_simd(), v->kind, vectors_op(v));
+}
+
+void vssi_vectors_score_rows(const vssi_vectors *v, const vssi_probe *probe, size_t first, size_t n, float *scores)
+{
+    v->score_rows(probe->vector, (const char *)v->data + first * v->row_size, v->dim, n, scores);
     if (v->metric == VSS_METRIC_COSINE) {
         for (size_t i = 0; i < n; i++)
-            scores[i] *= v->inverse_norms[first + i];
+            scores[i] *= probe->scale * v->inverse_norms[first + i];
     }
 }
 
-void vssi_vectors_score_gather(const vssi_vectors *v, const float *query, const uint32_t *rows, size_t n, float *scores)
+void vssi_vectors_score_gather(const vssi_vectors *v, const vssi_probe *probe, const uint32_t *rows, size_t n,
+                               float *scores)
 {
-    const vssi_kernels *kernels = vssi_simd();
-    if (v->metric == VSS_METRIC_L2) {
-        kernels->l2_f32_gather(query, v->data, v->dim, rows, n, scores);
-        return;
-    }
-    kernels->ip_f32_gather(query, v->data, v->dim, rows, n, scores);
+    v->score_gather(probe->vector, v->data, v->dim, rows, n, scores);
     if (v->metric == VSS_METRIC_COSINE) {
         for (size_t i = 0; i < n; i++)
-            scores[i] *= v->inverse_norms[rows[i]];
+            scores[i] *= probe->scale * v->inverse_norms[rows[i]];
     }
 }

@@ -14,6 +14,10 @@ static const vssi_kernels *const dispatch_levels[] = {
 #if defined(__x86_64__)
     &vssi_simd_avx2,
     &vssi_simd_avx512,
+    &vssi_simd_avx512vnni,
+#elif defined(__aarch64__)
+    &vssi_simd_neon,
+    &vssi_simd_neondot,
 #endif
 };
 
@@ -39,4 +43,18 @@ const vssi_kernels *vssi_simd(void)
         atomic_store_explicit(&chosen, table, memory_order_relaxed);
     }
     return table;
+}
+
+vssi_kernel_rows vssi_simd_rows(const vssi_kernels *level, vssi_simd_type type, vssi_simd_op op)
+{
+    while (!level->rows[type][op])
+        level = level->below;
+    return level->rows[type][op];
+}
+
+vssi_kernel_gather vssi_simd_gather(const vssi_kernels *level, vssi_simd_type type, vssi_simd_op op)
+{
+    while (!level->gather[type][op])
+        level = level->below;
+    return level->gather[type][op];
 }

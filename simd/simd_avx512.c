@@ -1,182 +1,180 @@
 /*
  * simd_avx512.c - the kernels for AVX-512 F, BW, DQ, VL
  *
- * Four rows at once, two registers of sums a row: eight independent chains of fused multiply-adds, and one load of the
- * query serves four rows. The four horizontal sums are joined. Tails are masked loads. A row scored alone goes through
- * the same sequence of operations, so its score has the same bits. Streaming asks for the line 4 KiB ahead of each one
- * read; gathering asks for the first 16 lines of the rows two groups ahead.
+ * Four rows at once, so that one load of the query serves four rows. Floats: 32 components a step, two registers of sums
+ * a row, which are eight independent chains of fused multiply-adds. Halves are widened to float32 as they are read;
+ * those of bfloat16 by a shift for the even components and a mask for the odd ones, against the query's even and odd
+ * ones. Bytes: 32 a step, widened to 16 bits, multiplied and added in pairs to sums of 32 bits. The last components are
+ * loaded under a mask. A row scored alone goes through the same sequence of operations. Bits are left to the level
+ * below: without an instruction that counts in vectors nothing is faster on short rows.
  */
-#include <immintrin.h>
-#include <stdbool.h>
+#include "simd_avx512.h"
 
-#include "simd.h"
+#define AVX512_INLINE VSSI_KERNELS_INLINE
+#define AVX512_STEP 32 /* components */
 
-#define AVX512_INLINE static inline __attribute__((always_inline))
-#define AVX512_AHEAD 4096 /* bytes */
-#define AVX512_LINES 16   /* of a row to come, at most */
-#define AVX512_GROUPS 2   /* of four rows, ahead */
+/* 32 components: 0 to 15 and 16 to 31, or the even and the odd ones of BF16. */
+typedef struct avx512_pair {
+    __m512 low, high;
+} avx512_pair;
 
-AVX512_INLINE void avx512_prefetch(const float *row, size_t offset)
+/* Of a row, from the i-th on; those not in the mask are 0 and are not read. */
+AVX512_INLINE avx512_pair avx512_floats(const char *row, size_t i, vssi_simd_type type, __mmask32 mask)
 {
-    _mm_prefetch((const char *)((uintptr_t)row + offset), _MM_HINT_T0);
+    const float *p = (const float *)(const void *)row + i;
+    if (type == VSSI_SIMD_F32)
+        return (avx512_pair){_mm512_maskz_loadu_ps((__mmask16)mask, p),
+                             _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), p + 16)};
+    __m512i halves = _mm512_maskz_loadu_epi16(mask, row + 2 * i);
+    if (type == VSSI_SIMD_F16)
+        return (avx512_pair){_mm512_cvtph_ps(_mm512_castsi512_si256(halves)),
+                             _mm512_cvtph_ps(_mm512_extracti64x4_epi64(halves, 1))};
+    return (avx512_pair){_mm512_castsi512_ps(_mm512_slli_epi32(halves, 16)),
+                         _mm512_castsi512_ps(_mm512_and_si512(halves, _mm512_set1_epi32((int)0xffff0000u)))};
 }
 
-AVX512_INLINE __m512 avx512_step(__m512 sum, __m512 q, __m512 v, bool ip)
+/* The same without a mask. */
+AVX512_INLINE avx512_pair avx512_floats_whole(const char *row, size_t i, vssi_simd_type type)
 {
-    if (ip)
+    const char *p = row + i * 2;
+    if (type == VSSI_SIMD_F16)
+        return (avx512_pair){_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p)),
+                             _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p + 32)))};
+    return avx512_floats(row, i, type, 0xffffffffu);
+}
+
+/* The query's components in the order of the rows'. */
+AVX512_INLINE avx512_pair avx512_query(const char *query, size_t i, vssi_simd_type type, __mmask32 mask)
+{
+    avx512_pair q = avx512_floats(query, i, VSSI_SIMD_F32, mask);
+    if (type != VSSI_SIMD_BF16)
+        return q;
+    __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    return (avx512_pair){_mm512_permutex2var_ps(q.low, even, q.high), _mm512_permutex2var_ps(q.low, odd, q.high)};
+}
+
+AVX512_INLINE __m512 avx512_step(__m512 sum, __m512 q, __m512 v, vssi_simd_op op)
+{
+    if (op == VSSI_SIMD_IP)
         return _mm512_fmadd_ps(q, v, sum);
     __m512 difference = _mm512_sub_ps(q, v);
     return _mm512_fmadd_ps(difference, difference, sum);
 }
 
-AVX512_INLINE __m256 avx512_fold(__m512 low, __m512 high)
+AVX512_INLINE void avx512_block_floats(const vssi_kernels_job *job, const char *const *rows, int count, float *scores)
 {
-    __m512 sum = _mm512_add_ps(low, high);
-    return _mm256_add_ps(_mm512_castps512_ps256(sum), _mm512_extractf32x8_ps(sum, 1));
-}
-
-/* The sums of four registers of eight, in four lanes. */
-AVX512_INLINE __m128 avx512_join(__m256 a, __m256 b, __m256 c, __m256 d)
-{
-    __m256 four = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
-    return _mm_add_ps(_mm256_castps256_ps128(four), _mm256_extractf128_ps(four, 1));
-}
-
-AVX512_INLINE __m128 avx512_sign(__m128 sums, bool ip)
-{
-    return ip ? _mm_xor_ps(sums, _mm_set1_ps(-0.0f)) : sums;
-}
-
-/* Scores of four rows. stream: prefetch AVX512_AHEAD bytes past what is read. */
-AVX512_INLINE __m128 avx512_four(const float *q, const float *const r[4], size_t dim, bool ip, bool stream)
-{
+    const vssi_simd_type type = job->type;
+    const size_t dim = job->dim, width = vssi_simd_row_size(type, 1);
     __m512 low[4], high[4];
+    size_t i = 0;
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++)
         low[j] = high[j] = _mm512_setzero_ps();
-    size_t i = 0;
-    for (; i + 32 <= dim; i += 32) {
-        __m512 q0 = _mm512_loadu_ps(q + i), q1 = _mm512_loadu_ps(q + i + 16);
+    for (; i + AVX512_STEP <= dim; i += AVX512_STEP) {
+        avx512_pair q = avx512_query(job->query, i, type, 0xffffffffu);
 #pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
-            if (stream) {
-                avx512_prefetch(r[j] + i, AVX512_AHEAD);
-                avx512_prefetch(r[j] + i, AVX512_AHEAD + 64);
-            }
-            low[j] = avx512_step(low[j], q0, _mm512_loadu_ps(r[j] + i), ip);
-            high[j] = avx512_step(high[j], q1, _mm512_loadu_ps(r[j] + i + 16), ip);
+        for (int j = 0; j < count; j++) {
+            if (job->stream)
+                vssi_kernels_prefetch(rows[j] + i * width, VSSI_KERNELS_AHEAD);
+            if (job->stream && type == VSSI_SIMD_F32)
+                vssi_kernels_prefetch(rows[j] + i * width, VSSI_KERNELS_AHEAD + 64);
+            avx512_pair v = avx512_floats_whole(rows[j], i, type);
+            low[j] = avx512_step(low[j], q.low, v.low, job->op);
+            high[j] = avx512_step(high[j], q.high, v.high, job->op);
         }
-    }
-    if (i + 16 <= dim) {
-        __m512 q0 = _mm512_loadu_ps(q + i);
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
-            if (stream)
-                avx512_prefetch(r[j] + i, AVX512_AHEAD);
-            low[j] = avx512_step(low[j], q0, _mm512_loadu_ps(r[j] + i), ip);
-        }
-        i += 16;
     }
     if (i < dim) {
-        __mmask16 mask = (__mmask16)((1u << (dim - i)) - 1);
-        __m512 q0 = _mm512_maskz_loadu_ps(mask, q + i);
+        __mmask32 mask = (1u << (dim - i)) - 1;
+        avx512_pair q = avx512_query(job->query, i, type, mask);
 #pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
-            if (stream)
-                avx512_prefetch(r[j] + i, AVX512_AHEAD);
-            high[j] = avx512_step(high[j], q0, _mm512_maskz_loadu_ps(mask, r[j] + i), ip);
+        for (int j = 0; j < count; j++) {
+            avx512_pair v = avx512_floats(rows[j], i, type, mask);
+            low[j] = avx512_step(low[j], q.low, v.low, job->op);
+            high[j] = avx512_step(high[j], q.high, v.high, job->op);
         }
     }
-    return avx512_sign(avx512_join(avx512_fold(low[0], high[0]), avx512_fold(low[1], high[1]),
-                                   avx512_fold(low[2], high[2]), avx512_fold(low[3], high[3])), ip);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++)
+        low[j] = _mm512_add_ps(low[j], high[j]);
+    __m128 four = vssi_avx512_join(low);
+    vssi_avx512_store(job->op == VSSI_SIMD_IP ? _mm_xor_ps(four, _mm_set1_ps(-0.0f)) : four, count, scores);
 }
 
-/* The score of one row, by the same operations. */
-AVX512_INLINE float avx512_one(const float *q, const float *r, size_t dim, bool ip)
+/* 32 bytes from the i-th on, widened; those not in the mask are 0 and are not read. */
+AVX512_INLINE __m512i avx512_bytes(const char *row, size_t i, vssi_simd_type type, __mmask32 mask)
 {
-    __m512 low = _mm512_setzero_ps(), high = _mm512_setzero_ps();
-    size_t i = 0;
-    for (; i + 32 <= dim; i += 32) {
-        low = avx512_step(low, _mm512_loadu_ps(q + i), _mm512_loadu_ps(r + i), ip);
-        high = avx512_step(high, _mm512_loadu_ps(q + i + 16), _mm512_loadu_ps(r + i + 16), ip);
+    __m256i bytes = _mm256_maskz_loadu_epi8(mask, row + i);
+    return type == VSSI_SIMD_I8 ? _mm512_cvtepi8_epi16(bytes) : _mm512_cvtepu8_epi16(bytes);
+}
+
+AVX512_INLINE __m512i avx512_add(__m512i sum, __m512i q, __m512i v, vssi_simd_op op)
+{
+    if (op == VSSI_SIMD_L2)
+        q = v = _mm512_sub_epi16(q, v);
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(q, v));
+}
+
+AVX512_INLINE void avx512_block_bytes(const vssi_kernels_job *job, const char *const *rows, int count, float *scores)
+{
+    const vssi_simd_type type = job->type;
+    const size_t dim = job->dim;
+    __m512i sum[4];
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++)
+        sum[j] = _mm512_setzero_si512();
+    for (size_t i = 0; i < dim; i += AVX512_STEP) {
+        __mmask32 mask = dim - i < AVX512_STEP ? (1u << (dim - i)) - 1 : 0xffffffffu;
+        __m512i q = avx512_bytes(job->query, i, type, mask);
+#pragma GCC unroll 4
+        for (int j = 0; j < count; j++) {
+            if (job->stream)
+                vssi_kernels_prefetch(rows[j] + i, VSSI_KERNELS_AHEAD);
+            sum[j] = avx512_add(sum[j], q, avx512_bytes(rows[j], i, type, mask), job->op);
+        }
     }
-    if (i + 16 <= dim) {
-        low = avx512_step(low, _mm512_loadu_ps(q + i), _mm512_loadu_ps(r + i), ip);
-        i += 16;
-    }
-    if (i < dim) {
-        __mmask16 mask = (__mmask16)((1u << (dim - i)) - 1);
-        high = avx512_step(high, _mm512_maskz_loadu_ps(mask, q + i), _mm512_maskz_loadu_ps(mask, r + i), ip);
-    }
-    __m256 sum = avx512_fold(low, high);
-    return _mm_cvtss_f32(avx512_sign(avx512_join(sum, sum, sum, sum), ip));
+    __m128i four = vssi_avx512_join_int(sum);
+    if (job->op == VSSI_SIMD_IP)
+        four = _mm_sub_epi32(_mm_setzero_si128(), four);
+    vssi_avx512_store(_mm_cvtepi32_ps(four), count, scores);
 }
 
-AVX512_INLINE void avx512_rows(const float *query, const float *rows, size_t dim, size_t n, float *scores, bool ip)
+AVX512_INLINE void avx512_block(const vssi_kernels_job *job, const char *const *rows, int count, float *scores)
 {
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4, rows += 4 * dim) {
-        const float *four[4] = {rows, rows + dim, rows + 2 * dim, rows + 3 * dim};
-        _mm_storeu_ps(scores + i, avx512_four(query, four, dim, ip, true));
-    }
-    for (; i < n; i++, rows += dim)
-        scores[i] = avx512_one(query, rows, dim, ip);
+    if (job->type == VSSI_SIMD_I8 || job->type == VSSI_SIMD_U8)
+        avx512_block_bytes(job, rows, count, scores);
+    else
+        avx512_block_floats(job, rows, count, scores);
 }
 
-AVX512_INLINE void avx512_fetch(const float *base, size_t dim, const uint32_t *rows, size_t n, size_t lines)
+AVX512_INLINE int32_t avx512_prepare(const void *query, size_t dim, vssi_simd_type type, vssi_simd_op op)
 {
-    for (size_t i = 0; i < n; i++) {
-        const float *row = base + (size_t)rows[i] * dim;
-        for (size_t line = 0; line < lines; line++)
-            avx512_prefetch(row, line * 64);
-    }
+    (void)query, (void)dim, (void)type, (void)op;
+    return 0;
 }
 
-AVX512_INLINE void avx512_gather(const float *query, const float *base, size_t dim, const uint32_t *rows, size_t n,
-                                 float *scores, bool ip)
-{
-    size_t lines = (dim * sizeof(float) + 63) / 64;
-    lines = lines < AVX512_LINES ? lines : AVX512_LINES;
-    size_t fetched = n < 4 * AVX512_GROUPS ? n : 4 * AVX512_GROUPS, i = 0;
-    avx512_fetch(base, dim, rows, fetched, lines);
-    for (; i + 4 <= n; i += 4) {
-        size_t more = n - fetched < 4 ? n - fetched : 4;
-        avx512_fetch(base, dim, rows + fetched, more, lines);
-        fetched += more;
-        const float *four[4] = {base + (size_t)rows[i] * dim, base + (size_t)rows[i + 1] * dim,
-                                base + (size_t)rows[i + 2] * dim, base + (size_t)rows[i + 3] * dim};
-        _mm_storeu_ps(scores + i, avx512_four(query, four, dim, ip, false));
-    }
-    for (; i < n; i++)
-        scores[i] = avx512_one(query, base + (size_t)rows[i] * dim, dim, ip);
-}
-
-static void avx512_l2_rows(const float *query, const float *rows, size_t dim, size_t n, float *scores)
-{
-    avx512_rows(query, rows, dim, n, scores, false);
-}
-
-static void avx512_ip_rows(const float *query, const float *rows, size_t dim, size_t n, float *scores)
-{
-    avx512_rows(query, rows, dim, n, scores, true);
-}
-
-static void avx512_l2_gather(const float *query, const float *base, size_t dim, const uint32_t *rows, size_t n,
-                             float *scores)
-{
-    avx512_gather(query, base, dim, rows, n, scores, false);
-}
-
-static void avx512_ip_gather(const float *query, const float *base, size_t dim, const uint32_t *rows, size_t n,
-                             float *scores)
-{
-    avx512_gather(query, base, dim, rows, n, scores, true);
-}
+VSSI_KERNELS(avx512, l2_f32, VSSI_SIMD_F32, VSSI_SIMD_L2)
+VSSI_KERNELS(avx512, ip_f32, VSSI_SIMD_F32, VSSI_SIMD_IP)
+VSSI_KERNELS(avx512, l2_f16, VSSI_SIMD_F16, VSSI_SIMD_L2)
+VSSI_KERNELS(avx512, ip_f16, VSSI_SIMD_F16, VSSI_SIMD_IP)
+VSSI_KERNELS(avx512, l2_bf16, VSSI_SIMD_BF16, VSSI_SIMD_L2)
+VSSI_KERNELS(avx512, ip_bf16, VSSI_SIMD_BF16, VSSI_SIMD_IP)
+VSSI_KERNELS(avx512, l2_i8, VSSI_SIMD_I8, VSSI_SIMD_L2)
+VSSI_KERNELS(avx512, ip_i8, VSSI_SIMD_I8, VSSI_SIMD_IP)
+VSSI_KERNELS(avx512, l2_u8, VSSI_SIMD_U8, VSSI_SIMD_L2)
+VSSI_KERNELS(avx512, ip_u8, VSSI_SIMD_U8, VSSI_SIMD_IP)
 
 const vssi_kernels vssi_simd_avx512 = {
     .level = "avx512",
-    .l2_f32_rows = avx512_l2_rows,
-    .ip_f32_rows = avx512_ip_rows,
-    .l2_f32_gather = avx512_l2_gather,
-    .ip_f32_gather = avx512_ip_gather,
+    .below = &vssi_simd_avx2,
+    .rows = {[VSSI_SIMD_F32] = VSSI_KERNELS_ROWS(avx512, l2_f32, ip_f32),
+             [VSSI_SIMD_F16] = VSSI_KERNELS_ROWS(avx512, l2_f16, ip_f16),
+             [VSSI_SIMD_BF16] = VSSI_KERNELS_ROWS(avx512, l2_bf16, ip_bf16),
+             [VSSI_SIMD_I8] = VSSI_KERNELS_ROWS(avx512, l2_i8, ip_i8),
+             [VSSI_SIMD_U8] = VSSI_KERNELS_ROWS(avx512, l2_u8, ip_u8)},
+    .gather = {[VSSI_SIMD_F32] = VSSI_KERNELS_GATHER(avx512, l2_f32, ip_f32),
+               [VSSI_SIMD_F16] = VSSI_KERNELS_GATHER(avx512, l2_f16, ip_f16),
+               [VSSI_SIMD_BF16] = VSSI_KERNELS_GATHER(avx512, l2_bf16, ip_bf16),
+               [VSSI_SIMD_I8] = VSSI_KERNELS_GATHER(avx512, l2_i8, ip_i8),
+               [VSSI_SIMD_U8] = VSSI_KERNELS_GATHER(avx512, l2_u8, ip_u8)},
 };

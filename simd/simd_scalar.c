@@ -1,72 +1,99 @@
 /*
- * simd_scalar.c - the kernels in plain C, for every processor
+ * simd_scalar.c - the kernels of every type and operation in plain C, for every processor
  *
- * Eight float32 sums a row, so that a compiler may keep them in vector registers of the baseline.
+ * Eight float32 sums a row, so that a compiler may keep them in vector registers of the baseline; bytes are summed in
+ * 32 bits, bits counted by 64.
  */
 #include <stdbool.h>
-#include <string.h>
 
+#include "components.h"
+#include "kernels.h"
 #include "simd.h"
 
+#define SCALAR_INLINE VSSI_KERNELS_INLINE
 #define SCALAR_LANES 8
 
-static inline float scalar_load(const float *p)
+SCALAR_INLINE float scalar_term(const void *query, const void *row, size_t i, vssi_simd_type type, bool ip)
 {
-    float value;
-    memcpy(&value, p, sizeof value);
-    return value;
-}
-
-static inline float scalar_term(const float *a, const float *b, bool ip)
-{
-    float x = scalar_load(a), y = scalar_load(b);
+    float x = vssi_components_get(VSSI_SIMD_F32, query, i), y = vssi_components_get(type, row, i);
     return ip ? x * y : (x - y) * (x - y);
 }
 
-static inline float scalar_pair(const float *query, const float *row, size_t dim, bool ip)
+SCALAR_INLINE float scalar_floats(const void *query, const void *row, size_t dim, vssi_simd_type type, bool ip)
 {
     float lane[SCALAR_LANES] = {0};
     size_t whole = dim - dim % SCALAR_LANES;
     for (size_t i = 0; i < whole; i += SCALAR_LANES) {
         for (size_t j = 0; j < SCALAR_LANES; j++)
-            lane[j] += scalar_term(query + i + j, row + i + j, ip);
+            lane[j] += scalar_term(query, row, i + j, type, ip);
     }
     for (size_t i = whole; i < dim; i++)
-        lane[i - whole] += scalar_term(query + i, row + i, ip);
+        lane[i - whole] += scalar_term(query, row, i, type, ip);
     float sum = ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
     return ip ? -sum : sum;
 }
 
-static void scalar_l2_rows(const float *query, const float *rows, size_t dim, size_t n, float *scores)
+SCALAR_INLINE float scalar_bytes(const void *query, const void *row, size_t dim, vssi_simd_type type, bool ip)
 {
-    for (size_t i = 0; i < n; i++)
-        scores[i] = scalar_pair(query, rows + i * dim, dim, false);
+    int32_t sum = 0;
+    for (size_t i = 0; i < dim; i++) {
+        int32_t x = type == VSSI_SIMD_I8 ? ((const int8_t *)query)[i] : ((const uint8_t *)query)[i];
+        int32_t y = type == VSSI_SIMD_I8 ? ((const int8_t *)row)[i] : ((const uint8_t *)row)[i];
+        sum += ip ? x * y : (x - y) * (x - y);
+    }
+    return (float)(ip ? -sum : sum);
 }
 
-static void scalar_ip_rows(const float *query, const float *rows, size_t dim, size_t n, float *scores)
+SCALAR_INLINE float scalar_pair(const void *query, const void *row, size_t dim, vssi_simd_type type, vssi_simd_op op)
 {
-    for (size_t i = 0; i < n; i++)
-        scores[i] = scalar_pair(query, rows + i * dim, dim, true);
+    if (type == VSSI_SIMD_BITS) {
+        vssi_components_bits bits = vssi_components_compare(query, row, dim);
+        if (op == VSSI_SIMD_HAMMING)
+            return (float)bits.differ;
+        return bits.either ? (float)bits.differ / (float)bits.either : 0;
+    }
+    if (type == VSSI_SIMD_I8 || type == VSSI_SIMD_U8)
+        return scalar_bytes(query, row, dim, type, op == VSSI_SIMD_IP);
+    return scalar_floats(query, row, dim, type, op == VSSI_SIMD_IP);
 }
 
-static void scalar_l2_gather(const float *query, const float *base, size_t dim, const uint32_t *rows, size_t n,
-                             float *scores)
+SCALAR_INLINE int32_t scalar_prepare(const void *query, size_t dim, vssi_simd_type type, vssi_simd_op op)
 {
-    for (size_t i = 0; i < n; i++)
-        scores[i] = scalar_pair(query, base + (size_t)rows[i] * dim, dim, false);
+    (void)query, (void)dim, (void)type, (void)op;
+    return 0;
 }
 
-static void scalar_ip_gather(const float *query, const float *base, size_t dim, const uint32_t *rows, size_t n,
-                             float *scores)
+SCALAR_INLINE void scalar_block(const vssi_kernels_job *job, const char *const *rows, int count, float *scores)
 {
-    for (size_t i = 0; i < n; i++)
-        scores[i] = scalar_pair(query, base + (size_t)rows[i] * dim, dim, true);
+    for (int j = 0; j < count; j++)
+        scores[j] = scalar_pair(job->query, rows[j], job->dim, job->type, job->op);
 }
+
+VSSI_KERNELS(scalar, l2_f32, VSSI_SIMD_F32, VSSI_SIMD_L2)
+VSSI_KERNELS(scalar, ip_f32, VSSI_SIMD_F32, VSSI_SIMD_IP)
+VSSI_KERNELS(scalar, l2_f16, VSSI_SIMD_F16, VSSI_SIMD_L2)
+VSSI_KERNELS(scalar, ip_f16, VSSI_SIMD_F16, VSSI_SIMD_IP)
+VSSI_KERNELS(scalar, l2_bf16, VSSI_SIMD_BF16, VSSI_SIMD_L2)
+VSSI_KERNELS(scalar, ip_bf16, VSSI_SIMD_BF16, VSSI_SIMD_IP)
+VSSI_KERNELS(scalar, l2_i8, VSSI_SIMD_I8, VSSI_SIMD_L2)
+VSSI_KERNELS(scalar, ip_i8, VSSI_SIMD_I8, VSSI_SIMD_IP)
+VSSI_KERNELS(scalar, l2_u8, VSSI_SIMD_U8, VSSI_SIMD_L2)
+VSSI_KERNELS(scalar, ip_u8, VSSI_SIMD_U8, VSSI_SIMD_IP)
+VSSI_KERNELS(scalar, hamming, VSSI_SIMD_BITS, VSSI_SIMD_HAMMING)
+VSSI_KERNELS(scalar, jaccard, VSSI_SIMD_BITS, VSSI_SIMD_JACCARD)
 
 const vssi_kernels vssi_simd_scalar = {
     .level = "scalar",
-    .l2_f32_rows = scalar_l2_rows,
-    .ip_f32_rows = scalar_ip_rows,
-    .l2_f32_gather = scalar_l2_gather,
-    .ip_f32_gather = scalar_ip_gather,
+    .rows = {[VSSI_SIMD_F32] = VSSI_KERNELS_ROWS(scalar, l2_f32, ip_f32),
+             [VSSI_SIMD_F16] = VSSI_KERNELS_ROWS(scalar, l2_f16, ip_f16),
+             [VSSI_SIMD_BF16] = VSSI_KERNELS_ROWS(scalar, l2_bf16, ip_bf16),
+             [VSSI_SIMD_I8] = VSSI_KERNELS_ROWS(scalar, l2_i8, ip_i8),
+             [VSSI_SIMD_U8] = VSSI_KERNELS_ROWS(scalar, l2_u8, ip_u8),
+             [VSSI_SIMD_BITS] = VSSI_KERNELS_ROWS(scalar, hamming, jaccard)},
+    .gather = {[VSSI_SIMD_F32] = VSSI_KERNELS_GATHER(scalar, l2_f32, ip_f32),
+               [VSSI_SIMD_F16] = VSSI_KERNELS_GATHER(scalar, l2_f16, ip_f16),
+               [VSSI_SIMD_BF16] = VSSI_KERNELS_GATHER(scalar, l2_bf16, ip_bf16),
+               [VSSI_SIMD_I8] = VSSI_KERNELS_GATHER(scalar, l2_i8, ip_i8),
+               [VSSI_SIMD_U8] = VSSI_KERNELS_GATHER(scalar, l2_u8, ip_u8),
+               [VSSI_SIMD_BITS] = VSSI_KERNELS_GATHER(scalar, hamming, jaccard)},
 };

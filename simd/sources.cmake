@@ -5,8 +5,11 @@ target_sources(vss_objects PRIVATE
     simd/exact.c
     simd/simd_scalar.c)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-    target_sources(vss_objects PRIVATE simd/simd_avx2.c simd/simd_avx512.c)
-    set_source_files_properties(simd/simd_avx2.c PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
-    set_source_files_properties(simd/simd_avx512.c PROPERTIES COMPILE_OPTIONS
-        "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma")
+    set(avx2 -mavx2 -mfma -mf16c -mpopcnt)
+    set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+    target_sources(vss_objects PRIVATE simd/simd_avx2.c simd/simd_avx512.c simd/simd_avx512vnni.c)
+    set_source_files_properties(simd/simd_avx2.c PROPERTIES COMPILE_OPTIONS "${avx2}")
+    set_source_files_properties(simd/simd_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
+    set_source_files_properties(simd/simd_avx512vnni.c PROPERTIES COMPILE_OPTIONS
+        "${avx512};-mavx512vnni;-mavx512vpopcntdq")
 endif()

@@ -44,7 +44,7 @@ if [ "$tier" = full ]; then
     stage "fuzzing"
     build fuzz
     for fuzzer in build/fuzz/tests/fuzz_*; do
-        [ -x "$fuzzer" ] && "$fuzzer" -max_total_time="${VSS_FUZZ_SECONDS:-300}" -timeout=10 -rss_limit_mb=2048 2>&1 | tail -n 3
+        [ -x "$fuzzer" ] && "$fuzzer" -max_len=1048576 -max_total_time="${VSS_FUZZ_SECONDS:-300}" -timeout=10 -rss_limit_mb=2048 2>&1 | tail -n 3
     done
 fi
 stage "all passed ($tier)"

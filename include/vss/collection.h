@@ -20,8 +20,9 @@ typedef struct vss_collection vss_collection;
 #define VSS_MAX_BATCH_ROWS 1048576u
 
 /* Rows to write, by column. Fields that are not named get their default, or null where nullable; the key of an
- * auto_id collection must not be named. All columns have the same length, at most VSS_MAX_BATCH_ROWS. Integers widen to the field's
- * type, float32 to float64; anything else must match. */
+ * auto_id collection must not be named. All columns have the same length, at most VSS_MAX_BATCH_ROWS. Integers widen
+ * to the field's type, float32 to float64; vectors of float32 are rounded to those of f16 and bf16, ties to even;
+ * anything else must match. */
 typedef struct vss_batch {
     uint32_t struct_size;
     size_t n_columns;
@@ -71,6 +72,7 @@ VSS_API const vss_schema *vss_collection_schema(const vss_collection *col);
 /* The schema as the JSON that vss_schema_parse reads. Borrowed until the collection is closed. */
 VSS_API const char *vss_collection_schema_json(const vss_collection *col);
 
+/* What the collection holds now; looks at no row. */
 VSS_API vss_status vss_collection_stats_get(vss_collection *col, vss_collection_stats *stats, vss_error *err);
 
 /* Insert rows. INVALID names the field and row: wrong type, dimension, null, NaN or infinity, a zero vector under cosine, a vector whose

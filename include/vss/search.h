@@ -20,7 +20,7 @@ typedef struct vss_result vss_result;
 typedef struct vss_search_request {
     uint32_t struct_size;
     const char *field;          /* NULL: the only vector field */
-    const void *queries;        /* [n_queries][dim], of the field's component type, any alignment */
+    const void *queries;        /* [n_queries][dim] of query_type, any alignment */
     size_t n_queries;           /* 0 to 16,384 */
     uint32_t dim;               /* must be the field's */
     uint32_t k;                 /* 1 to 16,384 */
@@ -34,6 +34,7 @@ typedef struct vss_search_request {
     vss_progress_fn progress;   /* NULL: none. Units: queries */
     void *progress_state;
     int explain;                /* 1: vss_result_explain tells what was done */
+    vss_type query_type;        /* of queries: 0 the field's own; float32 is taken for f16 and bf16 fields too */
 } vss_search_request;
 
 /* For each query the min(k, live matching rows) nearest rows, nearest first, ties by key.

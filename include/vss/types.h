@@ -19,7 +19,7 @@
 
 /* A struct with its size set and every other field at its default. */
 #ifdef __cplusplus
-#define VSS_INIT(type) (type{sizeof(type)})
+#define VSS_INIT(type) ([] { type vss_init_{}; vss_init_.struct_size = sizeof(type); return vss_init_; }())
 #else
 #define VSS_INIT(type) ((type){.struct_size = sizeof(type)})
 #endif
@@ -50,11 +50,11 @@ typedef enum vss_type {
     VSS_TYPE_TIMESTAMP = 10, /* int64, microseconds since 1970 UTC */
     VSS_TYPE_ARRAY = 11,    /* of a scalar type but json; at most 4,096 elements and 65,535 bytes of text a row; no nulls inside */
     VSS_TYPE_VECTOR_F32 = 32,
-    VSS_TYPE_VECTOR_F16 = 33,
-    VSS_TYPE_VECTOR_BF16 = 34,
+    VSS_TYPE_VECTOR_F16 = 33,  /* IEEE half precision, as uint16 */
+    VSS_TYPE_VECTOR_BF16 = 34, /* the upper half of a float32, as uint16 */
     VSS_TYPE_VECTOR_I8 = 35,
     VSS_TYPE_VECTOR_U8 = 36,
-    VSS_TYPE_VECTOR_BINARY = 37
+    VSS_TYPE_VECTOR_BINARY = 37 /* dim bits, a multiple of 8: component i is bit i % 8 of byte i / 8 */
 } vss_type;
 
 /* Static text: "int64", "string", "vector<f32>", ...; "none" for a number that is no type. */
@@ -76,13 +76,13 @@ VSS_API const char *vss_metric_name(vss_metric metric);
 /* One column of values in Arrow's memory layout, borrowed.
  *
  * type      what the values are
- * dim       components a vector; 0 for other types
+ * dim       components a vector (bits of a binary one); 0 for other types
  * length    rows
  * validity  bit r%8 of byte r/8 is 1 where row r has a value; NULL: every row has one
  * offsets   [length + 1] for string, json and array: row r is bytes (elements) offsets[r] to offsets[r + 1];
  *           they start at 0 or above and never fall; NULL for other types
  * data      bool: bits as in validity; numbers and timestamps: [length]; string, json: bytes;
- *           vectors: [length][dim] row-major; array: a const vss_column * that holds the elements of all rows
+ *           vectors: [length][dim] row-major, binary ones [length][dim / 8] bytes; array: a const vss_column * that holds the elements of all rows
  */
 typedef struct vss_column {
     uint32_t struct_size;

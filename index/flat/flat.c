@@ -19,7 +19,7 @@ static size_t flat_block(const vssi_vectors *v, const vssi_query *query, size_t 
     float scores[FLAT_BLOCK];
     size_t n = end - begin;
     if (!query->allow) {
-        vssi_vectors_score_rows(v, query->vector, begin, n, scores);
+        vssi_vectors_score_rows(v, &query->probe, begin, n, scores);
         vssi_topk_add_rows(topk, scores, begin, n);
         return n;
     }
@@ -28,9 +28,9 @@ static size_t flat_block(const vssi_vectors *v, const vssi_query *query, size_t 
     if (allowed == 0)
         return 0;
     if (allowed < n - n / 4) {
-        vssi_vectors_score_gather(v, query->vector, rows, allowed, scores);
+        vssi_vectors_score_gather(v, &query->probe, rows, allowed, scores);
     } else {
-        vssi_vectors_score_rows(v, query->vector, begin, n, scores);
+        vssi_vectors_score_rows(v, &query->probe, begin, n, scores);
         for (size_t i = 0; i < allowed; i++)
             scores[i] = scores[rows[i] - begin];
     }

@@ -57,7 +57,7 @@ typedef struct vssi_hnsw_worker {
 typedef struct vssi_hnsw_build {
     const vssi_build *in;
     const vssi_vectors *vectors;
-    const vssi_kernels *kernels;
+    vssi_kernel_rows l2; /* of packed rows */
     vssi_heap *heap;
     size_t rows;
     size_t pdim;             /* components of a vector in build space */

@@ -25,7 +25,7 @@ static size_t build_clamp(size_t value, size_t low, size_t high) { return vssi_m
 static void build_plan(vssi_hnsw_build *b, const vssi_build *in)
 {
     size_t m = (size_t)in->params[HNSW_PARAM_M], ef = (size_t)in->params[HNSW_PARAM_EF_CONSTRUCTION];
-    *b = (vssi_hnsw_build){.in = in, .vectors = in->vectors, .kernels = vssi_simd(), .heap = in->heap};
+    *b = (vssi_hnsw_build){.in = in, .vectors = in->vectors, .l2 = vssi_simd_rows(vssi_simd(), VSSI_SIMD_F32, VSSI_SIMD_L2), .heap = in->heap};
     b->rows = in->vectors->rows;
     b->pdim = (size_t)in->vectors->dim + (in->vectors->metric == VSS_METRIC_IP);
     b->degree = 2 * m;

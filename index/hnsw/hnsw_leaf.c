@@ -73,7 +73,7 @@ void vssi_hnsw_leaf(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const uint32_t
         worker->lists[i] = HNSW_NONE;
     for (size_t i = 0; i + 1 < n; i++) {
         const float *query = worker->packed + i * b->pdim;
-        b->kernels->l2_f32_rows(query, query + b->pdim, b->pdim, n - i - 1, worker->scores);
+        b->l2(query, query + b->pdim, b->pdim, n - i - 1, worker->scores);
         leaf_row(&leaf, i, i + 1, worker->scores, n - i - 1);
     }
     size_t width = b->kept + HNSW_FANOUT * b->keep;

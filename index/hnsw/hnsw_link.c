@@ -36,7 +36,7 @@ static void link_score(vssi_hnsw_build *b, vssi_hnsw_worker *worker, size_t row,
         size_t count = vssi_min(LINK_CHUNK, n - begin);
         for (size_t i = 0; i < count; i++)
             vssi_hnsw_pack(b, (uint32_t)keys[begin + i], worker->packed + i * b->pdim);
-        b->kernels->l2_f32_rows(worker->query, worker->packed, b->pdim, count, worker->scores);
+        b->l2(worker->query, worker->packed, b->pdim, count, worker->scores);
         for (size_t i = 0; i < count; i++)
             keys[begin + i] = vssi_hnsw_key(worker->scores[i], (uint32_t)keys[begin + i]);
     }

@@ -111,7 +111,7 @@ static void partition_assign(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void 
     partition_pack(b, split, unit->cell, worker->packed);
     for (size_t at = unit->begin; at < unit->end; at++) {
         vssi_hnsw_pack(b, split->cells->instances[at] / HNSW_FANOUT, worker->query);
-        b->kernels->l2_f32_rows(worker->query, worker->packed, b->pdim, pivots, worker->scores);
+        b->l2(worker->query, worker->packed, b->pdim, pivots, worker->scores);
         partition_least(worker->scores, pivots, split->fanout, split->nearest + at * split->fanout);
     }
 }

@@ -52,7 +52,7 @@ size_t vssi_hnsw_prune(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, const
         size_t rest = n - i - 1;
         const float *link = worker->packed + i * b->pdim;
         float *distance = worker->worst + i + 1;
-        b->kernels->l2_f32_rows(link, link + b->pdim, b->pdim, rest, worker->scores);
+        b->l2(link, link + b->pdim, b->pdim, rest, worker->scores);
         for (size_t j = 0; j < rest; j++)
             distance[j] = PRUNE_ALPHA2 * worker->scores[j] < distance[j] ? -1.0f : distance[j];
     }

@@ -111,7 +111,7 @@ static vss_status repair_entries(vssi_hnsw_build *b, vss_error *err)
         w->worst[i] = FLT_MAX;
     for (size_t next = 0; b->n_entries < most && next < sample; next = repair_draw(w->worst, sample, &state)) {
         b->entries[b->n_entries++] = rows[next];
-        b->kernels->l2_f32_rows(w->packed + next * b->pdim, w->packed, b->pdim, sample, w->scores);
+        b->l2(w->packed + next * b->pdim, w->packed, b->pdim, sample, w->scores);
         for (size_t i = 0; i < sample; i++)
             w->worst[i] = w->scores[i] < w->worst[i] ? w->scores[i] : w->worst[i];
         w->worst[next] = 0;

@@ -27,7 +27,7 @@ typedef struct search_entry {
 typedef struct search_walk {
     const vssi_hnsw_index *index;
     const vssi_vectors *vectors;
-    const float *query;
+    const vssi_probe *query;
     uint16_t *visited; /* [rows] */
     uint16_t epoch;
     search_entry *pool; /* [capacity + 1], sorted */
@@ -153,7 +153,7 @@ static void search_offer(search_walk *walk, const vssi_query *query, vssi_topk *
 vss_status vssi_hnsw_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
                             vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
 {
-    search_walk walk = {.index = index, .vectors = vectors, .query = query->vector};
+    search_walk walk = {.index = index, .vectors = vectors, .query = &query->probe};
     if (walk.index->rows == 0 || (query->allow && query->n_allow == 0))
         return VSS_OK;
     walk.capacity = search_capacity(query, walk.index->rows, topk->k);

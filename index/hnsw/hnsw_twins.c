@@ -17,11 +17,10 @@
 static void twins_mark(vssi_hnsw_build *b, const uint64_t *keys, size_t n)
 {
     const vssi_vectors *v = b->vectors;
-    size_t size = v->dim * sizeof(float);
     for (size_t i = 0, first = 0; i < n; i++) {
         uint32_t row = (uint32_t)keys[i], node = (uint32_t)keys[first];
         bool same = keys[i] >> 32 == keys[first] >> 32 &&
-                    memcmp(v->data + (size_t)row * v->dim, v->data + (size_t)node * v->dim, size) == 0;
+                    memcmp(vssi_vectors_row(v, row), vssi_vectors_row(v, node), v->row_size) == 0;
         if (!same)
             first = i;
         b->twins[row] = (uint32_t)keys[first];
@@ -34,9 +33,8 @@ vss_status vssi_hnsw_twins_find(vssi_hnsw_build *b, vss_error *err)
     VSSI_TRY(vssi_alloc(b->heap, b->rows, sizeof *b->twins, &b->twins, err));
     VSSI_TRY(vssi_alloc(b->heap, b->rows, sizeof *b->nodes, &b->nodes, err));
     VSSI_TRY(vssi_alloc(b->heap, b->rows, sizeof *keys, &keys, err));
-    size_t size = b->vectors->dim * sizeof(float);
     for (size_t row = 0; row < b->rows; row++) {
-        uint64_t hash = vssi_hash(b->vectors->data + row * b->vectors->dim, size, 0);
+        uint64_t hash = vssi_hash(vssi_vectors_row(b->vectors, row), b->vectors->row_size, 0);
         keys[row] = (hash & 0xffffffff00000000u) | row;
     }
     vssi_hnsw_sort(keys, b->rows);

@@ -94,17 +94,30 @@ void vssi_hnsw_workers_free(vssi_hnsw_build *b)
     b->workers = NULL;
 }
 
+/* Sets compared by Jaccard lie about as near as their 0-1 vectors divided by their lengths. */
+static void work_pack_set(const vssi_vectors *v, float *out)
+{
+    float sum = 0;
+    for (size_t i = 0; i < v->dim; i++)
+        sum += out[i];
+    float scale = sum > 0 ? 1 / sqrtf(sum) : 0;
+    for (size_t i = 0; i < v->dim; i++)
+        out[i] *= scale;
+}
+
 void vssi_hnsw_pack(const vssi_hnsw_build *b, size_t row, float *out)
 {
     const vssi_vectors *v = b->vectors;
-    const float *vector = v->data + row * v->dim;
-    memcpy(out, vector, v->dim * sizeof(float));
+    const void *vector = vssi_vectors_row(v, row);
+    vssi_simd_widen(v->kind, vector, v->dim, out);
     if (v->metric == VSS_METRIC_COSINE) {
         float scale = v->inverse_norms[row];
         for (size_t i = 0; i < v->dim; i++)
             out[i] *= scale;
     } else if (v->metric == VSS_METRIC_IP) {
-        double rest = v->max_norm * v->max_norm - vssi_exact_ip_f32(vector, vector, v->dim);
+        double rest = v->max_norm * v->max_norm - vssi_exact(v->kind, VSSI_SIMD_IP, vector, vector, v->dim);
         out[v->dim] = rest > 0 ? (float)sqrt(rest) : 0.0f;
+    } else if (v->metric == VSS_METRIC_JACCARD) {
+        work_pack_set(v, out);
     }
 }

@@ -96,8 +96,14 @@ vss_status vss_collection_stats_get(vss_collection *col, vss_collection_stats *s
     return VSS_OK;
 }
 
-static vss_status collection_batch(const vss_batch *batch, vss_batch *out, vss_column *columns,
-                                   const vss_column **pointers, vss_error *err)
+/* A batch as this library knows it: the structs of columns and of their elements copied, [VSS_MAX_FIELDS] each. */
+typedef struct collection_columns {
+    vss_column columns[VSS_MAX_FIELDS];
+    vss_column elements[VSS_MAX_FIELDS];
+    const vss_column *pointers[VSS_MAX_FIELDS];
+} collection_columns;
+
+static vss_status collection_batch(const vss_batch *batch, vss_batch *out, collection_columns *room, vss_error *err)
 {
     VSSI_TRY(vssi_door_struct("vss_batch", out, sizeof *out, batch, err));
     if (out->n_columns > VSS_MAX_FIELDS)
@@ -107,26 +113,26 @@ static vss_status collection_batch(const vss_batch *batch, vss_batch *out, vss_c
     for (size_t i = 0; i < out->n_columns; i++) {
         if (out->names[i] == NULL)
             return vssi_fail(err, VSS_ERR_INVALID, "vss_batch: the name of column %zu is NULL", i);
-        VSSI_TRY(vssi_door_column(out->names[i], out->columns[i], &columns[i], err));
-        if (columns[i].type == VSS_TYPE_ARRAY) {
-            vss_column child;
-            VSSI_TRY(vssi_door_column(out->names[i], columns[i].data, &child, err));
+        vss_column *column = &room->columns[i];
+        VSSI_TRY(vssi_door_column(out->names[i], out->columns[i], column, err));
+        if (column->type == VSS_TYPE_ARRAY) {
+            VSSI_TRY(vssi_door_column(out->names[i], column->data, &room->elements[i], err));
+            column->data = &room->elements[i];
         }
-        pointers[i] = &columns[i];
+        room->pointers[i] = column;
     }
-    out->columns = pointers;
+    out->columns = room->pointers;
     return VSS_OK;
 }
 
 vss_status vss_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err)
 {
     vss_batch b;
-    vss_column columns[VSS_MAX_FIELDS];
-    const vss_column *pointers[VSS_MAX_FIELDS];
+    collection_columns room;
     vss_write_info done = VSS_INIT(vss_write_info);
     VSSI_TRY(collection_door(col, "vss_collection_insert", err));
     DOOR_NEED("vss_collection_insert", batch);
-    VSSI_TRY(collection_batch(batch, &b, columns, pointers, err));
+    VSSI_TRY(collection_batch(batch, &b, &room, err));
     VSSI_TRY(vssi_collection_insert(col, &b, &done, err));
     vssi_door_return(&done, info);
     return VSS_OK;

@@ -48,7 +48,7 @@ vss_status vssi_door_column(const char *what, const vss_column *from, vss_column
         return vssi_fail(err, VSS_ERR_INVALID, "%s: the column is NULL", what);
     VSSI_TRY(vssi_door_struct(what, to, sizeof *to, from, err));
     bool scalar = to->type >= VSS_TYPE_BOOL && to->type <= VSS_TYPE_ARRAY;
-    if (!scalar && to->type != VSS_TYPE_VECTOR_F32)
+    if (!scalar && !vssi_type_is_vector(to->type))
         return vssi_fail(err, VSS_ERR_INVALID, "%s: %d is not a type of values", what, (int)to->type);
     if (to->length > INT64_MAX / (8 * (uint64_t)VSS_MAX_DIM))
         return vssi_fail(err, VSS_ERR_INVALID, "%s: %llu rows", what, (unsigned long long)to->length);

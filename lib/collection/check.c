@@ -1,7 +1,9 @@
 /*
  * check.c - every byte of the newest version of a collection against its hash, every reference against what it names
  *
- * Works on storage alone, beside any handle. Cost: one read of all objects.
+ * Works on storage alone, beside any handle. Cost: one read of all objects. What is below it reports whatever it can't
+ * read as a fault found; memory that is refused is none, so the check allocates through a heap of its own that
+ * remembers the refusal, ends there and returns it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +12,8 @@
 
 typedef struct check_run {
     vss_db *db;
+    vssi_heap heap;    /* the database's, by way of check_alloc */
+    vss_error refused; /* the first allocation that failed; VSS_OK: none */
     char prefix[80];
     vss_check_fn fn;
     void *state;
@@ -19,12 +23,33 @@ typedef struct check_run {
     bool ended;     /* fn asked for it */
 } check_run;
 
+static void *check_alloc(void *state, size_t size, size_t align)
+{
+    check_run *run = state;
+    vss_error err;
+    void *block;
+    (void)align; /* every block of a heap is aligned as every heap asks */
+    if (vssi_alloc(&run->db->heap, size, 1, &block, &err) != VSS_OK && run->refused.status == VSS_OK)
+        run->refused = err;
+    return block;
+}
+
+static void check_release(void *state, void *block, size_t size, size_t align)
+{
+    check_run *run = state;
+    (void)size;
+    (void)align;
+    vssi_free(&run->db->heap, block);
+}
+
+static bool check_refused(const check_run *run) { return run->refused.status != VSS_OK; }
+
 static int check_line(void *state, const char *object, const char *line)
 {
     check_run *run = state;
-    if (run->fn != NULL && !run->ended)
+    if (run->fn != NULL && !run->ended && !check_refused(run))
         run->ended = run->fn(run->state, object, line) != 0;
-    return run->ended;
+    return run->ended || check_refused(run);
 }
 
 static void check_fault(check_run *run, const char *object, const char *line)
@@ -40,7 +65,10 @@ static void check_counted(check_run *run, uint64_t bytes)
     vssi_control_report(&run->control, "check", run->report->bytes, run->total);
 }
 
-static bool check_stopped(check_run *run) { return run->ended || vssi_control_stopped(&run->control); }
+static bool check_stopped(check_run *run)
+{
+    return run->ended || check_refused(run) || vssi_control_stopped(&run->control);
+}
 
 static void check_index(check_run *run, const vssi_manifest *m, const vssi_manifest_index *index,
                         vssi_segment *segment, size_t rows)
@@ -53,7 +81,7 @@ static void check_index(check_run *run, const vssi_manifest *m, const vssi_manif
         field++;
     if (field == m->schema->n_fields) {
         check_fault(run, index->object.name, "an index of a field that is not in the schema");
-    } else if (vssi_segment_index_open(&run->db->heap, &run->db->storage, run->prefix, &index->object, m->schema, field,
+    } else if (vssi_segment_index_open(&run->heap, &run->db->storage, run->prefix, &index->object, m->schema, field,
                                        rows, &opened, &err) != VSS_OK) {
         check_fault(run, index->object.name, err.message);
     } else {
@@ -70,11 +98,11 @@ static void check_deletes(check_run *run, const vssi_manifest_segment *g)
 {
     vss_error err = {.status = VSS_OK};
     uint64_t *bitmap;
-    if (vssi_deletes_read(&run->db->heap, &run->db->storage, run->prefix, &g->deletes, (size_t)g->rows, g->deleted,
+    if (vssi_deletes_read(&run->heap, &run->db->storage, run->prefix, &g->deletes, (size_t)g->rows, g->deleted,
                           &bitmap, &err) != VSS_OK)
         check_fault(run, g->deletes.name, err.message);
     else
-        vssi_free(&run->db->heap, bitmap);
+        vssi_free(&run->heap, bitmap);
     check_counted(run, g->deletes.size);
 }
 
@@ -82,7 +110,7 @@ static void check_segment(check_run *run, const vssi_manifest *m, const vssi_man
 {
     vss_error err = {.status = VSS_OK};
     vssi_segment *segment;
-    bool opened = vssi_segment_open(&run->db->heap, &run->db->storage, run->prefix, m->schema, &g->object, &segment,
+    bool opened = vssi_segment_open(&run->heap, &run->db->storage, run->prefix, m->schema, &g->object, &segment,
                                     &err) == VSS_OK;
     if (!opened)
         check_fault(run, g->object.name, err.message);
@@ -120,7 +148,7 @@ static vss_status check_manifest(check_run *run, const char *name, vss_error *er
     if (version == 0)
         return vssi_fail(err, VSS_ERR_NOT_FOUND, "no collection \"%s\" in \"%s\"", name, run->db->path);
     vssi_manifest_name(version, object);
-    vss_status status = vssi_manifest_read(&run->db->heap, &run->db->storage, run->prefix, version, &m, &size, &found);
+    vss_status status = vssi_manifest_read(&run->heap, &run->db->storage, run->prefix, version, &m, &size, &found);
     if (status == VSS_ERR_CORRUPT) {
         check_fault(run, object, found.message);
         check_counted(run, size);
@@ -147,14 +175,21 @@ vss_status vssi_collection_check(vss_db *db, const char *name, vss_check_fn fn, 
                                  void *progress_state, vss_check_report *report, vss_error *err)
 {
     check_run run = {.db = db, .fn = fn, .state = state, .report = report};
+    const vss_allocator hook = {sizeof hook, &run, check_alloc, check_release};
+    vssi_heap_init(&run.heap, &hook, 0);
     snprintf(run.prefix, sizeof run.prefix, "%s/", name);
     vssi_control_init(&run.control, 0, progress, progress_state);
     vss_status status = check_manifest(&run, name, err);
     if (status == VSS_OK && atomic_load(&run.control.stop) != 0)
         status = vssi_fail(err, VSS_ERR_CANCELLED, "the check was cancelled");
-    if (status == VSS_OK && report->errors > 0)
+    if (check_refused(&run)) {
+        status = run.refused.status;
+        if (err != NULL)
+            *err = run.refused;
+    } else if (status == VSS_OK && report->errors > 0) {
         status = vssi_fail(err, VSS_ERR_CORRUPT, "collection \"%s\": %llu errors in %llu files", name,
                            (unsigned long long)report->errors, (unsigned long long)report->files);
+    }
     vssi_control_destroy(&run.control);
     return status;
 }

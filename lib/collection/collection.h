@@ -71,9 +71,10 @@ void vssi_columns_free(vssi_column **columns, size_t n);
 /* ---- values.c ---- */
 /* The layout and every value of rows of a field. NULLs allowed as the field says. */
 vss_status vssi_values_check(const vssi_field *field, const vss_column *column, vss_error *err);
-/* One vector: finite, not too long, not zero under cosine. what, row: for the line. */
-vss_status vssi_vector_check(const char *what, size_t row, const float *v, uint32_t dim, vss_metric metric,
-                             vss_error *err);
+/* One vector, given as one type and to be kept as another: finite, not too long, not zero under cosine. what, row: for
+ * the line. */
+vss_status vssi_vector_check(const char *what, size_t row, vss_type given, vss_type type, const void *v, uint32_t dim,
+                             vss_metric metric, vss_error *err);
 /* Key values: the type must be the key field's. */
 vss_status vssi_keys_check(const vssi_schema *schema, const vss_column *keys, vss_error *err);
 

@@ -174,7 +174,7 @@ static vss_collection *collection_find(vss_db *db, const char *name)
     return col;
 }
 
-/* Version `version` + 1 of nothing but a schema. */
+/* Version `version` + 1 of nothing but a schema. What can fail comes before the commit: no failed call has created. */
 static vss_status collection_first_manifest(vss_collection *col, const vss_schema *schema, uint64_t version,
                                             vss_error *err)
 {
@@ -187,6 +187,7 @@ static vss_status collection_first_manifest(vss_collection *col, const vss_schem
     VSSI_TRY(vssi_schema_create(heap, schema, &m->schema, err));
     m->owns_schema = true;
     m->next_field_id = (uint32_t)m->schema->n_fields + 1;
+    VSSI_TRY(collection_load(col, err));
     return vssi_manifest_commit(m, &col->db->storage, col->prefix, err);
 }
 
@@ -207,7 +208,6 @@ static vss_status collection_create(vss_db *db, const char *name, const vss_sche
     }
     VSSI_TRY(collection_begin(db, name, &col, err));
     VSSI_TRY_GOTO(collection_first_manifest(col, schema, version, err), fail);
-    VSSI_TRY_GOTO(collection_load(col, err), fail);
     collection_link(db, col);
     *out = col;
     return VSS_OK;

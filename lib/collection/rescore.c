@@ -7,16 +7,30 @@
 
 #include "search.h"
 
-static float rescore_value(const rescore *r, const float *v)
+/* The distance of the query and a row of the vectors, in float64. */
+static double rescore_pair(const rescore *r, const void *row, vssi_simd_op op)
 {
-    const vssi_vectors *vectors = &r->part->vectors;
-    double ip;
-    if (vectors->metric == VSS_METRIC_L2)
-        return (float)vssi_exact_l2_f32(r->query, v, vectors->dim);
-    ip = vssi_exact_ip_f32(r->query, v, vectors->dim);
-    if (vectors->metric == VSS_METRIC_COSINE)
-        ip /= r->query_norm * sqrt(vssi_exact_ip_f32(v, v, vectors->dim));
-    return -(float)ip;
+    const vssi_vectors *v = &r->part->vectors;
+    if (v->kind != VSSI_SIMD_F16 && v->kind != VSSI_SIMD_BF16)
+        return vssi_exact(v->kind, op, r->query, row, v->dim);
+    vssi_simd_widen(v->kind, row, v->dim, r->widened); /* the query is float32 already */
+    return vssi_exact(VSSI_SIMD_F32, op, r->query, r->widened, v->dim);
+}
+
+static float rescore_value(const rescore *r, const void *row)
+{
+    const vssi_vectors *v = &r->part->vectors;
+    switch (v->metric) {
+    case VSS_METRIC_IP:
+        return -(float)rescore_pair(r, row, VSSI_SIMD_IP);
+    case VSS_METRIC_COSINE:
+        return -(float)(rescore_pair(r, row, VSSI_SIMD_IP) /
+                        (r->query_norm * sqrt(vssi_exact(v->kind, VSSI_SIMD_IP, row, row, v->dim))));
+    case VSS_METRIC_JACCARD:
+        return (float)rescore_pair(r, row, VSSI_SIMD_JACCARD);
+    default:
+        return (float)rescore_pair(r, row, VSSI_SIMD_L2); /* and hamming */
+    }
 }
 
 static vss_status rescore_exact(void *state, const uint32_t *rows, size_t n, float *values, vss_error *err)
@@ -25,7 +39,7 @@ static vss_status rescore_exact(void *state, const uint32_t *rows, size_t n, flo
     const vssi_vectors *vectors = &r->part->vectors;
     for (size_t i = 0; i < n; i++) {
         VSSI_TRY(vssi_segment_verify_vectors(r->part->part->segment, r->search->field, rows[i], 1, err));
-        values[i] = rescore_value(r, vectors->data + (size_t)rows[i] * vectors->dim);
+        values[i] = rescore_value(r, vssi_vectors_row(vectors, rows[i]));
     }
     return VSS_OK;
 }
@@ -43,19 +57,26 @@ void vssi_rescore_source(rescore *r, vssi_topk_source *source)
 }
 
 /*
- * simd.h bounds a score by gamma * scale. l2: the scale is the distance itself; the absolute term covers underflow. ip: the
- * scale is |q||v|, at most |q| times the segment's greatest norm. cosine: the query was divided by its norm and the
- * score multiplied by 1 / |v|, three more roundings that gamma has room for, so that the scale is 1 up to rounding.
+ * simd.h bounds a score by gamma * scale. l2 and hamming: the scale is the distance itself; the absolute term covers
+ * underflow. ip: the scale is |q||v|, at most |q| times the segment's greatest norm. cosine: the product is divided by both norms,
+ * four more roundings that gamma has room for, so that the scale is 1 up to rounding. jaccard: 2^-23.
  */
-void vssi_rescore_bound(const search *s, const search_part *p, double query_norm, double *relative, double *absolute)
+void vssi_rescore_bound(const search_part *p, double query_norm, double *relative, double *absolute)
 {
-    double gamma = vssi_simd_gamma(p->vectors.dim);
-    (void)s;
-    *relative = p->vectors.metric == VSS_METRIC_L2 ? gamma : 0;
-    if (p->vectors.metric == VSS_METRIC_L2)
-        *absolute = 0x1p-140 * (double)p->vectors.dim;
-    else if (p->vectors.metric == VSS_METRIC_IP)
-        *absolute = gamma * query_norm * p->vectors.max_norm * 1.000001 + 0x1p-140 * (double)p->vectors.dim;
-    else
+    double gamma = vssi_simd_gamma(p->vectors.dim), underflow = 0x1p-140 * (double)p->vectors.dim;
+    *relative = 0;
+    switch (p->vectors.metric) {
+    case VSS_METRIC_IP:
+        *absolute = gamma * query_norm * p->vectors.max_norm * 1.000001 + underflow;
+        break;
+    case VSS_METRIC_COSINE:
         *absolute = gamma * 1.000001;
+        break;
+    case VSS_METRIC_JACCARD:
+        *absolute = 0x1p-22;
+        break;
+    default:
+        *relative = gamma;
+        *absolute = underflow;
+    }
 }

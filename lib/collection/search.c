@@ -34,14 +34,22 @@ static const vssi_index_ops *search_type(const search *s)
     return type != NULL ? type : vssi_index_type_find("flat");
 }
 
-static vss_status search_queries(const search *s, vss_error *err)
+static bool search_half(vss_type type) { return type == VSS_TYPE_VECTOR_F16 || type == VSS_TYPE_VECTOR_BF16; }
+
+static vss_status search_queries(search *s, vss_error *err)
 {
     const vssi_field *f = &s->schema->fields[s->field];
     const vss_search_request *r = s->request;
+    s->query_type = r->query_type == VSS_TYPE_NONE ? f->type : r->query_type;
+    if (s->query_type != f->type && !(s->query_type == VSS_TYPE_VECTOR_F32 && search_half(f->type)))
+        return vssi_fail(err, VSS_ERR_INVALID, "queries are %s, field \"%s\" is %s", vss_type_name(s->query_type),
+                         f->name, vss_type_name(f->type));
     if (r->dim != f->dim)
         return vssi_fail(err, VSS_ERR_INVALID, "queries have dimension %u, field \"%s\" has %u", r->dim, f->name, f->dim);
+    s->query_size = vssi_value_size(s->query_type, f->dim);
     for (size_t q = 0; q < r->n_queries; q++)
-        VSSI_TRY(vssi_vector_check("queries", q, (const float *)r->queries + q * f->dim, f->dim, f->metric, err));
+        VSSI_TRY(vssi_vector_check("queries", q, s->query_type, s->query_type,
+                                   (const uint8_t *)r->queries + q * s->query_size, f->dim, f->metric, err));
     return VSS_OK;
 }
 
@@ -63,7 +71,7 @@ static vss_status search_run(search *s, search_part *p, bool scan, const vssi_qu
     double relative, absolute;
     vssi_topk_source source;
     vssi_rescore_source(r, &source);
-    vssi_rescore_bound(s, p, r->query_norm, &relative, &absolute);
+    vssi_rescore_bound(p, r->query_norm, &relative, &absolute);
     VSSI_TRY(vssi_topk_init(topk, scratch, s->request->k, relative, absolute, &source, err));
     if (limit_n == s->request->k)
         vssi_topk_limit(topk, limit);
@@ -133,34 +141,34 @@ static vss_status search_part_query(search *s, search_part *p, uint32_t number, 
     return VSS_OK;
 }
 
-/* An aligned copy of query q, and for cosine one divided by its norm, in scratch. */
-static vss_status search_query_vectors(const search *s, size_t q, vssi_scratch *scratch, float **original,
-                                       float **scaled, double *norm, vss_error *err)
+/* Query q as kernels and rescoring take it, in scratch. */
+static vss_status search_query_vector(const search *s, size_t q, vssi_scratch *scratch, rescore *r, vss_error *err)
 {
     const vssi_field *f = &s->schema->fields[s->field];
-    float *both;
+    const uint8_t *given = (const uint8_t *)s->request->queries + q * s->query_size;
+    vssi_simd_type kind = vssi_vector_kind(s->query_type);
+    float *room;
     size_t stride = ((size_t)f->dim + 15) / 16 * 16;
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_QUERY, 2 * stride, sizeof *both, &both, err));
-    memcpy(both, (const float *)s->request->queries + q * f->dim, f->dim * sizeof *both);
-    *original = *scaled = both;
-    *norm = sqrt(vssi_exact_ip_f32(both, both, f->dim));
-    if (f->metric == VSS_METRIC_COSINE) {
-        *scaled = both + stride;
-        for (uint32_t i = 0; i < f->dim; i++)
-            (*scaled)[i] = (float)((double)both[i] / *norm);
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_QUERY, 2 * stride, sizeof *room, &room, err));
+    if (kind == VSSI_SIMD_F16 || kind == VSSI_SIMD_BF16) {
+        vssi_simd_widen(kind, given, f->dim, room);
+        kind = VSSI_SIMD_F32;
+    } else {
+        memcpy(room, given, s->query_size);
     }
+    r->query = room;
+    r->widened = room + stride;
+    r->query_norm = kind == VSSI_SIMD_BITS ? 0 : sqrt(vssi_exact(kind, VSSI_SIMD_IP, room, room, f->dim));
     return VSS_OK;
 }
 
 static vss_status search_query(search *s, size_t q, vssi_scratch *scratch, vss_error *err)
 {
-    float *original, *scaled;
-    double norm;
+    rescore r = {.search = s};
     vssi_place *temp;
-    VSSI_TRY(search_query_vectors(s, q, scratch, &original, &scaled, &norm, err));
+    VSSI_TRY(search_query_vector(s, q, scratch, &r, err));
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_FREE, s->width, sizeof *temp, &temp, err));
-    rescore r = {.search = s, .query = original, .query_norm = norm};
-    vssi_query query = {.vector = scaled, .params = s->params, .control = &s->control};
+    vssi_query query = {.probe = {r.query, r.query_norm > 0 ? (float)(1 / r.query_norm) : 0}, .params = s->params, .control = &s->control};
     for (size_t i = 0; i < s->n_parts; i++)
         if (s->parts[i].plan != VSS_PLAN_NOTHING && !vssi_control_stopped(&s->control))
             VSSI_TRY(search_part_query(s, &s->parts[i], (uint32_t)i, q, &query, &r, scratch, temp, err));
@@ -287,7 +295,8 @@ static vss_status search_check(search *s, size_t *fields, vss_error *err)
     if (r->exclude != NULL)
         VSSI_TRY(vssi_keys_check(s->schema, r->exclude, err));
     s->type = search_type(s);
-    s->similarity = s->schema->fields[s->field].metric != VSS_METRIC_L2;
+    vss_metric metric = s->schema->fields[s->field].metric;
+    s->similarity = metric == VSS_METRIC_IP || metric == VSS_METRIC_COSINE;
     VSSI_TRY(search_params(s, err));
     VSSI_TRY(search_queries(s, err));
     return r->filter == NULL ? VSS_OK : vssi_filter_compile(&s->col->db->heap, s->schema, r->filter, &s->filter, err);

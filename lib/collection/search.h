@@ -27,6 +27,8 @@ typedef struct search {
     const vss_search_request *request;
     const vssi_schema *schema;
     size_t field;
+    vss_type query_type;           /* of the request's vectors */
+    size_t query_size;             /* bytes of one */
     bool similarity;               /* larger is nearer */
     bool exact;                    /* asked for */
     const vssi_index_ops *type;    /* of the field's definition, or flat */
@@ -55,11 +57,12 @@ vss_status vssi_search_verify(const search *s, search_part *p, vss_error *err);
 typedef struct rescore {
     const search *search;
     search_part *part;
-    const float *query; /* aligned, as given */
-    double query_norm;  /* cosine only */
+    const void *query;  /* float32 for float vectors of any width, else of the vectors' type; 64-byte aligned */
+    double query_norm;  /* |q|; 0 for binary */
+    float *widened;     /* [dim], room for a row of 16-bit floats */
 } rescore;
 void vssi_rescore_source(rescore *r, vssi_topk_source *source);
 /* The bound on a score's error for this query (topk.h). */
-void vssi_rescore_bound(const search *s, const search_part *p, double query_norm, double *relative, double *absolute);
+void vssi_rescore_bound(const search_part *p, double query_norm, double *relative, double *absolute);
 
 #endif

@@ -21,6 +21,7 @@ vss_status vssi_vectors_of(vssi_segment *segment, const vssi_schema *schema, siz
 {
     const vssi_field *f = &schema->fields[field];
     *out = (vssi_vectors){.rows = vssi_segment_rows(segment), .dim = f->dim, .type = f->type, .metric = f->metric};
+    vssi_vectors_bind(out);
     return vssi_segment_vectors(segment, field, &out->data, &out->inverse_norms, &out->max_norm, err);
 }
 

@@ -17,27 +17,55 @@
 #define VALUE_ARRAY_MAX 4096
 #define VALUE_NORM_MAX 1e37
 
-vss_status vssi_vector_check(const char *what, size_t row, const float *v, uint32_t dim, vss_metric metric,
-                             vss_error *err)
+#define VALUE_BLOCK 512u /* components widened at a time */
+
+/* Sum of squares as stored in `type`; for 16-bit floats that are given as float32, of the rounded values. */
+static double value_square(vss_type given, vss_type type, const void *v, uint32_t dim)
 {
-    double norm = 0;
-    for (uint32_t i = 0; i < dim; i++) {
-        float x;
-        memcpy(&x, v + i, sizeof x);
-        norm += (double)x * x;
+    float block[VALUE_BLOCK];
+    double sum = 0;
+    for (uint32_t at = 0; at < dim; at += VALUE_BLOCK) {
+        uint32_t n = dim - at < VALUE_BLOCK ? dim - at : VALUE_BLOCK;
+        const uint8_t *from = (const uint8_t *)v + vssi_value_size(given, at);
+        vssi_simd_widen(vssi_vector_kind(given), from, n, block);
+        for (uint32_t i = 0; i < n; i++) {
+            float x = block[i];
+            if (given != type && type == VSS_TYPE_VECTOR_F16 && !(fabsf(x) < 65520.0f))
+                x = INFINITY; /* what it would be rounded to */
+            if (given != type && type == VSS_TYPE_VECTOR_BF16 && !(fabsf(x) < 0x1.ffp127f))
+                x = INFINITY;
+            sum += (double)x * x;
+        }
     }
-    if (norm > 0 && norm <= VALUE_NORM_MAX)
-        return VSS_OK;
+    return sum;
+}
+
+/* The line for a vector that is not finite or too long. */
+static vss_status value_vector_fault(const char *what, size_t row, vss_type given, vss_type type, const void *v,
+                                     uint32_t dim, double norm, vss_error *err)
+{
     for (uint32_t i = 0; i < dim; i++) {
         float x;
-        memcpy(&x, v + i, sizeof x);
+        vssi_simd_widen(vssi_vector_kind(given), (const uint8_t *)v + vssi_value_size(given, i), 1, &x);
         if (!isfinite(x))
             return vssi_fail(err, VSS_ERR_INVALID, "%s, row %zu: component %u is %s", what, row, i,
                              isnan(x) ? "NaN" : "infinite");
+        if (!isfinite(value_square(given, type, (const uint8_t *)v + vssi_value_size(given, i), 1)))
+            return vssi_fail(err, VSS_ERR_INVALID, "%s, row %zu: component %u is %g, too large for %s", what, row, i,
+                             (double)x, vss_type_name(type));
     }
-    if (norm > VALUE_NORM_MAX)
-        return vssi_fail(err, VSS_ERR_INVALID, "%s, row %zu: squared norm %g is above 1e37", what, row, norm);
-    if (metric == VSS_METRIC_COSINE)
+    return vssi_fail(err, VSS_ERR_INVALID, "%s, row %zu: squared norm %g is above 1e37", what, row, norm);
+}
+
+vss_status vssi_vector_check(const char *what, size_t row, vss_type given, vss_type type, const void *v, uint32_t dim,
+                             vss_metric metric, vss_error *err)
+{
+    if (type == VSS_TYPE_VECTOR_BINARY)
+        return VSS_OK;
+    double norm = value_square(given, type, v, dim);
+    if (!(norm <= VALUE_NORM_MAX))
+        return value_vector_fault(what, row, given, type, v, dim, norm, err);
+    if (metric == VSS_METRIC_COSINE && !(norm > 0))
         return vssi_fail(err, VSS_ERR_INVALID, "%s, row %zu: a zero vector has no cosine", what, row);
     return VSS_OK;
 }
@@ -155,8 +183,10 @@ static vss_status value_vectors(const vssi_field *field, const char *what, const
         return vssi_fail(err, VSS_ERR_INVALID, "%s: dimension %u, expected %u", what, c->dim, field->dim);
     if (c->data == NULL && c->length > 0)
         return vssi_fail(err, VSS_ERR_INVALID, "%s: data is missing", what);
+    size_t size = vssi_value_size(c->type, c->dim);
     for (size_t r = 0; r < c->length; r++)
-        VSSI_TRY(vssi_vector_check(what, r, (const float *)c->data + r * c->dim, c->dim, field->metric, err));
+        VSSI_TRY(vssi_vector_check(what, r, c->type, field->type, (const uint8_t *)c->data + r * size, c->dim,
+                                   field->metric, err));
     return VSS_OK;
 }
 

@@ -11,6 +11,7 @@
 
 #include "../base/bitmap.h"
 #include "../base/checked.h"
+#include "../base/half.h"
 #include "../base/fail.h"
 
 size_t vssi_value_size(vss_type type, uint32_t dim)
@@ -27,10 +28,8 @@ size_t vssi_value_size(vss_type type, uint32_t dim)
     case VSS_TYPE_FLOAT64:
     case VSS_TYPE_TIMESTAMP:
         return 8;
-    case VSS_TYPE_VECTOR_F32:
-        return (size_t)dim * 4;
     default:
-        return 0;
+        return vssi_type_is_vector(type) ? vssi_simd_row_size(vssi_vector_kind(type), dim) : 0;
     }
 }
 
@@ -214,6 +213,18 @@ double vssi_column_float(const vss_column *from, size_t row)
                                           : ((const double *)from->data)[row];
 }
 
+/* A vector of float32 as one of 16-bit numbers. */
+static void column_put_narrowed(vssi_column *column, size_t at, const vss_column *from, size_t row)
+{
+    uint16_t *to = (uint16_t *)(void *)column_data(column) + at * from->dim;
+    const uint8_t *source = (const uint8_t *)from->data + row * from->dim * sizeof(float);
+    for (uint32_t i = 0; i < from->dim; i++) {
+        float value;
+        memcpy(&value, source + i * sizeof value, sizeof value);
+        to[i] = column->view.type == VSS_TYPE_VECTOR_F16 ? vssi_half_round(value) : vssi_bfloat_round(value);
+    }
+}
+
 /* One value of a narrower type. The low bytes of the int64 are the value in the wider type. */
 static void column_put_widened(vssi_column *column, size_t at, size_t size, const vss_column *from, size_t row)
 {
@@ -232,6 +243,9 @@ static void column_put_fixed(vssi_column *column, const vss_column *from, size_t
     const size_t size = vssi_value_size(column->view.type, column->view.dim);
     if (from->type == column->view.type && n > 0)
         memcpy(column_data(column) + at * size, (const uint8_t *)from->data + first * size, n * size);
+    else if (vssi_type_is_vector(from->type))
+        for (size_t i = 0; i < n; i++)
+            column_put_narrowed(column, at + i, from, first + i);
     else
         for (size_t i = 0; i < n; i++)
             column_put_widened(column, at + i, size, from, first + i);
@@ -313,6 +327,8 @@ bool vssi_type_widens(vss_type from, vss_type to)
         return true;
     if (from == VSS_TYPE_FLOAT32)
         return to == VSS_TYPE_FLOAT64;
+    if (from == VSS_TYPE_VECTOR_F32)
+        return to == VSS_TYPE_VECTOR_F16 || to == VSS_TYPE_VECTOR_BF16;
     return from >= VSS_TYPE_INT8 && from < to && to <= VSS_TYPE_INT64;
 }
 

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "../../simd/simd.h"
 #include "../base/heap.h"
 #include "vss/types.h"
 
@@ -42,7 +43,8 @@ void vssi_column_truncate(vssi_column *column, size_t n);
 /* A view of rows [first, first + n) of a view; first is a multiple of 8. */
 vss_column vssi_column_slice(const vss_column *view, size_t first, size_t n);
 
-/* May values of type `from` go into a column of type `to`: equal, a wider integer, float32 into float64. */
+/* May values of type `from` go into a column of type `to`: equal, a wider integer, float32 into float64, and vectors of
+ * float32, rounded, into those of 16-bit floats. */
 bool vssi_type_widens(vss_type from, vss_type to);
 
 /* The value in a row: of bool, integers and timestamps; of float32 and float64. Of a null: anything. */
@@ -52,7 +54,15 @@ double vssi_column_float(const vss_column *view, size_t row);
 /* Bytes that the values take, spare room not counted. */
 uint64_t vssi_column_bytes(const vssi_column *column);
 
-/* Bytes of one value: 1, 2, 4, 8; dim * 4 for vector<f32>; 0 for bool, text and arrays. */
+static inline bool vssi_type_is_vector(vss_type type)
+{
+    return type >= VSS_TYPE_VECTOR_F32 && type <= VSS_TYPE_VECTOR_BINARY;
+}
+
+/* The kernels' name of a vector type. */
+static inline vssi_simd_type vssi_vector_kind(vss_type type) { return (vssi_simd_type)(type - VSS_TYPE_VECTOR_F32); }
+
+/* Bytes of one value: 1, 2, 4, 8; a row's bytes for vectors; 0 for bool, text and arrays. */
 size_t vssi_value_size(vss_type type, uint32_t dim);
 
 static inline bool vssi_column_null(const vss_column *view, size_t row)

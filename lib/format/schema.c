@@ -26,11 +26,14 @@ static vss_status schema_check_vector(const vss_field *f, vss_error *err)
     if (f->dim < 1 || f->dim > VSS_MAX_DIM)
         return vssi_fail(err, VSS_ERR_INVALID, "field \"%s\": dim is %u, must be 1 to %u", f->name, f->dim,
                          VSS_MAX_DIM);
-    if (f->type != VSS_TYPE_VECTOR_F32)
-        return vssi_fail(err, VSS_ERR_UNSUPPORTED, "field \"%s\": this version stores vectors as vector<f32> only",
-                         f->name);
-    if (f->metric > VSS_METRIC_COSINE)
-        return vssi_fail(err, VSS_ERR_INVALID, "field \"%s\": a float vector's metric is l2, ip or cosine", f->name);
+    const bool binary = f->type == VSS_TYPE_VECTOR_BINARY;
+    if (binary && f->dim % 8 != 0)
+        return vssi_fail(err, VSS_ERR_INVALID, "field \"%s\": dim is %u, a binary vector's is a multiple of 8", f->name,
+                         f->dim);
+    if (f->metric != VSS_METRIC_NONE && (f->metric < VSS_METRIC_L2 || f->metric > VSS_METRIC_JACCARD ||
+                                         binary != (f->metric >= VSS_METRIC_HAMMING)))
+        return vssi_fail(err, VSS_ERR_INVALID, "field \"%s\": the metric of %s is %s", f->name, vss_type_name(f->type),
+                         binary ? "hamming or jaccard" : "l2, ip or cosine");
     if (f->flags != 0)
         return vssi_fail(err, VSS_ERR_INVALID, "field \"%s\": a vector is neither key nor nullable", f->name);
     if (f->default_json != NULL)
@@ -103,6 +106,13 @@ static vss_status schema_check(const vss_schema *open, vss_error *err)
     return VSS_OK;
 }
 
+static vss_metric schema_default_metric(vss_type type)
+{
+    if (type == VSS_TYPE_VECTOR_BINARY)
+        return VSS_METRIC_HAMMING;
+    return type == VSS_TYPE_VECTOR_I8 || type == VSS_TYPE_VECTOR_U8 ? VSS_METRIC_L2 : VSS_METRIC_COSINE;
+}
+
 static vss_status schema_copy_field(vssi_heap *heap, const vss_field *from, vssi_field *f, vss_error *err)
 {
     f->type = from->type;
@@ -111,7 +121,7 @@ static vss_status schema_copy_field(vssi_heap *heap, const vss_field *from, vssi
     f->metric = from->metric;
     f->flags = from->flags;
     if (vssi_type_is_vector(f->type) && f->metric == VSS_METRIC_NONE)
-        f->metric = VSS_METRIC_COSINE;
+        f->metric = schema_default_metric(f->type);
     VSSI_TRY(vssi_strdup(heap, from->name, strlen(from->name), &f->name, err));
     if (from->default_json == NULL)
         return VSS_OK;

@@ -35,7 +35,8 @@ typedef struct vssi_schema {
 } vssi_schema;
 
 /* Validate and copy; ids are given from 1 in order. INVALID names the field. At least one vector field is required.
- * UNSUPPORTED: a vector type other than vector<f32>. Metrics: float vectors take l2, ip, cosine (the default). */
+ * Metrics: vectors of numbers take l2, ip and cosine (the default of floats; of integers l2), binary ones hamming (the
+ * default) and jaccard. */
 vss_status vssi_schema_create(vssi_heap *heap, const vss_schema *open, vssi_schema **out, vss_error *err);
 void vssi_schema_free(vssi_schema *schema);
 
@@ -48,7 +49,6 @@ size_t vssi_schema_find(const vssi_schema *schema, const char *name, size_t name
 /* The field a search means: by name, or the only vector field when name is NULL. INVALID or NOT_FOUND. */
 vss_status vssi_schema_vector_field(const vssi_schema *schema, const char *name, size_t *index, vss_error *err);
 
-static inline bool vssi_type_is_vector(vss_type type) { return type >= VSS_TYPE_VECTOR_F32; }
 static inline bool vssi_type_is_text(vss_type type) { return type == VSS_TYPE_STRING || type == VSS_TYPE_JSON; }
 
 #endif

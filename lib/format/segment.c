@@ -34,9 +34,11 @@ vss_status vssi_segment_shell(vssi_heap *heap, const vssi_schema *schema, size_t
     return VSS_OK;
 }
 
-float vssi_segment_norm(const float *vector, uint32_t dim, double *length)
+float vssi_segment_norm(const vssi_field *field, const void *vectors, size_t row, double *length)
 {
-    *length = sqrt(vssi_exact_ip_f32(vector, vector, dim));
+    const vssi_simd_type kind = vssi_vector_kind(field->type);
+    const uint8_t *vector = (const uint8_t *)vectors + row * vssi_simd_row_size(kind, field->dim);
+    *length = kind == VSSI_SIMD_BITS ? 0 : sqrt(vssi_exact(kind, VSSI_SIMD_IP, vector, vector, field->dim));
     if (*length == 0)
         return 0;
     const double inverse = 1 / *length;
@@ -68,7 +70,7 @@ size_t vssi_segment_rows(const vssi_segment *segment)
     return segment->rows;
 }
 
-vss_status vssi_segment_vectors(vssi_segment *segment, size_t field, const float **vectors, const float **inverse_norms,
+vss_status vssi_segment_vectors(vssi_segment *segment, size_t field, const void **vectors, const float **inverse_norms,
                                 double *max_norm, vss_error *err)
 {
     const vssi_segment_field *f = &segment->fields[field];
@@ -92,7 +94,7 @@ vss_status vssi_segment_vectors(vssi_segment *segment, size_t field, const float
 
 vss_status vssi_segment_verify_vectors(vssi_segment *segment, size_t field, size_t first, size_t n, vss_error *err)
 {
-    const uint64_t row = (uint64_t)segment->schema->fields[field].dim * sizeof(float);
+    const uint64_t row = vssi_value_size(segment->schema->fields[field].type, segment->schema->fields[field].dim);
     assert(first <= segment->rows && n <= segment->rows - first);
     if (segment->object == NULL)
         return VSS_OK;

@@ -74,7 +74,8 @@ static void segment_check_keys(segment_check *c)
 static void segment_check_vectors(segment_check *c, size_t field)
 {
     const vssi_field *def = &c->s->schema->fields[field];
-    const float *vectors, *norms;
+    const void *vectors;
+    const float *norms;
     double greatest;
     size_t odd = 0, wrong = 0;
     vss_error err = {0};
@@ -84,7 +85,7 @@ static void segment_check_vectors(segment_check *c, size_t field)
     }
     for (size_t row = 0; row < c->s->rows; row++) {
         double length;
-        const float norm = vssi_segment_norm(vectors + row * def->dim, def->dim, &length);
+        const float norm = vssi_segment_norm(def, vectors, row, &length);
         odd += !isfinite(length) || length > greatest;
         wrong += norms != NULL && !(norms[row] == norm);
     }

@@ -16,13 +16,12 @@ static vss_status memory_norms(vssi_segment *s, size_t field, vss_error *err)
 {
     vssi_segment_field *f = &s->fields[field];
     const vssi_field *def = &s->schema->fields[field];
-    const float *vectors = f->column->view.data;
     double greatest = 0;
     if (def->metric == VSS_METRIC_COSINE)
         VSSI_TRY(vssi_alloc(s->heap, s->rows, sizeof *f->norms, &f->norms, err));
     for (size_t row = 0; row < s->rows; row++) {
         double length;
-        const float norm = vssi_segment_norm(vectors + row * def->dim, def->dim, &length);
+        const float norm = vssi_segment_norm(def, f->column->view.data, row, &length);
         if (f->norms != NULL)
             f->norms[row] = norm;
         greatest = length > greatest ? length : greatest;

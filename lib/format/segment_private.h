@@ -68,7 +68,7 @@ static inline size_t vssi_segment_part_rows(const vssi_segment *s, size_t part)
 vss_status vssi_segment_shell(vssi_heap *heap, const vssi_schema *schema, size_t rows, vssi_segment **out,
                               vss_error *err);
 /* 1 / |v| as it is stored; *length is |v|. */
-float vssi_segment_norm(const float *vector, uint32_t dim, double *length);
+float vssi_segment_norm(const vssi_field *field, const void *vectors, size_t row, double *length);
 /* The key field as a view of the whole segment; nothing is validated. */
 vss_column vssi_segment_key_view(const vssi_segment *segment);
 

@@ -31,7 +31,8 @@ static vss_status sealed_open_vectors(vssi_segment *s, size_t field, const vssi_
 {
     const vssi_field *def = &s->schema->fields[field];
     vssi_segment_field *f = &s->fields[field];
-    f->vectors_entry = sealed_find(s, field, VSSI_BLOCK_VECTORS, (uint64_t)def->dim * sizeof(float), s->rows, true);
+    f->vectors_entry = sealed_find(s, field, VSSI_BLOCK_VECTORS, vssi_value_size(def->type, def->dim), s->rows,
+                                   true);
     if (f->vectors_entry == SIZE_MAX)
         return sealed_damaged(s, field, err, "no vectors of its dimension for every row");
     if (def->metric == VSS_METRIC_COSINE) {
@@ -256,10 +257,10 @@ static vss_status sealed_vectors_part(vssi_segment *s, size_t field, size_t part
 {
     const vssi_field *def = &s->schema->fields[field];
     const size_t first = part * VSSI_COLUMN_ROWS, n = vssi_segment_part_rows(s, part);
-    const float *vectors = vssi_object_raw(s->object, s->fields[field].vectors_entry);
+    const uint8_t *vectors = vssi_object_raw(s->object, s->fields[field].vectors_entry);
     VSSI_TRY(vssi_segment_verify_vectors(s, field, first, n, err));
     *view = (vss_column){.struct_size = sizeof *view, .type = def->type, .dim = def->dim, .length = n,
-                         .data = vectors + first * def->dim};
+                         .data = vectors + first * vssi_value_size(def->type, def->dim)};
     return VSS_OK;
 }
 

@@ -26,7 +26,7 @@ static vss_status segment_add(vssi_object_writer *w, uint32_t kind, uint32_t fie
 static vss_status segment_add_vectors(const vssi_segment *s, size_t field, vssi_object_writer *w, vss_error *err)
 {
     const vssi_field *def = &s->schema->fields[field];
-    const size_t row = (size_t)def->dim * sizeof(float);
+    const size_t row = vssi_value_size(def->type, def->dim);
     const vss_span span = {s->fields[field].column->view.data, row * s->rows};
     VSSI_TRY(vssi_object_add_chunked(w, VSSI_BLOCK_VECTORS, def->id, (uint32_t)row, s->rows, &span, 1, NULL, err));
     if (s->fields[field].norms == NULL)

@@ -67,8 +67,15 @@ static vss_status posix_lock_sign(int fd, int64_t process, const char *name, vss
     if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0')
         memcpy(host, "unknown", sizeof "unknown");
     int length = snprintf(text, sizeof text, "%lld %s\n", (long long)process, host);
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)length, 0) != (ssize_t)length)
+    if (ftruncate(fd, 0) != 0)
         return vssi_posix_fail(err, errno, "lock", name);
+    for (int done = 0; done < length;) { /* a full disk takes a part before it says so */
+        ssize_t n = pwrite(fd, text + done, (size_t)(length - done), done);
+        if (n > 0)
+            done += (int)n;
+        else if (n == 0 || errno != EINTR)
+            return vssi_posix_fail(err, n == 0 ? EIO : errno, "lock", name);
+    }
     return VSS_OK;
 }
 
@@ -90,6 +97,8 @@ static vss_status posix_lock_try(const vssi_posix_storage *s, const char *name, 
     } else {
         *again = !posix_lock_current(folder, leaf, fd);
         status = *again ? VSS_OK : posix_lock_sign(fd, process, name, err);
+        if (status != VSS_OK)
+            (void)unlinkat(folder, leaf, 0); /* still held, as in unlock */
     }
     if (folder >= 0)
         vssi_posix_close(folder);
@@ -117,6 +126,7 @@ vss_status vssi_posix_lock(void *state, const char *name, void **lock, vss_error
     if (status == VSS_OK && again)
         status = vssi_fail(err, VSS_ERR_BUSY, "\"%s\" is being taken and given back by other processes", name);
     if (status != VSS_OK) {
+        vssi_posix_prune(s, name);
         vssi_free(s->heap, held);
         return status;
     }

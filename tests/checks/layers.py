@@ -24,7 +24,8 @@ SYSTEM_ALLOWED = ["lib/base", "lib/storage", "bench", "examples"]
 ISO_C = {"assert.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdalign.h", "stdarg.h", "stdatomic.h",
          "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "time.h"}
 LIBRARIES = {"zstd.h": ["lib/format"], "jansson.h": ["lib/format", "lib/collection"], "xxhash.h": ["lib/base"],
-             "cpuid.h": ["simd"], "immintrin.h": ["simd"], "x86intrin.h": ["simd"]}
+             "cpuid.h": ["simd"], "immintrin.h": ["simd"], "x86intrin.h": ["simd"],
+             "arm_neon.h": ["simd"], "sys/auxv.h": ["simd"]}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
 

@@ -1,4 +1,5 @@
 """Writers of the vector files that the tool reads."""
+import io
 import json
 import struct
 
@@ -16,15 +17,21 @@ def vector_bytes(suffix, array):
     return struct.pack("<ii", *rows.shape) + rows.tobytes()
 
 
+def npy_bytes(array, version=(1, 0)):
+    out = io.BytesIO()
+    np.lib.format.write_array(out, array, version=version)
+    return out.getvalue()
+
+
 def read_ibin(path):
     data = np.fromfile(path, "<i4")
     return data[2:].reshape(data[0], data[1])
 
 
-def schema(*fields, dim=4, metric="l2"):
+def schema(*fields, dim=4, metric="l2", dtype="f32"):
     """A schema file with a string key, these fields and a vector."""
     key = {"name": "name", "type": "string", "primary": True}
-    vector = {"name": "v", "type": "vector<f32>", "dim": dim, "metric": metric}
+    vector = {"name": "v", "type": f"vector<{dtype}>", "dim": dim, "metric": metric}
     return json.dumps({"fields": [key, *fields, vector]})
 
 
@@ -33,13 +40,16 @@ def json_lines(rows):
 
 
 def exact(base, queries, k, metric):
-    """Row numbers of the k nearest, ties by row number, in float64."""
+    """Row numbers of the k nearest, ties by row number, in float64; of hamming and jaccard for rows of 0 and 1."""
     base, queries = base.astype(np.float64), queries.astype(np.float64)
     if metric == "cosine":
         base = base / np.linalg.norm(base, axis=1, keepdims=True)
         queries = queries / np.linalg.norm(queries, axis=1, keepdims=True)
     if metric == "l2":
         score = ((queries[:, None, :] - base[None, :, :]) ** 2).sum(2)
+    elif metric in ("hamming", "jaccard"):
+        both, differ = queries @ base.T, (queries[:, None, :] != base[None, :, :]).sum(2)
+        score = differ if metric == "hamming" else np.where(both + differ > 0, differ / np.maximum(both + differ, 1), 0)
     else:
         score = -(queries @ base.T)
     return np.argsort(score, axis=1, kind="stable")[:, :k]

@@ -21,10 +21,12 @@ import pytest
     ["delete", "db/c"], ["delete", "db/c", "--key", "1", "--filter", "true"],
     ["gt", "--base", "b", "--queries", "q", "--metric", "l2"],
     ["gt", "--base", "b", "--queries", "q", "--metric", "no", "--out", "o"],
+    ["gt", "--base", "b", "--queries", "q", "--metric", "l2", "--out", "o", "--dtype", "f64"],
     ["bench", "--base", "b", "--queries", "q", "--metric", "l2"],
     ["bench", "--base", "b", "--queries", "q", "--metric", "l2", "--index", "flat", "--sweep", "ef"],
     ["bench", "--base", "b", "--queries", "q", "--metric", "l2", "--index", "flat", "--filter-rate", "2"],
     ["bench", "--base", "b", "--queries", "q", "--metric", "l2", "--index", "flat", "--engine", "other"],
+    ["bench", "--base", "b", "--queries", "q", "--metric", "l2", "--index", "flat", "--dtype", "float"],
 ])
 def test_wrong_usage_is_2(vss, words):
     vss.fails(*words, code=2)

@@ -1,19 +1,12 @@
 """Every vector reader: what is good, and headers that are short, huge or contradict the file."""
-import io
 import struct
 
 import numpy as np
 import pytest
 
-from cli_files import SUFFIX_TYPES, read_ibin, vector_bytes
+from cli_files import SUFFIX_TYPES, npy_bytes, read_ibin, vector_bytes
 
 SMALL = np.array([[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 12]])
-
-
-def npy_bytes(array, version=(1, 0)):
-    out = io.BytesIO()
-    np.lib.format.write_array(out, array, version=version)
-    return out.getvalue()
 
 
 def npy_raw(header, payload=b"", version=1, length=None):

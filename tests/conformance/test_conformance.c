@@ -1,5 +1,5 @@
 /*
- * test_conformance.c - every index type and metric against a slow truth written here
+ * test_conformance.c - every index type, vector type and metric against a slow truth written here
  *
  * Exact types must return the truth's keys, order and distances to the bit; approximate ones the right number of rows, no row twice or
  * deleted or filtered out, true distances, true order, and most of the truth's rows.
@@ -13,11 +13,14 @@
 
 typedef struct world {
     const char *type; /* NULL: no index defined */
+    vss_type vector;
     vss_metric metric;
     uint32_t dim;
+    size_t size;   /* bytes of a vector */
     size_t n;      /* rows ever inserted, keys 0 .. n - 1 */
     bool *alive;
-    float *vectors;
+    uint8_t *vectors;
+    double *wide;  /* the same as numbers */
     vss_db *db;
     vss_collection *col;
 } world;
@@ -29,11 +32,13 @@ typedef struct hit {
 
 static vss_metric hit_metric;
 
+static bool nearer_is_less(vss_metric metric) { return metric != VSS_METRIC_IP && metric != VSS_METRIC_COSINE; }
+
 static int hit_compare(const void *a, const void *b)
 {
     const hit *x = a, *y = b;
     if (x->distance != y->distance)
-        return (x->distance < y->distance) == (hit_metric == VSS_METRIC_L2) ? -1 : 1;
+        return (x->distance < y->distance) == nearer_is_less(hit_metric) ? -1 : 1;
     return x->key < y->key ? -1 : x->key > y->key;
 }
 
@@ -52,12 +57,12 @@ static bool passes(int filter, int64_t key)
     }
 }
 
-static size_t truth(const world *w, const float *query, int filter, hit *out)
+static size_t truth(const world *w, const double *query, int filter, hit *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < w->n; i++)
         if (w->alive[i] && passes(filter, (int64_t)i))
-            out[n++] = (hit){maker_distance(query, w->vectors + i * w->dim, w->dim, w->metric), (int64_t)i};
+            out[n++] = (hit){maker_distance(query, w->wide + i * w->dim, w->dim, w->metric), (int64_t)i};
     hit_metric = w->metric;
     qsort(out, n, sizeof *out, hit_compare);
     return n;
@@ -66,13 +71,13 @@ static size_t truth(const world *w, const float *query, int filter, hit *out)
 static size_t counted_cases, counted_found, counted_wanted;
 
 static void expect_query(const world *w, const hit *want, size_t n_want, const int64_t *keys, const float *distances,
-                         size_t n, bool exact, const float *query, int filter)
+                         size_t n, bool exact, const double *query, int filter)
 {
     size_t found = 0;
     assert_int_equal(n, n_want);
     for (size_t i = 0; i < n; i++) {
         assert_true(keys[i] >= 0 && (size_t)keys[i] < w->n && w->alive[keys[i]] && passes(filter, keys[i]));
-        float d = maker_distance(query, w->vectors + (size_t)keys[i] * w->dim, w->dim, w->metric);
+        float d = maker_distance(query, w->wide + (size_t)keys[i] * w->dim, w->dim, w->metric);
         assert_memory_equal(&d, &distances[i], sizeof d);
         for (size_t j = 0; j < i; j++)
             assert_true(keys[j] != keys[i]);
@@ -83,7 +88,7 @@ static void expect_query(const world *w, const hit *want, size_t n_want, const i
         }
         if (exact)
             assert_int_equal(keys[i], want[i].key);
-        bool farther = w->metric == VSS_METRIC_L2 ? d > want[n_want - 1].distance : d < want[n_want - 1].distance;
+        bool farther = nearer_is_less(w->metric) ? d > want[n_want - 1].distance : d < want[n_want - 1].distance;
         found += !farther;
     }
     counted_cases++;
@@ -94,11 +99,13 @@ static void expect_query(const world *w, const hit *want, size_t n_want, const i
 static void expect_search(const world *w, maker_random *r, uint32_t k, int filter, bool exact)
 {
     enum { QUERIES = 3 };
-    float *queries = malloc(QUERIES * w->dim * sizeof *queries);
+    uint8_t *queries = malloc(QUERIES * w->size);
+    double *wide = malloc(QUERIES * w->dim * sizeof *wide);
     hit *want = malloc((w->n + 1) * sizeof *want);
     vss_result *result;
     vss_error err;
-    maker_vectors(r, queries, QUERIES, w->dim, maker_next(r) % 2);
+    maker_typed(r, queries, QUERIES, w->vector, w->dim, maker_next(r) % 2);
+    maker_widen(w->vector, queries, QUERIES, w->dim, wide);
     vss_search_request request = VSS_INIT(vss_search_request);
     request.queries = queries;
     request.n_queries = QUERIES;
@@ -110,13 +117,14 @@ static void expect_search(const world *w, maker_random *r, uint32_t k, int filte
     MUST(vss_collection_search(w->col, &request, &result, &err));
     const int64_t *offsets = vss_result_offsets(result), *keys = vss_result_keys(result)->data;
     for (size_t q = 0; q < QUERIES; q++) {
-        size_t n = truth(w, queries + q * w->dim, filter, want);
+        size_t n = truth(w, wide + q * w->dim, filter, want);
         expect_query(w, want, n < k ? n : k, keys + offsets[q], vss_result_distances(result) + offsets[q],
-                     (size_t)(offsets[q + 1] - offsets[q]), exact, queries + q * w->dim, filter);
+                     (size_t)(offsets[q + 1] - offsets[q]), exact, wide + q * w->dim, filter);
     }
     vss_result_free(result);
     free(want);
     free(queries);
+    free(wide);
 }
 
 static void expect_all(const world *w, maker_random *r)
@@ -157,25 +165,28 @@ static void reopen(world *w)
     MUST(vss_collection_open(w->db, "c", &w->col, &err));
 }
 
-static void run_world(const char *type, vss_metric metric, uint32_t dim, size_t n, bool coarse, uint64_t seed)
+static void run_world(const char *type, vss_type vector, vss_metric metric, uint32_t dim, size_t n, bool coarse,
+                      uint64_t seed)
 {
     maker_random r = {seed};
     vss_error err;
-    world w = {.type = type, .metric = metric, .dim = dim, .n = n};
-    w.vectors = malloc((n + 1) * dim * sizeof *w.vectors);
+    world w = {.type = type, .vector = vector, .metric = metric, .dim = dim, .size = maker_size(vector, dim), .n = n};
+    w.vectors = malloc((n + 1) * w.size);
     w.alive = malloc(n + 1);
     memset(w.alive, 1, n);
-    maker_vectors(&r, w.vectors, n, dim, coarse);
+    w.wide = malloc((n + 1) * dim * sizeof *w.wide);
+    maker_typed(&r, w.vectors, n, vector, dim, coarse);
+    maker_widen(vector, w.vectors, n, dim, w.wide);
     MUST(vss_db_open("mem:", NULL, &w.db, &err));
-    w.col = maker_create(w.db, dim, metric);
+    w.col = maker_create_typed(w.db, vector, dim, metric);
     size_t first = n - n / 8; /* sealed and indexed, then a second segment, then growing rows */
-    maker_insert(w.col, w.vectors, first, dim, 0, 1);
+    maker_insert_typed(w.col, vector, w.vectors, first, dim, 0, 1);
     if (type != NULL)
         MUST(vss_collection_build_index(w.col, NULL, type, NULL, NULL, &err));
-    maker_insert(w.col, w.vectors + first * dim, n / 16, dim, (int64_t)first, 1);
+    maker_insert_typed(w.col, vector, w.vectors + first * w.size, n / 16, dim, (int64_t)first, 1);
     MUST(vss_collection_flush(w.col, &err));
     size_t rest = first + n / 16;
-    maker_insert(w.col, w.vectors + rest * dim, n - rest, dim, (int64_t)rest, 1);
+    maker_insert_typed(w.col, vector, w.vectors + rest * w.size, n - rest, dim, (int64_t)rest, 1);
     expect_all(&w, &r);
     delete_some(&w, &r, 5);
     expect_all(&w, &r);
@@ -185,21 +196,33 @@ static void run_world(const char *type, vss_metric metric, uint32_t dim, size_t 
     expect_all(&w, &r);
     MUST(vss_db_close(w.db, &err));
     free(w.vectors);
+    free(w.wide);
     free(w.alive);
+}
+
+static const struct {
+    uint32_t dim;
+    size_t n;
+    bool coarse;
+} shapes[] = {{1, 1, false}, {3, 17, true}, {17, 300, true}, {2, 5000, true}, {24, 6000, false}, {65, 5500, true}};
+
+/* Shapes [from, to) of one vector type under its metrics. Dimensions of binary vectors are 8 times as many. */
+static void run_vector(const char *type, vss_type vector, size_t from, size_t to)
+{
+    bool binary = vector == VSS_TYPE_VECTOR_BINARY;
+    vss_metric metric = binary ? VSS_METRIC_HAMMING : VSS_METRIC_L2, last = binary ? VSS_METRIC_JACCARD : VSS_METRIC_COSINE;
+    for (; metric <= last; metric = (vss_metric)(metric + 1))
+        for (size_t s = from; s < to; s++)
+            run_world(type, vector, metric, shapes[s].dim * (binary ? 8 : 1), shapes[s].n, shapes[s].coarse,
+                      (uint64_t)metric * 100 + s);
 }
 
 static void run_type(const char *type)
 {
-    static const vss_metric metrics[] = {VSS_METRIC_L2, VSS_METRIC_IP, VSS_METRIC_COSINE};
-    static const struct {
-        uint32_t dim;
-        size_t n;
-        bool coarse;
-    } shapes[] = {{1, 1, false}, {3, 17, true}, {17, 300, true}, {2, 5000, true}, {24, 6000, false}, {65, 5500, true}};
     counted_cases = counted_found = counted_wanted = 0;
-    for (size_t m = 0; m < 3; m++)
-        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-            run_world(type, metrics[m], shapes[s].dim, shapes[s].n, shapes[s].coarse, 1 + m * 100 + s);
+    run_vector(type, VSS_TYPE_VECTOR_F32, 0, sizeof shapes / sizeof *shapes);
+    for (int vector = VSS_TYPE_VECTOR_F16; vector <= VSS_TYPE_VECTOR_BINARY; vector++)
+        run_vector(type, (vss_type)vector, type == NULL || strcmp(type, "flat") == 0 ? 2 : 4, type == NULL ? 3 : 5);
     double recall = (double)counted_found / (double)counted_wanted;
     print_message("%s: %zu queries, recall %.4f\n", type == NULL ? "no index" : type, counted_cases, recall);
     assert_true(recall >= 0.95);

@@ -301,7 +301,7 @@ static void test_schema_keys_and_vectors(void **state)
     SCHEMA(&s, VSS_ERR_INVALID, "\"v\"", vector.flags = VSS_FIELD_NULLABLE);
     SCHEMA(&s, VSS_ERR_INVALID, "\"v\"", vector.default_json = "[1, 2, 3]");
     SCHEMA(&s, VSS_ERR_INVALID, "\"v\"", vector.element = VSS_TYPE_INT32);
-    SCHEMA(&s, VSS_ERR_UNSUPPORTED, "\"v\"", vector.type = VSS_TYPE_VECTOR_U8);
+    SCHEMA(&s, VSS_ERR_INVALID, "\"v\"", vector.type = VSS_TYPE_VECTOR_BINARY);
     SCHEMA(&s, VSS_ERR_INVALID, "vector", vector.type = VSS_TYPE_INT32; vector.dim = 0);
     SCHEMA(&s, VSS_ERR_INVALID, "dim", other.dim = 3);
     SCHEMA(&s, VSS_ERR_INVALID, "metric", other.metric = VSS_METRIC_L2);

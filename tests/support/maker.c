@@ -28,14 +28,88 @@ void maker_vectors(maker_random *r, float *out, size_t n, uint32_t dim, bool coa
     }
 }
 
+size_t maker_size(vss_type type, uint32_t dim)
+{
+    switch (type) {
+    case VSS_TYPE_VECTOR_F32: return (size_t)dim * 4;
+    case VSS_TYPE_VECTOR_F16:
+    case VSS_TYPE_VECTOR_BF16: return (size_t)dim * 2;
+    case VSS_TYPE_VECTOR_BINARY: return dim / 8;
+    default: return dim;
+    }
+}
+
+static double maker_half(uint16_t bits)
+{
+    int exponent = (bits >> 10) & 31, mantissa = bits & 1023;
+    double value = exponent == 0 ? ldexp(mantissa, -24) : ldexp(1024 + mantissa, exponent - 25);
+    return bits & 0x8000 ? -value : value;
+}
+
+static double maker_bfloat(uint16_t bits)
+{
+    uint32_t wide = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &wide, sizeof value);
+    return (double)value;
+}
+
+double maker_component(vss_type type, const void *vector, size_t i)
+{
+    const uint8_t *bytes = vector;
+    switch (type) {
+    case VSS_TYPE_VECTOR_F32: return (double)((const float *)vector)[i];
+    case VSS_TYPE_VECTOR_F16: return maker_half(((const uint16_t *)vector)[i]);
+    case VSS_TYPE_VECTOR_BF16: return maker_bfloat(((const uint16_t *)vector)[i]);
+    case VSS_TYPE_VECTOR_I8: return ((const int8_t *)vector)[i];
+    case VSS_TYPE_VECTOR_U8: return bytes[i];
+    default: return (bytes[i / 8] >> (i % 8)) & 1;
+    }
+}
+
+/* A 16-bit float between 2^-5 and 2^2, of either sign; of four values when coarse. */
+static uint16_t maker_short_float(maker_random *r, unsigned mantissa_bits, unsigned bias, bool coarse)
+{
+    uint64_t x = maker_next(r);
+    unsigned exponent = bias - (coarse ? (unsigned)(x & 1) : (unsigned)((x & 7) % 7)) + 1;
+    unsigned mantissa = coarse ? 0 : (unsigned)((x >> 8) & ((1u << mantissa_bits) - 1));
+    return (uint16_t)((x >> 40 & 1) << 15 | exponent << mantissa_bits | mantissa);
+}
+
+void maker_typed(maker_random *r, void *out, size_t n, vss_type type, uint32_t dim, bool coarse)
+{
+    size_t size = maker_size(type, dim);
+    uint8_t *bytes = out;
+    uint16_t *shorts = out;
+    if (type == VSS_TYPE_VECTOR_F32) {
+        maker_vectors(r, out, n, dim, coarse);
+        return;
+    }
+    if (type == VSS_TYPE_VECTOR_F16 || type == VSS_TYPE_VECTOR_BF16) {
+        for (size_t i = 0; i < n * dim; i++)
+            shorts[i] = type == VSS_TYPE_VECTOR_F16 ? maker_short_float(r, 10, 15, coarse)
+                                                    : maker_short_float(r, 7, 127, coarse);
+        return;
+    }
+    for (size_t i = 0; i < n * size; i++)
+        bytes[i] = (uint8_t)(coarse ? maker_next(r) % 4 : maker_next(r));
+    for (size_t i = 0; i < n; i++)
+        bytes[i * size + maker_next(r) % size] |= 1;
+}
+
 vss_collection *maker_create(vss_db *db, uint32_t dim, vss_metric metric)
+{
+    return maker_create_typed(db, VSS_TYPE_VECTOR_F32, dim, metric);
+}
+
+vss_collection *maker_create_typed(vss_db *db, vss_type type, uint32_t dim, vss_metric metric)
 {
     vss_field id = VSS_INIT(vss_field), number = VSS_INIT(vss_field), name = VSS_INIT(vss_field),
               v = VSS_INIT(vss_field);
     id.name = "id", id.type = VSS_TYPE_INT64, id.flags = VSS_FIELD_PRIMARY;
     number.name = "number", number.type = VSS_TYPE_INT64;
     name.name = "name", name.type = VSS_TYPE_STRING, name.flags = VSS_FIELD_NULLABLE;
-    v.name = "v", v.type = VSS_TYPE_VECTOR_F32, v.dim = dim, v.metric = metric;
+    v.name = "v", v.type = type, v.dim = dim, v.metric = metric;
     const vss_field *fields[] = {&id, &number, &name, &v};
     vss_schema schema = VSS_INIT(vss_schema);
     schema.n_fields = 4;
@@ -57,6 +131,12 @@ vss_column maker_keys(const int64_t *keys, size_t n)
 
 void maker_insert(vss_collection *col, const float *vectors, size_t n, uint32_t dim, int64_t first, int64_t step)
 {
+    maker_insert_typed(col, VSS_TYPE_VECTOR_F32, vectors, n, dim, first, step);
+}
+
+void maker_insert_typed(vss_collection *col, vss_type type, const void *vectors, size_t n, uint32_t dim, int64_t first,
+                        int64_t step)
+{
     int64_t *keys = malloc(n * sizeof *keys), *numbers = malloc(n * sizeof *numbers);
     int64_t *offsets = malloc((n + 1) * sizeof *offsets);
     uint8_t *validity = calloc(n / 8 + 1, 1);
@@ -76,7 +156,7 @@ void maker_insert(vss_collection *col, const float *vectors, size_t n, uint32_t 
     vss_column id = maker_keys(keys, n), number = maker_keys(numbers, n), name = VSS_INIT(vss_column),
                v = VSS_INIT(vss_column);
     name.type = VSS_TYPE_STRING, name.length = n, name.validity = validity, name.offsets = offsets, name.data = texts;
-    v.type = VSS_TYPE_VECTOR_F32, v.length = n, v.dim = dim, v.data = vectors;
+    v.type = type, v.length = n, v.dim = dim, v.data = vectors;
     const char *names[] = {"id", "number", "name", "v"};
     const vss_column *columns[] = {&id, &number, &name, &v};
     vss_batch batch = VSS_INIT(vss_batch);
@@ -91,22 +171,32 @@ void maker_insert(vss_collection *col, const float *vectors, size_t n, uint32_t 
     free(texts);
 }
 
-static double maker_lanes(const float *a, const float *b, uint32_t dim, bool l2)
+static double maker_lanes(const double *a, const double *b, uint32_t dim, bool l2)
 {
     double lane[8] = {0};
-    for (uint32_t i = 0; i < dim; i++) {
-        double x = a[i], y = b[i];
-        lane[i % 8] += l2 ? (x - y) * (x - y) : x * y;
-    }
+    for (uint32_t i = 0; i < dim; i++)
+        lane[i % 8] += l2 ? (a[i] - b[i]) * (a[i] - b[i]) : a[i] * b[i];
     return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
 }
 
-float maker_distance(const float *a, const float *b, uint32_t dim, vss_metric metric)
+void maker_widen(vss_type type, const void *vectors, size_t n, uint32_t dim, double *out)
 {
-    if (metric == VSS_METRIC_L2)
+    size_t size = maker_size(type, dim);
+    for (size_t r = 0; r < n; r++)
+        for (uint32_t i = 0; i < dim; i++)
+            out[r * dim + i] = maker_component(type, (const uint8_t *)vectors + r * size, i);
+}
+
+float maker_distance(const double *a, const double *b, uint32_t dim, vss_metric metric)
+{
+    if (metric == VSS_METRIC_L2 || metric == VSS_METRIC_HAMMING)
         return (float)maker_lanes(a, b, dim, true);
     double ip = maker_lanes(a, b, dim, false);
     if (metric == VSS_METRIC_COSINE)
         ip /= sqrt(maker_lanes(a, a, dim, false)) * sqrt(maker_lanes(b, b, dim, false));
+    if (metric == VSS_METRIC_JACCARD) {
+        double either = maker_lanes(a, a, dim, false) + maker_lanes(b, b, dim, false) - ip;
+        return either == 0 ? 0 : (float)(1 - ip / either);
+    }
     return (float)ip + 0.0f;
 }

@@ -30,7 +30,9 @@ static void flat_make(flat_data *all, size_t rows, vss_metric metric, bool ties)
 {
     uint64_t state = rows + (uint64_t)metric;
     *all = (flat_data){.data = malloc((rows + 1) * DIM * sizeof(float)), .inverse = malloc((rows + 1) * sizeof(float))};
-    all->vectors = (vssi_vectors){rows, DIM, VSS_TYPE_VECTOR_F32, metric, all->data, all->inverse, 0};
+    all->vectors = (vssi_vectors){rows, DIM, VSS_TYPE_VECTOR_F32, metric, all->data, all->inverse, 0,
+                                  VSSI_SIMD_F32, 0, NULL, NULL};
+    vssi_vectors_bind(&all->vectors);
     for (size_t i = 0; i < rows; i++) {
         float *row = all->data + i * DIM;
         uint64_t same = vssi_random_next(&state) % 5, *source = ties ? &same : &state;
@@ -109,7 +111,7 @@ static void flat_try(size_t rows, size_t k, vss_metric metric, unsigned density,
         order[n++] = i;
     }
     vssi_topk_source source = {&all, flat_exact, flat_key_before};
-    vssi_query query = {all.query, density > 256 ? NULL : allow, n, NULL, NULL};
+    vssi_query query = {{all.query, 1}, density > 256 ? NULL : allow, n, NULL, NULL};
     flat_bound(&all, &relative, &absolute);
     assert_int_equal(vssi_topk_init(&topk, &scratch, k, relative, absolute, &source, &err), VSS_OK);
     assert_int_equal(vssi_flat_search(NULL, &all.vectors, &query, &scratch, &topk, &err), VSS_OK);
@@ -155,7 +157,7 @@ static void test_stops(void **state)
     vssi_control_init(&control, 0, NULL, NULL);
     atomic_store(&control.stop, VSS_ERR_DEADLINE);
     vssi_topk_source source = {&all, flat_exact, flat_key_before};
-    vssi_query query = {all.query, NULL, 300, NULL, &control};
+    vssi_query query = {{all.query, 1}, NULL, 300, NULL, &control};
     assert_int_equal(vssi_topk_init(&topk, &scratch, 5, 1e-5, 0, &source, NULL), VSS_OK);
     assert_int_equal(vssi_flat_search(NULL, &all.vectors, &query, &scratch, &topk, NULL), VSS_OK);
     assert_int_equal(vssi_topk_finish(&topk, NULL), VSS_OK);

@@ -45,7 +45,9 @@ static void hnsw_make(hnsw_data *all, size_t rows, size_t dim, vss_metric metric
 {
     uint64_t state = rows + 1000 * (uint64_t)kind;
     *all = (hnsw_data){.data = malloc((rows + 1) * dim * sizeof(float)), .inverse = malloc((rows + 1) * sizeof(float))};
-    all->vectors = (vssi_vectors){rows, (uint32_t)dim, VSS_TYPE_VECTOR_F32, metric, all->data, all->inverse, 0};
+    all->vectors = (vssi_vectors){rows, (uint32_t)dim, VSS_TYPE_VECTOR_F32, metric, all->data, all->inverse, 0,
+                                  VSSI_SIMD_F32, 0, NULL, NULL};
+    vssi_vectors_bind(&all->vectors);
     for (size_t i = 0; i < rows; i++) {
         float *row = all->data + i * dim;
         hnsw_fill_row(row, i, dim, kind, &state);
@@ -99,7 +101,7 @@ static size_t hnsw_ask(hnsw_data *all, const void *index, vssi_scratch *scratch,
 {
     uint64_t params[HNSW_PARAMS] = {[HNSW_PARAM_EF] = ef};
     vssi_topk_source source = {all, hnsw_exact, hnsw_key_before};
-    vssi_query query = {all->query, allow, n_allow, params, NULL};
+    vssi_query query = {{all->query, 1}, allow, n_allow, params, NULL};
     vssi_topk topk;
     vss_error err;
     const vssi_vectors *v = &all->vectors;

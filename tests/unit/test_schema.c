@@ -121,7 +121,9 @@ static void test_refused_fields(void **state)
             VSS_ERR_INVALID, "l2, ip or cosine");
     refused(FIELDS(", {\"name\": \"x\", \"type\": \"vector<f32>\", \"dim\": 2, \"nullable\": true}"), VSS_ERR_INVALID,
             "nullable");
-    refused(FIELDS(", {\"name\": \"x\", \"type\": \"vector<u8>\", \"dim\": 2}"), VSS_ERR_UNSUPPORTED, "vector<f32>");
+    refused(FIELDS(", {\"name\": \"x\", \"type\": \"vector<binary>\", \"dim\": 12}"), VSS_ERR_INVALID, "multiple of 8");
+    refused(FIELDS(", {\"name\": \"x\", \"type\": \"vector<binary>\", \"dim\": 16, \"metric\": \"l2\"}"),
+            VSS_ERR_INVALID, "hamming or jaccard");
 }
 
 static vssi_schema *with_default(const char *type, const char *value, vss_status expected)

@@ -46,7 +46,8 @@ static void assert_same_part(vssi_segment *a, vssi_segment *b, size_t field, siz
 
 static void assert_same_vectors(vssi_segment *a, vssi_segment *b, size_t field, size_t dim)
 {
-    const float *x, *y, *xn, *yn;
+    const void *x, *y;
+    const float *xn, *yn;
     double xm, ym;
     vss_error err = {0};
     const size_t rows = vssi_segment_rows(a);
@@ -59,7 +60,8 @@ static void assert_same_vectors(vssi_segment *a, vssi_segment *b, size_t field, 
     assert_int_equal(xn == NULL, yn == NULL);
     if (xn != NULL) {
         assert_memory_equal(xn, yn, rows * sizeof(float));
-        assert_true(fabs(xn[0] * sqrt(x[0] * (double)x[0] + x[1] * (double)x[1] + x[2] * (double)x[2]) - 1) < 1e-6);
+        const float *v = x;
+        assert_true(fabs(xn[0] * sqrt(v[0] * (double)v[0] + v[1] * (double)v[1] + v[2] * (double)v[2]) - 1) < 1e-6);
     }
 }
 

@@ -5,12 +5,13 @@ from ctypes import (POINTER, c_char, c_char_p, c_int, c_int64, c_size_t, c_uint3
 
 # vss_type
 BOOL, INT8, INT16, INT32, INT64, FLOAT32, FLOAT64, STRING, JSON, TIMESTAMP, ARRAY = range(1, 12)
-VECTOR_F32 = 32
+VECTOR_F32, VECTOR_F16, VECTOR_BF16, VECTOR_I8, VECTOR_U8, VECTOR_BINARY = range(32, 38)
 
 TYPE_NAMES = {
     BOOL: "bool", INT8: "int8", INT16: "int16", INT32: "int32", INT64: "int64", FLOAT32: "float32",
     FLOAT64: "float64", STRING: "string", JSON: "json", TIMESTAMP: "timestamp", ARRAY: "array",
-    VECTOR_F32: "vector<f32>",
+    VECTOR_F32: "vector<f32>", VECTOR_F16: "vector<f16>", VECTOR_BF16: "vector<bf16>", VECTOR_I8: "vector<i8>",
+    VECTOR_U8: "vector<u8>", VECTOR_BINARY: "vector<binary>",
 }
 
 # vss_metric
@@ -113,4 +114,4 @@ class SearchRequest(Sized):
                 ("dim", c_uint32), ("k", c_uint32), ("filter", c_char_p), ("params", c_char_p),
                 ("fields", POINTER(c_char_p)), ("n_fields", c_size_t), ("exclude", POINTER(ColumnInfo)),
                 ("threads", c_uint32), ("deadline_ms", c_uint64), ("progress", PROGRESS_FN),
-                ("progress_state", c_void_p), ("explain", c_int)]
+                ("progress_state", c_void_p), ("explain", c_int), ("query_type", c_int)]

@@ -180,13 +180,13 @@ class Collection:
 
     def search(self, queries, k=10, *, field=None, filter=None, fields=None, exclude=None, threads=None, timeout=None,
                explain=False, progress=None, **params):
-        """The k nearest rows of each query: Hits. queries is [n][dim], or [dim] for one.
+        """The k nearest rows of each query: Hits. queries is [n][dim], or [dim] for one, of what the field takes.
 
         field names the vector field where there are several. filter keeps the rows that match it, exclude leaves out
         keys, fields names what to return beside key and distance. timeout (seconds) ends the search with what was
         found, Hits.truncated set. params are the index's: ef=64, or exact=True to compare every row.
         """
-        vectors = _queries(queries)
+        vectors = columns.encode_queries(self._vector_type(field), queries)
         names = self._names(fields, [])
         wanted = texts(self._beside_key(names))
         excluded = None if exclude is None else columns.encode_keys(self._key, exclude)
@@ -194,7 +194,7 @@ class Collection:
             field=text("field", field), queries=vectors.info.data, n_queries=vectors.info.length,
             dim=vectors.info.dim, k=number("k", k, 2**32 - 1), filter=text("filter", filter), params=_params(params),
             fields=wanted, n_fields=len(self._beside_key(names)), threads=_threads(threads),
-            deadline_ms=_milliseconds(timeout), explain=bool(explain))
+            deadline_ms=_milliseconds(timeout), explain=bool(explain), query_type=vectors.info.type)
         if excluded is not None:
             request.exclude = ctypes.pointer(excluded.info)
 
@@ -246,6 +246,11 @@ class Collection:
             raise errors.InvalidArgument(f'collection "{self._name}" has no field {_quoted(name)}')
         return field
 
+    def _vector_type(self, name):
+        """The type of that vector field, or of the only one; f32 where the library will refuse the name."""
+        types = [field.type for field in self._fields.values() if field.is_vector and name in (None, field.name)]
+        return types[0] if len(types) == 1 else s.VECTOR_F32
+
     def _names(self, fields, default):
         """Names of fields to return, each once."""
         if fields is None:
@@ -272,12 +277,6 @@ def _by_name(rows):
     if hasattr(rows, "keys") and hasattr(rows, "__getitem__"):
         return {name: rows[name] for name in rows.keys()}
     raise errors.InvalidArgument(f"rows: expected a dict of columns, got {type(rows).__name__}")
-
-
-def _queries(queries):
-    """[n][dim] float32; one dimension is one query."""
-    array = columns.plain_vectors("queries", queries)
-    return columns.encode_vectors("queries", array.reshape(1, -1) if array.ndim == 1 else array, "n")
 
 
 def _params(params):

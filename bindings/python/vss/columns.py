@@ -1,9 +1,9 @@
 """Values of Python to columns of the library and back.
 
 In: numpy arrays keep their type, and the library judges whether it fits the field (integers widen, float32 widens to
-float64). Lists take the field's type, value by value checked. None, masked and NaT values are nulls. Vectors are made
-float32 from whatever numbers they are. Arrow arrays are taken as numpy where they can be, else as lists.
-Out: nulls are None, timestamps are datetimes in UTC, json is what the text means, vectors are float32 arrays.
+float64). Lists take the field's type, value by value checked. None, masked and NaT values are nulls. Arrow arrays are
+taken as numpy where they can be, else as lists. What vectors are made from, and what they become, is in vectors.py.
+Out: nulls are None, timestamps are datetimes in UTC, json is what the text means.
 """
 
 import ctypes
@@ -15,12 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _structs as s
+from . import vectors
 from .errors import InvalidArgument
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _TYPE_DTYPES = {s.INT8: np.int8, s.INT16: np.int16, s.INT32: np.int32, s.INT64: np.int64, s.FLOAT32: np.float32,
-                s.FLOAT64: np.float64, s.TIMESTAMP: np.int64, s.VECTOR_F32: np.float32}
+                s.FLOAT64: np.float64, s.TIMESTAMP: np.int64}
 _DTYPE_TYPES = {"i1": s.INT8, "i2": s.INT16, "i4": s.INT32, "i8": s.INT64, "f4": s.FLOAT32, "f8": s.FLOAT64}
 _WIDER = {"u1": np.int16, "u2": np.int32, "u4": np.int64, "u8": np.int64, "f2": np.float32}
 _INT64_MAX = np.uint64(2**63 - 1)  # not a plain int: older numpy would compare as float64
@@ -80,7 +81,7 @@ def encode(field, values):
     """The column of a field's values, borrowed where the memory fits, else copied."""
     values = _plain(field, values)
     if field.is_vector:
-        return encode_vectors(f'field "{field.name}"', values, "rows")
+        return _encode_vectors(field, values)
     if isinstance(values, np.ndarray) and values.ndim != 1 and field.type != s.ARRAY:
         raise InvalidArgument(f'field "{field.name}": expected one dimension, got shape {values.shape}')
     if isinstance(values, np.ndarray) and values.dtype.kind in "biufM" and field.type not in (s.ARRAY, s.JSON):
@@ -106,34 +107,27 @@ def encode_keys(field, keys):
     return column
 
 
-def encode_vectors(what, values, axis):
-    """A float32 matrix, row-major."""
-    values = plain_vectors(what, values)
-    if values.ndim == 1 and values.size == 0 and axis == "rows":
-        values = values.reshape(0, 0)
-    if values.ndim != 2:
-        raise InvalidArgument(f"{what}: expected an array of shape [{axis}][dim], got shape {values.shape}")
-    if values.shape[1] > 0xffffffff:
-        raise InvalidArgument(f"{what}: dimension {values.shape[1]} is too large")
-    return Column(s.VECTOR_F32, values.shape[0], values, dim=values.shape[1])
+def encode_queries(type_, values):
+    """[n][dim], or [dim] for one query, of a vector field."""
+    type_, array = vectors.prepare("queries", type_, values)
+    return _encode_matrix("queries", "n", type_, array.reshape(1, -1) if array.ndim == 1 else array)
 
 
-def plain_vectors(what, values):
-    """A C-contiguous, aligned float32 array of any shape."""
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise InvalidArgument(f"{what}: a vector can't have masked components")
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind == "O":
-            array = np.array([np.asarray(row, dtype=np.float32) for row in array])
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidArgument(f"{what}: not an array of numbers: {_line(error)}") from None
-    if array.dtype.kind not in "iuf":
-        raise InvalidArgument(f"{what}: expected numbers, got {array.dtype}")
-    if array.dtype != np.float32:
-        with np.errstate(over="ignore"):
-            array = array.astype(np.float32)
-    return np.require(array, np.float32, ["C", "A"])
+def _encode_vectors(field, values):
+    what = f'field "{field.name}"'
+    type_, array = vectors.prepare(what, field.type, values)
+    if array.ndim == 1 and array.size == 0:  # an empty list
+        array = array.reshape(0, vectors.width(field.type, field.dim))
+    return _encode_matrix(what, "rows", type_, array)
+
+
+def _encode_matrix(what, axis, type_, array):
+    if array.ndim != 2:
+        raise InvalidArgument(f"{what}: expected an array of shape [{axis}][dim], got shape {array.shape}")
+    dim = vectors.components(type_, array.shape[1])
+    if dim > 0xffffffff:
+        raise InvalidArgument(f"{what}: dimension {dim} is too large")
+    return Column(type_, array.shape[0], array, dim=dim)
 
 
 def _plain(field, values):
@@ -351,8 +345,10 @@ def decode_numbers(info):
 
 
 def decode_vectors(info):
-    """[length][dim] float32."""
-    return _memory(info.data, np.float32, info.length * info.dim).reshape(info.length, info.dim)
+    """[length][dim], of binary [length][dim / 8]."""
+    width = vectors.width(info.type, info.dim)
+    stored = _memory(info.data, vectors.STORED[info.type], info.length * width)
+    return vectors.natural(info.type, stored.reshape(info.length, width))
 
 
 def decode(info):
@@ -371,7 +367,7 @@ def _decode_values(info):
         return np.unpackbits(bits, count=info.length, bitorder="little").astype(bool).tolist()
     if info.type == s.TIMESTAMP:
         return [_moment(micros) for micros in decode_numbers(info).tolist()]
-    if info.type == s.VECTOR_F32:
+    if info.type in vectors.STORED:
         return [row.copy() for row in decode_vectors(info)]
     if info.type in _TYPE_DTYPES:
         return decode_numbers(info).tolist()

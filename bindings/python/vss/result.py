@@ -5,7 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 import numpy as np
 
 from . import _structs as s
-from . import columns
+from . import columns, vectors
 from ._library import lib
 
 
@@ -42,7 +42,8 @@ class Hits:
     keys       [n][k] int64 padded with -1, or objects padded with None where keys are strings
     distances  [n][k] float32 padded with NaN
     counts     [n] rows found for each query
-    fields     name: [n][k] objects, None for a null and as padding; for vectors [n][k][dim] float32 padded with NaN
+    fields     name: [n][k] objects, None for a null and as padding; for vectors [n][k][dim] padded with NaN: float32,
+               float16 for f16; int8 and uint8 for i8 and u8, and [n][k][dim / 8] uint8 for binary, padded with 0
     truncated  the timeout ended the search: rows may be missing
     approximate  an index chose the rows
     explain    what was done, where it was asked for
@@ -103,8 +104,8 @@ def _scatter(info, place, shape, is_key=False):
         out = np.full(shape, -1, dtype=np.int64)
         out[place] = columns.decode_numbers(info)
         return out
-    if info.type == s.VECTOR_F32:
-        out = np.full((*shape, info.dim), np.nan, dtype=np.float32)
+    if info.type in vectors.STORED:
+        out = vectors.padded(info.type, shape, info.dim)
         out[place] = columns.decode_vectors(info)
         return out
     values = columns.decode(info)

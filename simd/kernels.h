@@ -1,0 +1,104 @@
+/*
+ * kernels.h - the loops over rows that levels share, and the two entry points made from them
+ *
+ * A level has one inline function, a block: it scores up to four rows, and a constant count of rows, type and operation
+ * selects its code. The loops hand it four rows at a time and the last ones singly, so that the score of a pair must
+ * not depend on count. Rows are streamed by the block, which prefetches VSSI_KERNELS_AHEAD bytes past what it reads;
+ * gathering prefetches, a line at a time and at most VSSI_KERNELS_FETCH bytes of a row, the rows two blocks ahead.
+ */
+#ifndef VSSI_KERNELS_H
+#define VSSI_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "simd.h"
+
+#define VSSI_KERNELS_INLINE static inline __attribute__((always_inline))
+#define VSSI_KERNELS_BLOCK 4
+#define VSSI_KERNELS_AHEAD 4096 /* bytes */
+#define VSSI_KERNELS_FETCH 1024 /* bytes */
+
+/* What a block is asked for; all but query, dim and prepared are constants. */
+typedef struct vssi_kernels_job {
+    const void *query;
+    size_t dim;
+    vssi_simd_type type;
+    vssi_simd_op op;
+    int32_t prepared; /* what the level worked out of the query, if it does */
+    bool stream;      /* prefetch ahead of each row */
+} vssi_kernels_job;
+
+/* Scores of the first count of rows, which is 1 or VSSI_KERNELS_BLOCK. */
+typedef void (*vssi_kernels_block)(const vssi_kernels_job *job, const char *const *rows, int count, float *scores);
+
+/* Through an integer: the address may lie past the end of the rows. */
+VSSI_KERNELS_INLINE void vssi_kernels_prefetch(const char *p, size_t offset)
+{
+    __builtin_prefetch((const void *)((uintptr_t)p + offset), 0, 3);
+}
+
+VSSI_KERNELS_INLINE void vssi_kernels_stream(const vssi_kernels_job *job, const void *rows, size_t n, float *scores,
+                                             vssi_kernels_block block)
+{
+    size_t size = vssi_simd_row_size(job->type, job->dim), i = 0;
+    const char *row = rows;
+    for (; i + VSSI_KERNELS_BLOCK <= n; i += VSSI_KERNELS_BLOCK, row += VSSI_KERNELS_BLOCK * size) {
+        const char *four[VSSI_KERNELS_BLOCK] = {row, row + size, row + 2 * size, row + 3 * size};
+        block(job, four, VSSI_KERNELS_BLOCK, scores + i);
+    }
+    for (; i < n; i++, row += size)
+        block(job, &row, 1, scores + i);
+}
+
+VSSI_KERNELS_INLINE void vssi_kernels_fetch(const char *base, size_t size, const uint32_t *rows, size_t n)
+{
+    size_t last = (size < VSSI_KERNELS_FETCH ? size : VSSI_KERNELS_FETCH) - 1;
+    for (size_t i = 0; i < n; i++) {
+        const char *row = base + rows[i] * size;
+        for (size_t offset = 0; offset < last; offset += 64)
+            vssi_kernels_prefetch(row, offset);
+        vssi_kernels_prefetch(row, last);
+    }
+}
+
+VSSI_KERNELS_INLINE void vssi_kernels_gather(const vssi_kernels_job *job, const char *base, const uint32_t *rows,
+                                             size_t n, float *scores, vssi_kernels_block block)
+{
+    size_t size = vssi_simd_row_size(job->type, job->dim), i = 0;
+    size_t fetched = n < 2 * VSSI_KERNELS_BLOCK ? n : 2 * VSSI_KERNELS_BLOCK;
+    vssi_kernels_fetch(base, size, rows, fetched);
+    for (; i + VSSI_KERNELS_BLOCK <= n; i += VSSI_KERNELS_BLOCK) {
+        size_t more = n - fetched < VSSI_KERNELS_BLOCK ? n - fetched : VSSI_KERNELS_BLOCK;
+        vssi_kernels_fetch(base, size, rows + fetched, more);
+        fetched += more;
+        const char *four[VSSI_KERNELS_BLOCK] = {base + rows[i] * size, base + rows[i + 1] * size,
+                                                base + rows[i + 2] * size, base + rows[i + 3] * size};
+        block(job, four, VSSI_KERNELS_BLOCK, scores + i);
+    }
+    for (; i < n; i++) {
+        const char *row = base + rows[i] * size;
+        block(job, &row, 1, scores + i);
+    }
+}
+
+/* The kernels prefix_name_rows and prefix_name_gather from prefix_block and prefix_prepare(query, dim, type, op). */
+#define VSSI_KERNELS(prefix, name, type_, op_)                                                                        \
+    static void prefix##_##name##_rows(const void *query, const void *rows, size_t dim, size_t n, float *scores)      \
+    {                                                                                                                 \
+        vssi_kernels_job job = {query, dim, type_, op_, prefix##_prepare(query, dim, type_, op_), true};              \
+        vssi_kernels_stream(&job, rows, n, scores, prefix##_block);                                                   \
+    }                                                                                                                 \
+    static void prefix##_##name##_gather(const void *query, const void *base, size_t dim, const uint32_t *rows,       \
+                                         size_t n, float *scores)                                                     \
+    {                                                                                                                 \
+        vssi_kernels_job job = {query, dim, type_, op_, prefix##_prepare(query, dim, type_, op_), false};             \
+        vssi_kernels_gather(&job, base, rows, n, scores, prefix##_block);                                             \
+    }
+
+/* A type's entries in the level's table: the kernels of its two operations. */
+#define VSSI_KERNELS_ROWS(prefix, first, second) {prefix##_##first##_rows, prefix##_##second##_rows}
+#define VSSI_KERNELS_GATHER(prefix, first, second) {prefix##_##first##_gather, prefix##_##second##_gather}
+
+#endif
