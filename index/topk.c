@@ -26,7 +26,8 @@
 #include "../lib/base/fail.h"
 
 #define TOPK_SPARE 256u   /* candidates beyond 2 k */
-#define TOPK_BLOCK 32u    /* scores looked at together */
+#define TOPK_BLOCK 32u    /* scores looked at together; at most a quarter of TOPK_SPARE */
+#define TOPK_MOST 0x10000000u
 #define TOPK_DIGIT 8u     /* bits a round of the selection */
 
 /* Rising with the float, for all but NaN; -0 before +0. */
@@ -90,21 +91,32 @@ static void topk_lower(vssi_topk *topk, float threshold)
         topk->threshold = threshold;
 }
 
+size_t vssi_topk_size(size_t k)
+{
+    assert(k > 0 && k <= TOPK_MOST);
+    size_t capacity = 2 * k + TOPK_SPARE;
+    size_t bytes = capacity * (sizeof(vssi_candidate) + sizeof(uint32_t) + sizeof(float) + sizeof(vssi_hit));
+    return vssi_round_up(bytes + k * sizeof(vssi_hit), 64);
+}
+
+void vssi_topk_begin(vssi_topk *topk, void *memory, size_t k, double relative, double absolute,
+                     const vssi_topk_source *source, vss_error *err)
+{
+    assert(k > 0 && k <= TOPK_MOST && relative >= 0 && relative < 0.5 && absolute >= 0);
+    *topk = (vssi_topk){.k = k, .relative = relative + 0x1p-22, .absolute = absolute + 0x1p-130, .source = source,
+                        .threshold = INFINITY, .capacity = 2 * k + TOPK_SPARE, .candidates = memory, .err = err};
+    topk->rows = (uint32_t *)(topk->candidates + topk->capacity);
+    topk->values = (float *)(topk->rows + topk->capacity);
+    topk->hits = (vssi_hit *)(topk->values + topk->capacity);
+}
+
 vss_status vssi_topk_init(vssi_topk *topk, vssi_scratch *scratch, size_t k, double relative, double absolute,
                           const vssi_topk_source *source, vss_error *err)
 {
-    assert(k > 0 && relative >= 0 && relative < 0.5 && absolute >= 0);
-    *topk = (vssi_topk){.k = k, .relative = relative + 0x1p-22, .absolute = absolute + 0x1p-130, .source = source,
-                        .threshold = INFINITY, .err = err};
-    size_t capacity, all;
-    if (!vssi_mul(k, 2, &capacity) || !vssi_add(capacity, TOPK_SPARE, &capacity) || !vssi_add(capacity, k, &all))
-        return vssi_fail(err, VSS_ERR_NO_MEMORY, "out of memory (top %zu wanted)", k);
-    topk->capacity = capacity;
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_TOPK, capacity, sizeof(vssi_candidate) + sizeof(uint32_t) +
-                              sizeof(float), &topk->candidates, err));
-    topk->rows = (uint32_t *)(topk->candidates + capacity);
-    topk->values = (float *)(topk->rows + capacity);
-    return vssi_scratch_get(scratch, VSSI_SCRATCH_TOPK_EXACT, all, sizeof(vssi_hit), &topk->hits, err);
+    void *memory;
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_TOPK, vssi_topk_size(k), 1, &memory, err));
+    vssi_topk_begin(topk, memory, k, relative, absolute, source, err);
+    return VSS_OK;
 }
 
 void vssi_topk_limit(vssi_topk *topk, float value) { topk_lower(topk, topk_threshold(topk, value)); }
@@ -187,6 +199,20 @@ static void topk_shrink(vssi_topk *topk)
         topk_settle(topk);
 }
 
+/* Append those of n <= TOPK_BLOCK rows that are of use: rows[i], or first + i where rows is NULL. No branch a row. */
+static void topk_append(vssi_topk *topk, const float *scores, const uint32_t *rows, size_t first, size_t n)
+{
+    if (topk->n_candidates + n > topk->capacity)
+        topk_shrink(topk);
+    vssi_candidate *next = topk->candidates + topk->n_candidates;
+    const float threshold = topk->threshold;
+    for (size_t i = 0; i < n; i++) {
+        *next = (vssi_candidate){scores[i], rows ? rows[i] : (uint32_t)(first + i)};
+        next += scores[i] <= threshold;
+    }
+    topk->n_candidates = (size_t)(next - topk->candidates);
+}
+
 void vssi_topk_push(vssi_topk *topk, float score, uint32_t row)
 {
     if (!(score <= topk->threshold))
@@ -209,18 +235,19 @@ static inline bool topk_any(const float *scores, float threshold)
 void vssi_topk_add_rows(vssi_topk *topk, const float *scores, size_t first, size_t n)
 {
     for (size_t i = 0; i < n; i += TOPK_BLOCK) {
-        size_t end = vssi_min(i + TOPK_BLOCK, n);
-        if (end - i == TOPK_BLOCK && !topk_any(scores + i, topk->threshold))
-            continue;
-        for (size_t j = i; j < end; j++)
-            vssi_topk_push(topk, scores[j], (uint32_t)(first + j));
+        size_t some = vssi_min(TOPK_BLOCK, n - i);
+        if (some < TOPK_BLOCK || topk_any(scores + i, topk->threshold))
+            topk_append(topk, scores + i, NULL, first + i, some);
     }
 }
 
 void vssi_topk_add(vssi_topk *topk, const float *scores, const uint32_t *rows, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        vssi_topk_push(topk, scores[i], rows[i]);
+    for (size_t i = 0; i < n; i += TOPK_BLOCK) {
+        size_t some = vssi_min(TOPK_BLOCK, n - i);
+        if (some < TOPK_BLOCK || topk_any(scores + i, topk->threshold))
+            topk_append(topk, scores + i, rows + i, 0, some);
+    }
 }
 
 vss_status vssi_topk_finish(vssi_topk *topk, vss_error *err)

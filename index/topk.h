@@ -52,7 +52,14 @@ typedef struct vssi_topk {
     vss_error *err;
 } vssi_topk;
 
-/* k at least 1. Memory is the scratch's (slots TOPK, TOPK_EXACT): one top-k at a time a scratch. */
+/* Bytes that a top-k of k, from 1 to 2^28, works in. */
+size_t vssi_topk_size(size_t k);
+
+/* Begin in memory [vssi_topk_size(k)] of the caller's, 64-byte aligned, which it needs until the hits have been read. */
+void vssi_topk_begin(vssi_topk *topk, void *memory, size_t k, double relative, double absolute,
+                     const vssi_topk_source *source, vss_error *err);
+
+/* The same in the scratch's memory (slot TOPK): one top-k at a time a scratch. NO_MEMORY, BUDGET. */
 vss_status vssi_topk_init(vssi_topk *topk, vssi_scratch *scratch, size_t k, double relative, double absolute,
                           const vssi_topk_source *source, vss_error *err);
 
