@@ -83,6 +83,7 @@ typedef struct vssi_query {
     size_t n_allow;           /* bits set, or rows */
     const uint64_t *params;   /* values in the order of ops->params, search ones meaningful */
     vssi_control *control;    /* or NULL */
+    size_t begin, end;        /* the rows to look at; end 0: all. Types that aren't exact look at all */
 } vssi_query;
 
 typedef struct vssi_index_ops {
@@ -104,6 +105,9 @@ typedef struct vssi_index_ops {
      * flat: index is NULL and vectors are scanned. */
     vss_status (*search)(const void *index, const vssi_vectors *vectors, const vssi_query *query, vssi_scratch *scratch,
                          vssi_topk *topk, vss_error *err);
+    /* The same for n queries at once, topks [n]; all but the probes is as in the first query. NULL: one by one. */
+    vss_status (*search_batch)(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
+                               vssi_scratch *scratch, vssi_topk *topks, vss_error *err);
     /* Look at every stored number. One line a fault; returns how many. NULL: nothing to look at. */
     uint64_t (*validate)(const void *index, void (*fault)(void *state, const char *line), void *state);
     void (*free)(void *index);
@@ -116,5 +120,7 @@ const vssi_index_ops *vssi_index_type_find(const char *name);
 /* flat/: compare the query with every row (or every allowed one). The scan that every plan falls back to. */
 vss_status vssi_flat_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
                             vssi_scratch *scratch, vssi_topk *topk, vss_error *err);
+vss_status vssi_flat_search_batch(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
+                                  vssi_scratch *scratch, vssi_topk *topks, vss_error *err);
 
 #endif

@@ -25,6 +25,7 @@ enum {
     VSSI_SCRATCH_SCORES,
     VSSI_SCRATCH_TOPK,
     VSSI_SCRATCH_QUERY,
+    VSSI_SCRATCH_TILE,        /* queries and rows packed for tile.h */
     VSSI_SCRATCH_FREE         /* first slot without a meaning of its own */
 };
 

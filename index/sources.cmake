@@ -6,6 +6,7 @@ target_sources(vss_objects PRIVATE
     index/topk.c
     index/vectors.c
     index/flat/flat.c
+    index/flat/flat_batch.c
     index/hnsw/hnsw.c
     index/hnsw/hnsw_build.c
     index/hnsw/hnsw_leaf.c

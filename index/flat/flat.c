@@ -10,11 +10,7 @@
 #include "../../lib/base/bitmap.h"
 #include "../../lib/base/checked.h"
 
-#define FLAT_BLOCK 256u          /* rows; a multiple of 64 */
-#define FLAT_ASK (256u * 256u)   /* rows between two questions to the control */
-
-/* Returns how many rows it scored. */
-static size_t flat_block(const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end, vssi_topk *topk)
+size_t vssi_flat_block(const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end, vssi_topk *topk)
 {
     float scores[FLAT_BLOCK];
     size_t n = end - begin;
@@ -45,10 +41,11 @@ vss_status vssi_flat_search(const void *index, const vssi_vectors *vectors, cons
     (void)err;
     if (query->allow && query->n_allow == 0)
         return VSS_OK;
-    for (size_t begin = 0; begin < vectors->rows; begin += FLAT_BLOCK) {
-        if (begin % FLAT_ASK == 0 && vssi_control_stopped(query->control))
+    size_t first = query->begin, last = query->end != 0 ? query->end : vectors->rows;
+    for (size_t begin = first; begin < last; begin += FLAT_BLOCK) {
+        if ((begin - first) % FLAT_ASK == 0 && vssi_control_stopped(query->control))
             return VSS_OK;
-        scratch->distances += flat_block(vectors, query, begin, vssi_min(begin + FLAT_BLOCK, vectors->rows), topk);
+        scratch->distances += vssi_flat_block(vectors, query, begin, vssi_min(begin + FLAT_BLOCK, last), topk);
     }
     return topk->status;
 }
@@ -58,4 +55,5 @@ const vssi_index_ops vssi_flat_ops = {
     .format = 1,
     .exact = true,
     .search = vssi_flat_search,
+    .search_batch = vssi_flat_search_batch,
 };
