@@ -3,8 +3,8 @@
  *
  * Fills more than 400 MB of rows (1,000,000 x 128 unless told) and times, one after another in each of 15 rounds, plain
  * read loops (32- and 64-byte loads, each without and with a prefetch 4 KiB ahead), the f32 l2 kernel and the whole
- * vssi_flat_search with its top 10 and top 1,000. Prints medians, the least times (which strangers on the machine disturb
- * less), GB/s by the medians, and by both what share of the best read loop kernel and scan reach. One thread. Sees
+ * vssi_flat_search with its top 10 and top 1,000. Prints medians, the least times (which strangers disturb less),
+ * GB/s by the medians, and by both what share of the best read loop kernel and scan reach. One thread. Sees
  * internal headers: it is linked with the library's objects.
  */
 #include <inttypes.h>

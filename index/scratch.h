@@ -26,6 +26,7 @@ enum {
     VSSI_SCRATCH_TOPK,
     VSSI_SCRATCH_QUERY,
     VSSI_SCRATCH_TILE,        /* queries and rows packed for tile.h */
+    VSSI_SCRATCH_CODES,       /* queries of a codec */
     VSSI_SCRATCH_FREE         /* first slot without a meaning of its own */
 };
 

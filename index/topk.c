@@ -25,8 +25,8 @@
 #include "../lib/base/checked.h"
 #include "../lib/base/fail.h"
 
-#define TOPK_SPARE 256u   /* candidates beyond 2 k */
-#define TOPK_BLOCK 32u    /* scores looked at together; at most a quarter of TOPK_SPARE */
+#define TOPK_SPARE 64u    /* candidates beyond 2 k */
+#define TOPK_BLOCK 32u    /* scores looked at together; at most half of TOPK_SPARE */
 #define TOPK_MOST 0x10000000u
 #define TOPK_DIGIT 8u     /* bits a round of the selection */
 
@@ -195,7 +195,7 @@ static void topk_settle(vssi_topk *topk)
 static void topk_shrink(vssi_topk *topk)
 {
     topk_prune(topk);
-    if (topk->n_candidates > topk->capacity - topk->capacity / 4)
+    if (topk->n_candidates > topk->capacity - vssi_max(topk->capacity / 4, TOPK_BLOCK))
         topk_settle(topk);
 }
 

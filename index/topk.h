@@ -55,7 +55,8 @@ typedef struct vssi_topk {
 /* Bytes that a top-k of k, from 1 to 2^28, works in. */
 size_t vssi_topk_size(size_t k);
 
-/* Begin in memory [vssi_topk_size(k)] of the caller's, 64-byte aligned, which it needs until the hits have been read. */
+/* Begin in memory [vssi_topk_size(k)] of the caller's, 64-byte aligned, which it needs until the hits
+ * have been read. */
 void vssi_topk_begin(vssi_topk *topk, void *memory, size_t k, double relative, double absolute,
                      const vssi_topk_source *source, vss_error *err);
 

@@ -1,7 +1,7 @@
 /*
  * tile.c - the table of tile kernels that goes with a level of the distance kernels
  *
- * Levels without a table of their own use the nearest below. Nothing is stored: the choice is a few comparisons a search.
+ * Levels without a table of their own use the nearest below. The choice is a few comparisons a search.
  */
 #include "tile.h"
 

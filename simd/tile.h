@@ -5,8 +5,7 @@
  * and so on: a register holds one component of many rows, a component of a query is broadcast to it, and no sum is ever
  * taken across a register. A call multiplies up to `queries` queries with one panel and says which rows may matter:
  *     bit r of hits[q] = sum_i query[q][i] * row[r][i] * scale[r] + base[r] <= cuts[q]
- * in float32, where sum, scaling and base are off by at most vssi_simd_gamma (simd.h) of the sum of their absolute values.
- * The caller's base and cuts leave room for that error (flat_batch.c).
+ * in float32, where sum, scaling and base are off by at most vssi_simd_gamma (simd.h) of the sum of their sizes. The caller's base and cuts leave room for that error (flat_batch.c).
  */
 #ifndef VSSI_TILE_H
 #define VSSI_TILE_H

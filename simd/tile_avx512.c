@@ -47,8 +47,8 @@ TILE_INLINE void tile512_transpose(__m512 *square)
 static void tile512_pack(const char *const *rows, size_t n, size_t dim, float *panel)
 {
     for (size_t i = 0; i < dim; i += 16) {
-        __mmask16 mask = dim - i < 16 ? (__mmask16)((1u << (dim - i)) - 1) : (__mmask16)0xffff;
         size_t columns = dim - i < 16 ? dim - i : 16;
+        __mmask16 mask = (__mmask16)((1u << columns) - 1);
         for (size_t half = 0; half < TILE512_ROWS; half += 16) {
             __m512 square[16];
 #pragma GCC unroll 16

@@ -1,8 +1,8 @@
 /*
  * search.c - k nearest rows for many queries: plan once, run the queries over every segment, merge, read the fields
  *
- * The work is shared among the threads by queries or by rows (search_group.c). Distances of candidates are recomputed in
- * float64 before they compete, so that the result of an exact search does not depend on threads, batches or kernels.
+ * The work is shared among the threads by queries or by rows (search_group.c). Distances of candidates are recomputed
+ * in float64 before they compete, so that the result of an exact search does not depend on threads, batches or kernels.
  * Locks: none but for taking snapshot and scratch.
  */
 #include "../base/checked.h"

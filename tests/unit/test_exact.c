@@ -1,5 +1,5 @@
 /*
- * test_exact.c - exact searches over random types, metrics, shapes, filters, k, batches and threads against a slow truth
+ * test_exact.c - exact searches, random in type, metric, shape, filter, k, batch and threads, against a slow truth
  *
  * Keys, order and distances must be the truth's to the bit. Half of the float data lies far from the origin, so that
  * norms are much larger than distances; half of all data has many ties. Run at every level of kernels (CMakeLists.txt).
@@ -187,12 +187,21 @@ static void test_ranges(void **state)
         run(2000 + seed, 33000, 70000, 6, 5, false);
 }
 
+/* Codes that rule rows out, where they can and where they can't. */
+static void test_codes(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 24; seed++)
+        run(3000 + seed, 5500, 7000, 40, 12, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_long),
         cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
