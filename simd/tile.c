@@ -24,6 +24,15 @@ static const vssi_tile *tile_of(const vssi_kernels *level)
 
 const vssi_tile *vssi_tile_best(void) { return tile_of(vssi_simd()); }
 
+const vssi_tile_codes *vssi_tile_codes_best(void)
+{
+#if defined(__x86_64__)
+    if (vssi_simd() == &vssi_simd_avx512vnni)
+        return &vssi_tile_codes_vnni;
+#endif
+    return NULL;
+}
+
 const vssi_tile *vssi_tile_level(size_t i)
 {
     const vssi_kernels *level = vssi_simd_level(i);

@@ -192,7 +192,7 @@ static void test_codes(void **state)
 {
     (void)state;
     for (uint64_t seed = 0; seed < 24; seed++)
-        run(3000 + seed, 5500, 7000, 40, 12, true);
+        run(3000 + seed, 5500, 7000, 40, 30, true);
 }
 
 int main(void)

@@ -127,11 +127,56 @@ static void test_pack_and_norms(void **state)
     }
 }
 
+/* Codes are compared in whole numbers: hits are exact. */
+static void test_codes(void **state)
+{
+    (void)state;
+    enum { UNITS = 37, ROWS = 32 };
+    const vssi_tile_codes *kernels = vssi_tile_codes_best();
+    uint64_t seed = 5;
+    uint8_t rows[ROWS][4 * UNITS], queries[VSSI_TILE_QUERIES][4 * UNITS];
+    const char *pointers[ROWS];
+    if (kernels == NULL)
+        skip();
+    uint32_t *panel = aligned_alloc(64, sizeof rows), packed[UNITS * VSSI_TILE_QUERIES], hits[VSSI_TILE_QUERIES];
+    int32_t *bases = aligned_alloc(64, ROWS * sizeof *bases), cuts[VSSI_TILE_QUERIES];
+    for (size_t n = 2; n <= kernels->queries; n += 2) {
+        for (size_t i = 0; i < sizeof rows; i++)
+            rows[i / (4 * UNITS)][i % (4 * UNITS)] = (uint8_t)(n == 2 ? 255 : vssi_random_next(&seed));
+        for (size_t i = 0; i < sizeof queries; i++)
+            queries[i / (4 * UNITS)][i % (4 * UNITS)] = (uint8_t)(n == 4 ? 0 : vssi_random_next(&seed));
+        for (size_t r = 0; r < ROWS; r++)
+            pointers[r] = (const char *)rows[r];
+        vssi_tile_best()->pack(pointers, ROWS, UNITS, (float *)(void *)panel);
+        kernels->bases(panel, UNITS, bases);
+        for (size_t q = 0; q < n; q++) {
+            cuts[q] = -(int32_t)(vssi_random_next(&seed) % 400000);
+            for (size_t i = 0; i < UNITS; i++) {
+                memcpy(&packed[i * n + q], queries[q] + 4 * i, 4);
+                packed[i * n + q] ^= 0x80808080u;
+            }
+        }
+        vssi_tile_codes_job job = {(const int32_t *)packed, n, panel, UNITS, bases, cuts, NULL};
+        kernels->multiply(&job, hits);
+        for (size_t q = 0; q < n; q++) {
+            for (size_t r = 0; r < ROWS; r++) {
+                int32_t sum = 0;
+                for (size_t i = 0; i < 4 * (size_t)UNITS; i++)
+                    sum += (rows[r][i] - queries[q][i]) * (rows[r][i] - queries[q][i]) - queries[q][i] * queries[q][i];
+                assert_int_equal(hits[q] >> r & 1, sum <= cuts[q]);
+            }
+        }
+    }
+    free(panel);
+    free(bases);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_multiply),
         cmocka_unit_test(test_pack_and_norms),
+        cmocka_unit_test(test_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
