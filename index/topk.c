@@ -14,6 +14,12 @@
  * the rounding of v among it, which covers the float64 roundings (2^-50) many times over, and T is rounded upwards
  * to float32. a is widened by 2^-130, which covers the underflow of 32,768 products.
  *
+ * A range. Rows with v < near are no hits. With P the float32 next below near, high(s) <= P shows v <= P, which holds for
+ * every s up to floor = P (1 - r) - a where P >= 0, else P (1 + r) - a, rounded downwards; low(s) >= near shows v >= near,
+ * for every s from sure = near (1 + r) + a on (near < 0: 1 - r), rounded upwards. Only rows that are surely in count when
+ * the k-th best score is sought; those in between wait for their exact value. Rows above far may count: where the k-th
+ * of them is above far, the threshold it proves drops nothing that isn't.
+ *
  * Selection is a radix select on the scores' bits, linear whatever the data; sorting is a heap sort.
  */
 #include "topk.h"
@@ -104,7 +110,8 @@ void vssi_topk_begin(vssi_topk *topk, void *memory, size_t k, double relative, d
 {
     assert(k > 0 && k <= TOPK_MOST && relative >= 0 && relative < 0.5 && absolute >= 0);
     *topk = (vssi_topk){.k = k, .relative = relative + 0x1p-22, .absolute = absolute + 0x1p-130, .source = source,
-                        .threshold = INFINITY, .capacity = 2 * k + TOPK_SPARE, .candidates = memory, .err = err};
+                        .threshold = INFINITY, .floor = -INFINITY, .sure = -INFINITY, .near = -INFINITY, .far = INFINITY,
+                        .capacity = 2 * k + TOPK_SPARE, .candidates = memory, .err = err};
     topk->rows = (uint32_t *)(topk->candidates + topk->capacity);
     topk->values = (float *)(topk->rows + topk->capacity);
     topk->hits = (vssi_hit *)(topk->values + topk->capacity);
@@ -120,6 +127,26 @@ vss_status vssi_topk_init(vssi_topk *topk, vssi_scratch *scratch, size_t k, doub
 }
 
 void vssi_topk_limit(vssi_topk *topk, float value) { topk_lower(topk, topk_threshold(topk, value)); }
+
+/* See the head comment for floor and sure. */
+void vssi_topk_range(vssi_topk *topk, float near, float far)
+{
+    topk->near = near;
+    topk->far = far;
+    if (far < INFINITY)
+        vssi_topk_limit(topk, far);
+    if (!(near > -INFINITY))
+        return;
+    double below = (double)nextafterf(near, -INFINITY), at = (double)near;
+    double floor_bound = below * (below >= 0 ? 1 - topk->relative : 1 + topk->relative) - topk->absolute;
+    double sure_bound = at * (at >= 0 ? 1 + topk->relative : 1 - topk->relative) + topk->absolute;
+    topk->floor = (float)floor_bound;
+    if ((double)topk->floor > floor_bound)
+        topk->floor = nextafterf(topk->floor, -INFINITY);
+    topk->sure = (float)sure_bound;
+    if ((double)topk->sure < sure_bound)
+        topk->sure = nextafterf(topk->sure, INFINITY);
+}
 
 static bool topk_hit_before(const vssi_topk *topk, const vssi_hit *a, const vssi_hit *b)
 {
@@ -153,11 +180,28 @@ static void topk_sort(const vssi_topk *topk, vssi_hit *hits, size_t n)
     }
 }
 
+/* Bring the candidates that are certainly not below near to the front; returns how many. */
+static size_t topk_surely(vssi_topk *topk)
+{
+    size_t sure = 0;
+    if (!(topk->sure > -INFINITY))
+        return topk->n_candidates;
+    for (size_t i = 0; i < topk->n_candidates; i++) {
+        vssi_candidate moving = topk->candidates[i];
+        if (!(moving.score >= topk->sure))
+            continue;
+        topk->candidates[i] = topk->candidates[sure];
+        topk->candidates[sure++] = moving;
+    }
+    return sure;
+}
+
 /* Drop the candidates above the threshold, which first falls to what the k-th best of them proves. */
 static void topk_prune(vssi_topk *topk)
 {
-    if (topk->n_candidates >= topk->k) {
-        float kth = topk_select(topk->candidates, topk->n_candidates, topk->k);
+    size_t sure = topk_surely(topk);
+    if (sure >= topk->k) {
+        float kth = topk_select(topk->candidates, sure, topk->k);
         topk_lower(topk, topk_threshold(topk, topk_high(topk, kth)));
     }
     size_t kept = 0;
@@ -184,7 +228,8 @@ static void topk_settle(vssi_topk *topk)
     }
     topk->recomputed += n;
     for (size_t i = 0; i < n; i++)
-        topk->hits[topk->n_hits++] = (vssi_hit){topk->values[i], topk->rows[i]};
+        if (topk->values[i] >= topk->near && topk->values[i] <= topk->far)
+            topk->hits[topk->n_hits++] = (vssi_hit){topk->values[i], topk->rows[i]};
     topk_sort(topk, topk->hits, topk->n_hits);
     topk->n_hits = vssi_min(topk->n_hits, topk->k);
     if (topk->n_hits == topk->k)
@@ -205,17 +250,17 @@ static void topk_append(vssi_topk *topk, const float *scores, const uint32_t *ro
     if (topk->n_candidates + n > topk->capacity)
         topk_shrink(topk);
     vssi_candidate *next = topk->candidates + topk->n_candidates;
-    const float threshold = topk->threshold;
+    const float threshold = topk->threshold, floor = topk->floor;
     for (size_t i = 0; i < n; i++) {
         *next = (vssi_candidate){scores[i], rows ? rows[i] : (uint32_t)(first + i)};
-        next += scores[i] <= threshold;
+        next += (scores[i] <= threshold) & (scores[i] > floor);
     }
     topk->n_candidates = (size_t)(next - topk->candidates);
 }
 
 void vssi_topk_push(vssi_topk *topk, float score, uint32_t row)
 {
-    if (!(score <= topk->threshold))
+    if (!(score <= topk->threshold && score > topk->floor))
         return;
     if (topk->n_candidates == topk->capacity)
         topk_shrink(topk);

@@ -41,6 +41,9 @@ typedef struct vssi_topk {
     double relative, absolute;     /* the bound */
     const vssi_topk_source *source;
     float threshold;               /* scores above it are of no use; +inf at first */
+    float floor;                   /* nor are scores at or below it; -inf without a range */
+    float sure;                    /* scores from it on are certainly not below near */
+    float near, far;               /* values of hits */
     vssi_candidate *candidates;
     size_t n_candidates, capacity;
     uint32_t *rows;                /* [capacity], scratch of a recomputation */
@@ -66,6 +69,9 @@ vss_status vssi_topk_init(vssi_topk *topk, vssi_scratch *scratch, size_t k, doub
 
 /* Rows whose exact value is above this are of no use (from other segments). Call before adding. */
 void vssi_topk_limit(vssi_topk *topk, float value);
+
+/* Only rows whose exact value is at least near and at most far are hits; infinities bound nothing. Call before adding. */
+void vssi_topk_range(vssi_topk *topk, float near, float far);
 
 void vssi_topk_push(vssi_topk *topk, float score, uint32_t row);
 

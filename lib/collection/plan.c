@@ -52,7 +52,7 @@ static vss_status plan_rows(search *s, search_part *p, vss_error *err)
 /* The part's index of the field, if it is to be used. */
 static vssi_segment_index *plan_index(const search *s, const search_part *p)
 {
-    if (s->exact)
+    if (s->exact || (s->request->range && !s->type->exact))
         return NULL;
     if (!s->type->exact && p->allow != NULL &&
         (p->n_allow <= PLAN_SCAN_ROWS || p->n_allow <= p->vectors.rows / PLAN_SCAN_SHARE))

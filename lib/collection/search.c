@@ -8,6 +8,7 @@
 #include "../base/checked.h"
 #include "search.h"
 
+#include <math.h>
 #include <string.h>
 
 /* The type's search parameters and "exact", from one text. */
@@ -59,7 +60,7 @@ static vss_status search_room(search *s, vss_error *err)
     vssi_heap *heap = &s->col->db->heap;
     for (size_t i = 0; i < s->n_parts; i++)
         passing += s->parts[i].n_allow;
-    s->width = passing < s->request->k ? (size_t)passing : s->request->k;
+    s->width = passing < s->k ? (size_t)passing : s->k;
     if (!vssi_mul(s->width, lists, &places))
         return vssi_fail(err, VSS_ERR_NO_MEMORY, "out of memory (%zu times %zu hits wanted)", lists, s->width);
     VSSI_TRY(vssi_alloc(heap, places, sizeof *s->places, &s->places, err));
@@ -110,6 +111,10 @@ static vss_status search_result(search *s, const size_t *fields, vss_result *res
 {
     size_t total = 0;
     for (size_t q = 0; q < s->request->n_queries; q++) {
+        if (s->counts[q] > s->request->k) {
+            s->counts[q] = s->request->k;
+            result->flags |= VSS_RESULT_CAPPED;
+        }
         if (s->counts[q] > 0)
             memmove(s->places + total, s->places + q * s->width, s->counts[q] * sizeof *s->places);
         total += s->counts[q];
@@ -149,6 +154,9 @@ static vss_status search_check(search *s, size_t *fields, vss_error *err)
     s->type = search_type(s);
     vss_metric metric = s->schema->fields[s->field].metric;
     s->similarity = metric == VSS_METRIC_IP || metric == VSS_METRIC_COSINE;
+    s->k = r->k + (r->range != 0);
+    s->near = !r->range ? -INFINITY : s->similarity ? -r->range_high : r->range_low;
+    s->far = !r->range ? INFINITY : s->similarity ? -r->range_low : r->range_high;
     VSSI_TRY(search_params(s, err));
     VSSI_TRY(search_queries(s, err));
     return r->filter == NULL ? VSS_OK : vssi_filter_compile(&s->col->db->heap, s->schema, r->filter, &s->filter, err);

@@ -62,9 +62,9 @@ void vssi_search_share(search *s, size_t threads)
         if (group_batch_of(p) != NULL)
             most = GROUP_MOST;
     }
-    bool few = n < threads * GROUP_SPLIT && n * s->request->k <= GROUP_HITS;
+    bool few = n < threads * GROUP_SPLIT && n * s->k <= GROUP_HITS;
     s->ranges = exact && few ? vssi_max(vssi_min(threads, rows / GROUP_ROWS), 1) : 1;
-    most = vssi_min(most, vssi_max(GROUP_BYTES / vssi_topk_size(s->request->k), 1));
+    most = vssi_min(most, vssi_max(GROUP_BYTES / vssi_topk_size(s->k), 1));
     s->group = vssi_min(most, s->ranges > 1 ? n : (n + threads - 1) / threads);
     s->group = vssi_max(s->group, 1);
 }
@@ -105,18 +105,19 @@ static void group_take(group *g, size_t q, uint32_t part)
 static vss_status group_begin(group *g, search_part *p, size_t first, size_t n, vss_error *err)
 {
     const search *s = g->search;
-    size_t size = vssi_topk_size(s->request->k);
+    size_t size = vssi_topk_size(s->k);
     uint8_t *memory;
     VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_TOPK, n, size, &memory, err));
     for (size_t q = first; q < first + n; q++) {
         double relative, absolute;
         vssi_rescore_bound(p, g->of[q].rescore.query_norm, &relative, &absolute);
-        vssi_topk_begin(&g->topks[q], memory + (q - first) * size, s->request->k, relative, absolute, &g->of[q].source,
+        vssi_topk_begin(&g->topks[q], memory + (q - first) * size, s->k, relative, absolute, &g->of[q].source,
                         err);
+        vssi_topk_range(&g->topks[q], s->near, s->far);
         g->of[q].rescore.part = p;
         g->queries[q].allow = p->allow;
         g->queries[q].n_allow = p->n_allow;
-        if (g->counts[q] == s->request->k)
+        if (g->counts[q] == s->k)
             vssi_topk_limit(&g->topks[q], g->places[q * s->width + g->counts[q] - 1].value);
     }
     return VSS_OK;
@@ -151,9 +152,9 @@ static vss_status group_part_query(group *g, search_part *p, uint32_t part, size
 {
     search *s = g->search;
     bool scan = group_scans(p);
-    size_t wanted = vssi_min(p->n_allow, s->request->k);
+    size_t wanted = vssi_min(p->n_allow, s->k);
     VSSI_TRY(group_one(g, p, scan, q, err));
-    if (!scan && !p->ops->exact && g->topks[q].n_hits < wanted && g->counts[q] < s->request->k &&
+    if (!scan && !p->ops->exact && g->topks[q].n_hits < wanted && g->counts[q] < s->k &&
         !vssi_control_stopped(&s->control)) {
         VSSI_TRY(vssi_search_verify(s, p, err));
         VSSI_TRY(group_one(g, p, true, q, err));
@@ -233,7 +234,7 @@ static vss_status group_vectors(group *g, vss_error *err)
 static vss_status group_room(group *g, vss_error *err)
 {
     const search *s = g->search;
-    VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_FREE, s->width + s->request->k, sizeof *g->temp, &g->temp, err));
+    VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_FREE, s->width + s->k, sizeof *g->temp, &g->temp, err));
     VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_FREE + 1, g->n, sizeof *g->of, &g->of, err));
     VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_FREE + 2, g->n, sizeof *g->queries, &g->queries, err));
     VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_FREE + 3, g->n, sizeof *g->topks, &g->topks, err));

@@ -4,6 +4,7 @@
  * Keys, order and distances must be the truth's to the bit. Half of the float data lies far from the origin, so that
  * norms are much larger than distances; half of all data has many ties. Run at every level of kernels (CMakeLists.txt).
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,56 @@ static world draw(uint64_t seed, size_t least, size_t most, uint32_t most_dim)
     return w;
 }
 
+static bool inside(float distance, float low, float high) { return distance >= low && distance <= high; }
+
+/* All rows in a range that two rows of the truth's give, and the flag when they are more than k. */
+static void try_range(world *w, uint32_t k, int pass, uint32_t threads, bool coarse, float shift)
+{
+    enum { QUERIES = 3 };
+    uint8_t *queries = malloc(QUERIES * w->size);
+    double *wide = malloc(QUERIES * w->dim * sizeof *wide);
+    hit *want = malloc(w->n * sizeof *want);
+    bool capped = false;
+    vss_result *result;
+    vss_error err;
+    char filter[32];
+    vss_search_request request = VSS_INIT(vss_search_request);
+    fill(w, queries, QUERIES, coarse, shift);
+    maker_widen(w->type, queries, QUERIES, w->dim, wide);
+    size_t n = truth(w, wide, pass, want), a = pick(w, 0, n), b = pick(w, 0, n);
+    float x = a < n ? want[a].distance : INFINITY, y = b < n ? want[b].distance : -INFINITY;
+    snprintf(filter, sizeof filter, "number < %d", pass);
+    request.queries = queries;
+    request.n_queries = QUERIES;
+    request.dim = w->dim;
+    request.k = k;
+    request.filter = pass == 100 ? NULL : filter;
+    request.threads = threads;
+    request.range = 1;
+    request.range_low = fminf(x, y);
+    request.range_high = fmaxf(x, y);
+    MUST(vss_collection_search(w->col, &request, &result, &err));
+    const int64_t *offsets = vss_result_offsets(result), *keys = vss_result_keys(result)->data;
+    for (size_t q = 0; q < QUERIES; q++) {
+        size_t in = 0, got = (size_t)(offsets[q + 1] - offsets[q]);
+        n = truth(w, wide + q * w->dim, pass, want);
+        for (size_t i = 0; i < n; i++) {
+            if (!inside(want[i].distance, request.range_low, request.range_high))
+                continue;
+            if (in < got)
+                assert_int_equal(keys[(size_t)offsets[q] + in], want[i].key);
+            in++;
+        }
+        assert_int_equal(got, in < k ? in : k);
+        capped = capped || in > k;
+    }
+    assert_int_equal(vss_result_flags_get(result), capped ? VSS_RESULT_CAPPED : 0);
+    vss_result_free(result);
+    free(want);
+    free(queries);
+    free(wide);
+}
+
 static void run(uint64_t seed, size_t least, size_t most, uint32_t most_dim, size_t most_queries, bool codes)
 {
     static const uint32_t ks[] = {1, 2, 10, 100, 1000, VSS_MAX_K};
@@ -160,6 +211,7 @@ static void run(uint64_t seed, size_t least, size_t most, uint32_t most_dim, siz
         bool far = pick(&w, 0, 3) == 0; /* queries that are nowhere near the rows */
         try_search(&w, pick(&w, 1, most_queries), ks[pick(&w, 0, 5)], passes[pick(&w, 0, 7)], (uint32_t)pick(&w, 0, 4),
                    coarse, far ? -shift - 1 : shift);
+        try_range(&w, ks[pick(&w, 0, 5)], passes[pick(&w, 0, 7)], (uint32_t)pick(&w, 0, 4), coarse, shift);
     }
     unmake(&w);
 }
