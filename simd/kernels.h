@@ -17,7 +17,7 @@
 
 #define VSSI_KERNELS_INLINE static inline __attribute__((always_inline))
 #define VSSI_KERNELS_BLOCK 4
-#define VSSI_KERNELS_AHEAD 4096 /* bytes */
+#define VSSI_KERNELS_AHEAD 512 /* bytes */
 #define VSSI_KERNELS_FETCH 1024 /* bytes */
 
 /* What a block is asked for; all but query, dim and prepared are constants. */
