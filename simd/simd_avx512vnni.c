@@ -109,12 +109,22 @@ VNNI_INLINE void vnni_block_bytes(const vssi_kernels_job *job, const char *const
     vssi_avx512_store(_mm_cvtepi32_ps(four), count, scores);
 }
 
-/* The sums of four rows of counts, each below 2^32, as float32. */
-VNNI_INLINE __m128 vnni_join(const __m512i *counts)
+/* What follows the counting: bits that differ and that are set in either, of four rows. */
+VNNI_INLINE void vnni_finish_bits(__m128i differ, __m128i either, vssi_simd_op op, int count, float *scores)
 {
-    __m512i first = _mm512_or_si512(counts[0], _mm512_slli_epi64(counts[1], 32));
-    __m512i second = _mm512_or_si512(counts[2], _mm512_slli_epi64(counts[3], 32));
-    return _mm_cvtepi32_ps(vssi_avx512_join_pairs(first, second));
+    __m128 four = _mm_cvtepi32_ps(differ);
+    if (op == VSSI_SIMD_JACCARD) {
+        __m128 all = _mm_cvtepi32_ps(either);
+        four = _mm_maskz_div_ps(_mm_cmp_ps_mask(all, _mm_setzero_ps(), _CMP_NEQ_OQ), four, all);
+    }
+    vssi_avx512_store(four, count, scores);
+}
+
+/* The sums of four rows of counts, each below 2^32. */
+VNNI_INLINE __m128i vnni_join(const __m512i *counts)
+{
+    return vssi_avx512_join_pairs(_mm512_or_si512(counts[0], _mm512_slli_epi64(counts[1], 32)),
+                                  _mm512_or_si512(counts[2], _mm512_slli_epi64(counts[3], 32)));
 }
 
 VNNI_INLINE void vnni_block_bits(const vssi_kernels_job *job, const char *const *rows, int count, float *scores)
@@ -137,17 +147,41 @@ VNNI_INLINE void vnni_block_bits(const vssi_kernels_job *job, const char *const 
                 either[j] = _mm512_add_epi64(either[j], _mm512_popcnt_epi64(_mm512_or_si512(q, v)));
         }
     }
-    __m128 four = vnni_join(differ);
-    if (job->op == VSSI_SIMD_JACCARD) {
-        __m128 all = vnni_join(either);
-        four = _mm_maskz_div_ps(_mm_cmp_ps_mask(all, _mm_setzero_ps(), _CMP_NEQ_OQ), four, all);
+    vnni_finish_bits(vnni_join(differ), vnni_join(either), job->op, count, scores);
+}
+
+/* The same in small registers. */
+VNNI_INLINE __m128i vnni_join_short(const __m128i *counts)
+{
+    __m128i ab = _mm_or_si128(counts[0], _mm_slli_epi64(counts[1], 32));
+    __m128i cd = _mm_or_si128(counts[2], _mm_slli_epi64(counts[3], 32));
+    return _mm_add_epi32(_mm_unpacklo_epi64(ab, cd), _mm_unpackhi_epi64(ab, cd));
+}
+
+/* Rows of at most 16 bytes: a small register each, for which the processor has more units. */
+VNNI_INLINE void vnni_block_short(const vssi_kernels_job *job, const char *const *rows, int count, float *scores)
+{
+    const __mmask16 mask = (__mmask16)vnni_mask(job->dim / 8, 0);
+    __m128i q = _mm_maskz_loadu_epi8(mask, job->query), differ[4], either[4];
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++)
+        differ[j] = either[j] = _mm_setzero_si128();
+#pragma GCC unroll 4
+    for (int j = 0; j < count; j++) {
+        __m128i v = _mm_maskz_loadu_epi8(mask, rows[j]);
+        differ[j] = _mm_popcnt_epi64(_mm_xor_si128(q, v));
+        either[j] = _mm_popcnt_epi64(_mm_or_si128(q, v));
     }
-    vssi_avx512_store(four, count, scores);
+    if (job->stream) /* four rows are one line */
+        vssi_kernels_prefetch(rows[0], VSSI_KERNELS_AHEAD);
+    vnni_finish_bits(vnni_join_short(differ), vnni_join_short(either), job->op, count, scores);
 }
 
 VNNI_INLINE void vnni_block(const vssi_kernels_job *job, const char *const *rows, int count, float *scores)
 {
-    if (job->type == VSSI_SIMD_BITS)
+    if (job->type == VSSI_SIMD_BITS && job->dim <= 128)
+        vnni_block_short(job, rows, count, scores);
+    else if (job->type == VSSI_SIMD_BITS)
         vnni_block_bits(job, rows, count, scores);
     else
         vnni_block_bytes(job, rows, count, scores);

@@ -12,4 +12,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set_source_files_properties(simd/simd_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
     set_source_files_properties(simd/simd_avx512vnni.c PROPERTIES COMPILE_OPTIONS
         "${avx512};-mavx512vnni;-mavx512vpopcntdq")
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+    target_sources(vss_objects PRIVATE simd/simd_neon.c simd/simd_neondot.c)
+    # gcc's first scheduling pass loads so far ahead that sums spill to the stack.
+    set(neon $<$<C_COMPILER_ID:GNU>:-fno-schedule-insns>)
+    set_source_files_properties(simd/simd_neon.c PROPERTIES COMPILE_OPTIONS "${neon}")
+    set_source_files_properties(simd/simd_neondot.c PROPERTIES COMPILE_OPTIONS "${neon};-march=armv8.2-a+dotprod")
 endif()

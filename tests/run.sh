@@ -15,8 +15,10 @@ build() {
 }
 units() { ctest --test-dir "build/$1" --output-on-failure -j "$jobs" ${2:+-R "$2"} | tail -n "${3:-12}"; }
 
-stage "layers"
+stage "layers, sizes, documented and tested functions"
 $python tests/checks/layers.py
+$python tests/checks/sizes.py
+$python tests/checks/public.py
 stage "release build, gcc"
 build release
 stage "unit, conformance and hostile tests, release"
@@ -25,6 +27,8 @@ stage "the README's first program"
 $python tests/checks/readme.py build/release/examples/01_hello
 stage "exported symbols"
 tests/checks/symbols.sh build/release/libvss.so
+stage "consumers"
+tests/consumers/run.sh
 stage "build, clang"
 build clang
 stage "unit tests at the scalar and AVX2 levels"
