@@ -107,8 +107,8 @@ static void bench_score(const bench_state *bench, const bench_contender *c, vssi
         c->kernel(bench->query, rows, dim, n, scores);
 #ifdef BENCH_SIMSIMD
     else
-        bench_simsimd_rows(bench->narrow, rows, vssi_simd_row_size(type, dim), type == VSSI_SIMD_BITS ? dim / 8 : dim, n,
-                           scores);
+        bench_simsimd_rows(bench->narrow, rows, vssi_simd_row_size(type, dim),
+                           type == VSSI_SIMD_BITS ? dim / 8 : dim, n, scores);
 #else
     (void)type;
 #endif

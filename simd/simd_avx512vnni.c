@@ -1,9 +1,9 @@
 /*
  * simd_avx512vnni.c - the kernels of bytes and bits for AVX-512 with VNNI and VPOPCNTDQ
  *
- * vpdpbusd multiplies unsigned by signed bytes and adds four products to a sum of 32 bits, without saturation. Each
- * vector v of bytes is read in two ways: u = the bytes as unsigned (of I8: v + 128), s = as signed (of U8: v - 128), one
- * from the other by turning the top bit. With t the query's s:
+ * vpdpbusd multiplies unsigned by signed bytes and adds four products to a sum of 32 bits, and does not saturate. A
+ * vector v of bytes is read in two ways: u = the bytes as unsigned (of I8: v + 128), s = as signed (of U8: v - 128),
+ * one from the other by turning the top bit. With t the query's s:
  *     IP  of I8  u . t - 128 sum(t)             IP of U8  query . s + 128 sum(query)
  *     L2         |query's u|^2 + u . s - 2 u . t - 128 sum(u) = sum (u - (t + 128))^2
  * where what depends on the query alone is worked out once a call (the cost of about half a row). Intermediate sums may
@@ -54,7 +54,8 @@ typedef struct vnni_sums {
     __m512i a, b, c;
 } vnni_sums;
 
-VNNI_INLINE vnni_sums vnni_add(vnni_sums sum, __m512i q, __m512i v, __mmask64 mask, vssi_simd_type type, vssi_simd_op op)
+VNNI_INLINE vnni_sums vnni_add(vnni_sums sum, __m512i q, __m512i v, __mmask64 mask, vssi_simd_type type,
+                               vssi_simd_op op)
 {
     __m512i turned = vnni_turn(v, mask), u = type == VSSI_SIMD_I8 ? turned : v, s = type == VSSI_SIMD_I8 ? v : turned;
     if (op == VSSI_SIMD_IP) {
@@ -80,7 +81,7 @@ VNNI_INLINE void vnni_block_bytes(const vssi_kernels_job *job, const char *const
 #pragma GCC unroll 4
         for (int j = 0; j < count; j++) {
             if (job->stream)
-                vssi_kernels_prefetch(rows[j] + i, VSSI_KERNELS_AHEAD);
+                vssi_kernels_ahead(job, rows[j] + i);
             sum[j] = vnni_add(sum[j], q, _mm512_loadu_si512(rows[j] + i), ~(__mmask64)0, job->type, job->op);
         }
     }
@@ -91,7 +92,7 @@ VNNI_INLINE void vnni_block_bytes(const vssi_kernels_job *job, const char *const
 #pragma GCC unroll 4
         for (int j = 0; j < count; j++) {
             if (job->stream)
-                vssi_kernels_prefetch(rows[j] + i, VSSI_KERNELS_AHEAD);
+                vssi_kernels_ahead(job, rows[j] + i);
             sum[j] = vnni_add(sum[j], q, _mm512_maskz_loadu_epi8(mask, rows[j] + i), mask, job->type, job->op);
         }
     }
@@ -140,7 +141,7 @@ VNNI_INLINE void vnni_block_bits(const vssi_kernels_job *job, const char *const 
 #pragma GCC unroll 4
         for (int j = 0; j < count; j++) {
             if (job->stream)
-                vssi_kernels_prefetch(rows[j] + i, VSSI_KERNELS_AHEAD);
+                vssi_kernels_ahead(job, rows[j] + i);
             __m512i v = _mm512_maskz_loadu_epi8(mask, rows[j] + i);
             differ[j] = _mm512_add_epi64(differ[j], _mm512_popcnt_epi64(_mm512_xor_si512(q, v)));
             if (job->op == VSSI_SIMD_JACCARD)
@@ -173,7 +174,7 @@ VNNI_INLINE void vnni_block_short(const vssi_kernels_job *job, const char *const
         either[j] = _mm_popcnt_epi64(_mm_or_si128(q, v));
     }
     if (job->stream) /* four rows are one line */
-        vssi_kernels_prefetch(rows[0], VSSI_KERNELS_AHEAD);
+        vssi_kernels_ahead(job, rows[0]);
     vnni_finish_bits(vnni_join_short(differ), vnni_join_short(either), job->op, count, scores);
 }
 

@@ -60,8 +60,7 @@ NEON_INLINE void neon_floats(const vssi_kernels_job *job, const char *const *row
     for (int j = 0; j < count; j++)
         sum[j][0] = sum[j][1] = sum[j][2] = sum[j][3] = vdupq_n_f32(0);
     for (; i + 16 <= job->dim; i += 16) {
-        if (job->stream)
-            vssi_neon_ahead(rows, count, vssi_simd_row_size(job->type, i));
+        vssi_neon_ahead(job, rows, count, vssi_simd_row_size(job->type, i));
         neon_floats_step(job, rows, count, i, sum);
     }
     for (; i + 4 <= job->dim; i += 4) {
@@ -120,8 +119,7 @@ NEON_INLINE void neon_bytes(const vssi_kernels_job *job, const char *const *rows
     for (int j = 0; j < count; j++)
         sum[j][0] = sum[j][1] = vdupq_n_u32(0);
     for (; i + 64 <= job->dim; i += 64) {
-        if (job->stream)
-            vssi_neon_ahead(rows, count, i);
+        vssi_neon_ahead(job, rows, count, i);
 #pragma GCC unroll 4
         for (size_t l = 0; l < 64; l += 16)
             neon_bytes_step(job, rows, count, i + l, sum);
@@ -174,8 +172,7 @@ NEON_INLINE void neon_bits(const vssi_kernels_job *job, const char *const *rows,
     for (int j = 0; j < count; j++)
         sum[j][0] = sum[j][1] = vdupq_n_u16(0);
     for (; i + 64 <= size; i += 64) {
-        if (job->stream)
-            vssi_neon_ahead(rows, count, i);
+        vssi_neon_ahead(job, rows, count, i);
 #pragma GCC unroll 4
         for (size_t l = 0; l < 64; l += 16)
             neon_bits_step(job, rows, count, i + l, sum);

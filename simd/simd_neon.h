@@ -41,12 +41,14 @@ NEON_INLINE uint8x16_t vssi_neon_part(const char *p, size_t n)
     return vcombine_u8(vld1_u8((const uint8_t *)p), vcreate_u8(vssi_neon_half(p + 8, n - 8)));
 }
 
-/* Prefetch the line VSSI_KERNELS_AHEAD bytes past the offset of each row. */
-NEON_INLINE void vssi_neon_ahead(const char *const *rows, int count, size_t offset)
+/* Where rows are streamed: ask for what is to be read after the offset of each row. */
+NEON_INLINE void vssi_neon_ahead(const vssi_kernels_job *job, const char *const *rows, int count, size_t offset)
 {
+    if (!job->stream)
+        return;
 #pragma GCC unroll 4
     for (int j = 0; j < count; j++)
-        vssi_kernels_prefetch(rows[j], offset + VSSI_KERNELS_AHEAD);
+        vssi_kernels_ahead(job, rows[j] + offset);
 }
 
 /* The score of bytes: sums are kept without a sign and read as signed; a total is below 2^31 in size. */

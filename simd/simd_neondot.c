@@ -38,8 +38,7 @@ NEON_INLINE void neondot_block(const vssi_kernels_job *job, const char *const *r
     for (int j = 0; j < count; j++)
         low[j] = high[j] = vdupq_n_u32(0);
     for (; i + 32 <= job->dim; i += 32) {
-        if (job->stream)
-            vssi_neon_ahead(rows, count, i);
+        vssi_neon_ahead(job, rows, count, i);
         neondot_step(job, rows, count, i, low);
         neondot_step(job, rows, count, i + 16, high);
     }

@@ -39,12 +39,17 @@ ASAN_OPTIONS=detect_leaks=1 units asan
 stage "thread sanitizer"
 build tsan
 units tsan 'test_(threads|parallel|storage|hnsw)' 6
+# Where the files of the tests below go: memory where it is offered, because every flush waits for the disk.
+folder=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
+trap 'rm -rf "$folder"' EXIT
 stage "the tool"
-VSS_TOOL=$PWD/build/release/vss $python -m pytest -q tests/cli
+VSS_TOOL=$PWD/build/release/vss $python -m pytest -q --basetemp="$folder/cli" tests/cli
 stage "Python"
-VSS_LIBRARY=$PWD/build/release/libvss.so.0 $python -m pytest -q tests/python
+VSS_LIBRARY=$PWD/build/release/libvss.so.0 $python -m pytest -q --basetemp="$folder/python" tests/python
 
 if [ "$tier" = full ]; then
+    stage "arm64, under qemu"
+    tests/arm64.sh
     stage "fuzzing"
     build fuzz
     for fuzzer in build/fuzz/tests/fuzz_*; do

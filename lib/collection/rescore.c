@@ -70,7 +70,7 @@ void vssi_rescore_bound(const search_part *p, double query_norm, double *relativ
         *absolute = gamma * query_norm * p->vectors.max_norm * 1.000001 + underflow;
         break;
     case VSS_METRIC_COSINE:
-        *absolute = gamma * 1.000001;
+        *absolute = gamma * 1.000001 + 1e-10; /* underflow: 32,768 times 2^-149, over norms of at least 1e-15 each */
         break;
     case VSS_METRIC_JACCARD:
         *absolute = 0x1p-22;

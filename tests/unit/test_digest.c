@@ -1,9 +1,9 @@
 /*
  * test_digest.c - exact results are the same bits on every processor: a digest of fixed searches, with its known value
  *
- * For every vector type and metric: 1,000 rows from a seed, half of them with many ties, in a sealed segment and growing
- * rows; 9 queries with exact=1; XXH3-64 of offsets, keys and distances. The values are the same for every level of
- * the kernels, compiler and processor; they change only when the searches here or the definition of a distance do.
+ * For every vector type and metric: 1,000 rows from a seed, half of them with many ties, in a sealed segment and
+ * growing rows; 9 queries with exact=1; XXH3-64 of offsets, keys and distances. The values are the same for every level
+ * of the kernels, compiler and processor; they change only when the searches here or the definition of a distance do.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /*
  * test_digest_index.c - an index built with the scalar kernels has the same bytes on every processor
  *
- * For each case: 5,000 rows from a seed, an index of them on two threads, XXH3-64 of the index objects' bytes. The
- * values change whenever the builder or the format of an index does: then take the new ones that this test prints, if they
- * are the same on x86-64 and arm64 (tests/arm64.sh).
+ * For each case: 5,000 rows from a seed, an index of them on two threads, XXH3-64 of the index object's bytes. The
+ * values change whenever the builder or the format of an index does: then take the new ones that this test prints, if
+ * they are the same on x86-64 and arm64 (tests/arm64.sh).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ static const struct {
     {"hnsw", VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x0a6f03c7c8ca39cau},
 };
 
-/* Of all objects that were not there before, but manifests: those carry names. */
+/* Of the one object that was not there before, beside manifests: those carry names. */
 static uint64_t digest_objects(const archive *a, size_t before)
 {
     uint64_t digest = 0;
