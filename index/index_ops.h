@@ -83,6 +83,7 @@ typedef struct vssi_query {
     size_t n_allow;           /* bits set, or rows */
     const uint64_t *params;   /* values in the order of ops->params, search ones meaningful */
     vssi_control *control;    /* or NULL */
+    size_t begin, end;        /* the rows to look at; end 0: all. Types that aren't exact look at all */
 } vssi_query;
 
 typedef struct vssi_index_ops {
@@ -91,7 +92,7 @@ typedef struct vssi_index_ops {
     bool exact;                   /* returns what a scan returns */
     const vssi_param *params;     /* build and search parameters, one table */
     size_t n_params;
-    /* Build from vectors. NULL: the type keeps nothing beside the vectors (flat).
+    /* Build from vectors. An image without blocks: nothing is kept beside the vectors, which are scanned.
      * CANCELLED, DEADLINE, NO_MEMORY, BUDGET; *image is empty then. Same input, same bytes, on any number of
      * threads. */
     vss_status (*build)(const vssi_build *build, vssi_image *image, vss_error *err);
@@ -100,10 +101,12 @@ typedef struct vssi_index_ops {
      * The vectors' pointers outlive the index. CORRUPT. */
     vss_status (*open)(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks, const vssi_vectors *vectors,
                        void **index, vss_error *err);
-    /* Offer rows to topk (vssi_topk_add); its k is the query's. Re-entrant: all scratch memory is in `scratch`.
-     * flat: index is NULL and vectors are scanned. */
+    /* Offer rows to topk (vssi_topk_add); its k is the query's. Re-entrant: all scratch memory is in `scratch`. */
     vss_status (*search)(const void *index, const vssi_vectors *vectors, const vssi_query *query, vssi_scratch *scratch,
                          vssi_topk *topk, vss_error *err);
+    /* The same for n queries at once, topks [n]; all but the probes is as in the first query. NULL: one by one. */
+    vss_status (*search_batch)(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
+                               vssi_scratch *scratch, vssi_topk *topks, vss_error *err);
     /* Look at every stored number. One line a fault; returns how many. NULL: nothing to look at. */
     uint64_t (*validate)(const void *index, void (*fault)(void *state, const char *line), void *state);
     void (*free)(void *index);
@@ -113,8 +116,11 @@ typedef struct vssi_index_ops {
 const vssi_index_ops *vssi_index_type_at(size_t i);
 const vssi_index_ops *vssi_index_type_find(const char *name);
 
-/* flat/: compare the query with every row (or every allowed one). The scan that every plan falls back to. */
+/* flat/: compare the query with every row (or every allowed one). The scan that every plan falls back to; index is not
+ * looked at. */
 vss_status vssi_flat_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
                             vssi_scratch *scratch, vssi_topk *topk, vss_error *err);
+vss_status vssi_flat_search_batch(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
+                                  vssi_scratch *scratch, vssi_topk *topks, vss_error *err);
 
 #endif

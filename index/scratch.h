@@ -23,9 +23,10 @@ enum {
     VSSI_SCRATCH_POOL,
     VSSI_SCRATCH_ROWS,
     VSSI_SCRATCH_SCORES,
-    VSSI_SCRATCH_TOPK,        /* candidates */
-    VSSI_SCRATCH_TOPK_EXACT,  /* and those recomputed */
+    VSSI_SCRATCH_TOPK,
     VSSI_SCRATCH_QUERY,
+    VSSI_SCRATCH_TILE,        /* queries and rows packed for tile.h */
+    VSSI_SCRATCH_CODES,       /* queries of a codec */
     VSSI_SCRATCH_FREE         /* first slot without a meaning of its own */
 };
 

@@ -5,7 +5,12 @@ target_sources(vss_objects PRIVATE
     index/scratch.c
     index/topk.c
     index/vectors.c
+    index/codec/sq8.c
     index/flat/flat.c
+    index/flat/flat_batch.c
+    index/flat/flat_codes.c
+    index/flat/flat_codes_search.c
+    index/flat/flat_codes_tile.c
     index/hnsw/hnsw.c
     index/hnsw/hnsw_build.c
     index/hnsw/hnsw_leaf.c

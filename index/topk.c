@@ -14,6 +14,12 @@
  * the rounding of v among it, which covers the float64 roundings (2^-50) many times over, and T is rounded upwards
  * to float32. a is widened by 2^-130, which covers the underflow of 32,768 products.
  *
+ * A range. Rows with v < near are no hits. With P the float32 next below near, high(s) <= P shows v <= P, which holds for
+ * every s up to floor = P (1 - r) - a where P >= 0, else P (1 + r) - a, rounded downwards; low(s) >= near shows v >= near,
+ * for every s from sure = near (1 + r) + a on (near < 0: 1 - r), rounded upwards. Only rows that are surely in count when
+ * the k-th best score is sought; those in between wait for their exact value. Rows above far may count: where the k-th
+ * of them is above far, the threshold it proves drops nothing that isn't.
+ *
  * Selection is a radix select on the scores' bits, linear whatever the data; sorting is a heap sort.
  */
 #include "topk.h"
@@ -25,8 +31,9 @@
 #include "../lib/base/checked.h"
 #include "../lib/base/fail.h"
 
-#define TOPK_SPARE 256u   /* candidates beyond 2 k */
-#define TOPK_BLOCK 32u    /* scores looked at together */
+#define TOPK_SPARE 64u    /* candidates beyond 2 k */
+#define TOPK_BLOCK 32u    /* scores looked at together; at most half of TOPK_SPARE */
+#define TOPK_MOST 0x10000000u
 #define TOPK_DIGIT 8u     /* bits a round of the selection */
 
 /* Rising with the float, for all but NaN; -0 before +0. */
@@ -90,24 +97,56 @@ static void topk_lower(vssi_topk *topk, float threshold)
         topk->threshold = threshold;
 }
 
+size_t vssi_topk_size(size_t k)
+{
+    assert(k > 0 && k <= TOPK_MOST);
+    size_t capacity = 2 * k + TOPK_SPARE;
+    size_t bytes = capacity * (sizeof(vssi_candidate) + sizeof(uint32_t) + sizeof(float) + sizeof(vssi_hit));
+    return vssi_round_up(bytes + k * sizeof(vssi_hit), 64);
+}
+
+void vssi_topk_begin(vssi_topk *topk, void *memory, size_t k, double relative, double absolute,
+                     const vssi_topk_source *source, vss_error *err)
+{
+    assert(k > 0 && k <= TOPK_MOST && relative >= 0 && relative < 0.5 && absolute >= 0);
+    *topk = (vssi_topk){.k = k, .relative = relative + 0x1p-22, .absolute = absolute + 0x1p-130, .source = source,
+                        .threshold = INFINITY, .floor = -INFINITY, .sure = -INFINITY, .near = -INFINITY, .far = INFINITY,
+                        .capacity = 2 * k + TOPK_SPARE, .candidates = memory, .err = err};
+    topk->rows = (uint32_t *)(topk->candidates + topk->capacity);
+    topk->values = (float *)(topk->rows + topk->capacity);
+    topk->hits = (vssi_hit *)(topk->values + topk->capacity);
+}
+
 vss_status vssi_topk_init(vssi_topk *topk, vssi_scratch *scratch, size_t k, double relative, double absolute,
                           const vssi_topk_source *source, vss_error *err)
 {
-    assert(k > 0 && relative >= 0 && relative < 0.5 && absolute >= 0);
-    *topk = (vssi_topk){.k = k, .relative = relative + 0x1p-22, .absolute = absolute + 0x1p-130, .source = source,
-                        .threshold = INFINITY, .err = err};
-    size_t capacity, all;
-    if (!vssi_mul(k, 2, &capacity) || !vssi_add(capacity, TOPK_SPARE, &capacity) || !vssi_add(capacity, k, &all))
-        return vssi_fail(err, VSS_ERR_NO_MEMORY, "out of memory (top %zu wanted)", k);
-    topk->capacity = capacity;
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_TOPK, capacity, sizeof(vssi_candidate) + sizeof(uint32_t) +
-                              sizeof(float), &topk->candidates, err));
-    topk->rows = (uint32_t *)(topk->candidates + capacity);
-    topk->values = (float *)(topk->rows + capacity);
-    return vssi_scratch_get(scratch, VSSI_SCRATCH_TOPK_EXACT, all, sizeof(vssi_hit), &topk->hits, err);
+    void *memory;
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_TOPK, vssi_topk_size(k), 1, &memory, err));
+    vssi_topk_begin(topk, memory, k, relative, absolute, source, err);
+    return VSS_OK;
 }
 
 void vssi_topk_limit(vssi_topk *topk, float value) { topk_lower(topk, topk_threshold(topk, value)); }
+
+/* See the head comment for floor and sure. */
+void vssi_topk_range(vssi_topk *topk, float near, float far)
+{
+    topk->near = near;
+    topk->far = far;
+    if (far < INFINITY)
+        vssi_topk_limit(topk, far);
+    if (!(near > -INFINITY))
+        return;
+    double below = (double)nextafterf(near, -INFINITY), at = (double)near;
+    double floor_bound = below * (below >= 0 ? 1 - topk->relative : 1 + topk->relative) - topk->absolute;
+    double sure_bound = at * (at >= 0 ? 1 + topk->relative : 1 - topk->relative) + topk->absolute;
+    topk->floor = (float)floor_bound;
+    if ((double)topk->floor > floor_bound)
+        topk->floor = nextafterf(topk->floor, -INFINITY);
+    topk->sure = (float)sure_bound;
+    if ((double)topk->sure < sure_bound)
+        topk->sure = nextafterf(topk->sure, INFINITY);
+}
 
 static bool topk_hit_before(const vssi_topk *topk, const vssi_hit *a, const vssi_hit *b)
 {
@@ -141,11 +180,28 @@ static void topk_sort(const vssi_topk *topk, vssi_hit *hits, size_t n)
     }
 }
 
+/* Bring the candidates that are certainly not below near to the front; returns how many. */
+static size_t topk_surely(vssi_topk *topk)
+{
+    size_t sure = 0;
+    if (!(topk->sure > -INFINITY))
+        return topk->n_candidates;
+    for (size_t i = 0; i < topk->n_candidates; i++) {
+        vssi_candidate moving = topk->candidates[i];
+        if (!(moving.score >= topk->sure))
+            continue;
+        topk->candidates[i] = topk->candidates[sure];
+        topk->candidates[sure++] = moving;
+    }
+    return sure;
+}
+
 /* Drop the candidates above the threshold, which first falls to what the k-th best of them proves. */
 static void topk_prune(vssi_topk *topk)
 {
-    if (topk->n_candidates >= topk->k) {
-        float kth = topk_select(topk->candidates, topk->n_candidates, topk->k);
+    size_t sure = topk_surely(topk);
+    if (sure >= topk->k) {
+        float kth = topk_select(topk->candidates, sure, topk->k);
         topk_lower(topk, topk_threshold(topk, topk_high(topk, kth)));
     }
     size_t kept = 0;
@@ -172,7 +228,8 @@ static void topk_settle(vssi_topk *topk)
     }
     topk->recomputed += n;
     for (size_t i = 0; i < n; i++)
-        topk->hits[topk->n_hits++] = (vssi_hit){topk->values[i], topk->rows[i]};
+        if (topk->values[i] >= topk->near && topk->values[i] <= topk->far)
+            topk->hits[topk->n_hits++] = (vssi_hit){topk->values[i], topk->rows[i]};
     topk_sort(topk, topk->hits, topk->n_hits);
     topk->n_hits = vssi_min(topk->n_hits, topk->k);
     if (topk->n_hits == topk->k)
@@ -183,13 +240,27 @@ static void topk_settle(vssi_topk *topk)
 static void topk_shrink(vssi_topk *topk)
 {
     topk_prune(topk);
-    if (topk->n_candidates > topk->capacity - topk->capacity / 4)
+    if (topk->n_candidates > topk->capacity - vssi_max(topk->capacity / 4, TOPK_BLOCK))
         topk_settle(topk);
+}
+
+/* Append those of n <= TOPK_BLOCK rows that are of use: rows[i], or first + i where rows is NULL. No branch a row. */
+static void topk_append(vssi_topk *topk, const float *scores, const uint32_t *rows, size_t first, size_t n)
+{
+    if (topk->n_candidates + n > topk->capacity)
+        topk_shrink(topk);
+    vssi_candidate *next = topk->candidates + topk->n_candidates;
+    const float threshold = topk->threshold, floor = topk->floor;
+    for (size_t i = 0; i < n; i++) {
+        *next = (vssi_candidate){scores[i], rows ? rows[i] : (uint32_t)(first + i)};
+        next += (scores[i] <= threshold) & (scores[i] > floor);
+    }
+    topk->n_candidates = (size_t)(next - topk->candidates);
 }
 
 void vssi_topk_push(vssi_topk *topk, float score, uint32_t row)
 {
-    if (!(score <= topk->threshold))
+    if (!(score <= topk->threshold && score > topk->floor))
         return;
     if (topk->n_candidates == topk->capacity)
         topk_shrink(topk);
@@ -209,18 +280,19 @@ static inline bool topk_any(const float *scores, float threshold)
 void vssi_topk_add_rows(vssi_topk *topk, const float *scores, size_t first, size_t n)
 {
     for (size_t i = 0; i < n; i += TOPK_BLOCK) {
-        size_t end = vssi_min(i + TOPK_BLOCK, n);
-        if (end - i == TOPK_BLOCK && !topk_any(scores + i, topk->threshold))
-            continue;
-        for (size_t j = i; j < end; j++)
-            vssi_topk_push(topk, scores[j], (uint32_t)(first + j));
+        size_t some = vssi_min(TOPK_BLOCK, n - i);
+        if (some < TOPK_BLOCK || topk_any(scores + i, topk->threshold))
+            topk_append(topk, scores + i, NULL, first + i, some);
     }
 }
 
 void vssi_topk_add(vssi_topk *topk, const float *scores, const uint32_t *rows, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        vssi_topk_push(topk, scores[i], rows[i]);
+    for (size_t i = 0; i < n; i += TOPK_BLOCK) {
+        size_t some = vssi_min(TOPK_BLOCK, n - i);
+        if (some < TOPK_BLOCK || topk_any(scores + i, topk->threshold))
+            topk_append(topk, scores + i, rows + i, 0, some);
+    }
 }
 
 vss_status vssi_topk_finish(vssi_topk *topk, vss_error *err)

@@ -41,6 +41,9 @@ typedef struct vssi_topk {
     double relative, absolute;     /* the bound */
     const vssi_topk_source *source;
     float threshold;               /* scores above it are of no use; +inf at first */
+    float floor;                   /* nor are scores at or below it; -inf without a range */
+    float sure;                    /* scores from it on are certainly not below near */
+    float near, far;               /* values of hits */
     vssi_candidate *candidates;
     size_t n_candidates, capacity;
     uint32_t *rows;                /* [capacity], scratch of a recomputation */
@@ -52,12 +55,23 @@ typedef struct vssi_topk {
     vss_error *err;
 } vssi_topk;
 
-/* k at least 1. Memory is the scratch's (slots TOPK, TOPK_EXACT): one top-k at a time a scratch. */
+/* Bytes that a top-k of k, from 1 to 2^28, works in. */
+size_t vssi_topk_size(size_t k);
+
+/* Begin in memory [vssi_topk_size(k)] of the caller's, 64-byte aligned, which it needs until the hits
+ * have been read. */
+void vssi_topk_begin(vssi_topk *topk, void *memory, size_t k, double relative, double absolute,
+                     const vssi_topk_source *source, vss_error *err);
+
+/* The same in the scratch's memory (slot TOPK): one top-k at a time a scratch. NO_MEMORY, BUDGET. */
 vss_status vssi_topk_init(vssi_topk *topk, vssi_scratch *scratch, size_t k, double relative, double absolute,
                           const vssi_topk_source *source, vss_error *err);
 
 /* Rows whose exact value is above this are of no use (from other segments). Call before adding. */
 void vssi_topk_limit(vssi_topk *topk, float value);
+
+/* Only rows whose exact value is at least near and at most far are hits; infinities bound nothing. Call before adding. */
+void vssi_topk_range(vssi_topk *topk, float near, float far);
 
 void vssi_topk_push(vssi_topk *topk, float score, uint32_t row);
 

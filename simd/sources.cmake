@@ -3,7 +3,9 @@ target_sources(vss_objects PRIVATE
     simd/detect.c
     simd/dispatch.c
     simd/exact.c
-    simd/simd_scalar.c)
+    simd/simd_scalar.c
+    simd/tile.c
+    simd/tile_scalar.c)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set(avx2 -mavx2 -mfma -mf16c -mpopcnt)
     set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl)
@@ -12,6 +14,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set_source_files_properties(simd/simd_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
     set_source_files_properties(simd/simd_avx512vnni.c PROPERTIES COMPILE_OPTIONS
         "${avx512};-mavx512vnni;-mavx512vpopcntdq")
+    target_sources(vss_objects PRIVATE simd/tile_avx2.c simd/tile_avx512.c simd/tile_avx512vnni.c)
+    set_source_files_properties(simd/tile_avx2.c PROPERTIES COMPILE_OPTIONS "${avx2}")
+    set_source_files_properties(simd/tile_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
+    set_source_files_properties(simd/tile_avx512vnni.c PROPERTIES COMPILE_OPTIONS "${avx512};-mavx512vnni")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
     target_sources(vss_objects PRIVATE simd/simd_neon.c simd/simd_neondot.c)
     # gcc's first scheduling pass loads so far ahead that sums spill to the stack.

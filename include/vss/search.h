@@ -35,11 +35,13 @@ typedef struct vss_search_request {
     void *progress_state;
     int explain;                /* 1: vss_result_explain tells what was done */
     vss_type query_type;        /* of queries: 0 the field's own; float32 is taken for f16 and bf16 fields too */
+    int range;                  /* 1: only rows whose distance is at least range_low and at most range_high; exact */
+    float range_low, range_high; /* as distances are returned; infinite: no bound on that side */
 } vss_search_request;
 
 /* For each query the min(k, live matching rows) nearest rows, nearest first, ties by key.
  * Distances are computed in float64 from the stored values and rounded once to float32. An index makes the choice of
- * rows approximate; without one, or with "exact=1", it is exact and the same on every machine.
+ * rows approximate; without one, with "exact=1" or with a range, it is exact and the same on every machine.
  * The search sees one committed state. The result is the caller's: vss_result_free.
  * INVALID, NOT_FOUND (field), CANCELLED, CORRUPT, IO, NO_MEMORY, BUDGET. */
 VSS_API vss_status vss_collection_search(vss_collection *col, const vss_search_request *request, vss_result **result,
@@ -47,7 +49,8 @@ VSS_API vss_status vss_collection_search(vss_collection *col, const vss_search_r
 
 typedef enum vss_result_flags {
     VSS_RESULT_TRUNCATED = 1,   /* the deadline ended the search */
-    VSS_RESULT_APPROXIMATE = 2  /* an index chose the rows */
+    VSS_RESULT_APPROXIMATE = 2, /* an index chose the rows */
+    VSS_RESULT_CAPPED = 4       /* some query has more rows in its range than the k nearest ones that it got */
 } vss_result_flags;
 
 /* Everything returned is borrowed until vss_result_free. Thread-safe. */

@@ -1,20 +1,19 @@
 /*
  * flat.c - compare the query with every row, or with every allowed one
  *
- * Blocks of 256 rows: scored in one stream where at least three quarters of them are allowed (those that aren't
- * are left out afterwards), else the allowed ones are gathered. Cost: the bytes of the rows read once, at memory
- * speed. The call may end early when its control says so: the caller looks at control->stop.
+ * Blocks of 256 rows: scored in one stream where at least three quarters of them are allowed (those that aren't are left
+ * out afterwards), else the allowed ones are gathered. Where fewer than half of all rows are allowed, they are gathered
+ * by 256. Cost: the bytes of the rows read once, at memory speed; of few rows theirs and the bitmap's. The call may end
+ * early when its control says so: the caller looks at control->stop.
  */
 #include "flat.h"
 
 #include "../../lib/base/bitmap.h"
 #include "../../lib/base/checked.h"
 
-#define FLAT_BLOCK 256u          /* rows; a multiple of 64 */
-#define FLAT_ASK (256u * 256u)   /* rows between two questions to the control */
+#define FLAT_FEW 2u /* one in: fewer rows that are allowed are gathered */
 
-/* Returns how many rows it scored. */
-static size_t flat_block(const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end, vssi_topk *topk)
+size_t vssi_flat_block(const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end, vssi_topk *topk)
 {
     float scores[FLAT_BLOCK];
     size_t n = end - begin;
@@ -38,6 +37,17 @@ static size_t flat_block(const vssi_vectors *v, const vssi_query *query, size_t 
     return allowed < n - n / 4 ? allowed : n;
 }
 
+/* Score the next FLAT_BLOCK allowed rows from *at on, wherever they are. Returns how many there were. */
+static size_t flat_gather(const vssi_vectors *v, const vssi_query *query, size_t *at, size_t end, vssi_topk *topk)
+{
+    float scores[FLAT_BLOCK];
+    uint32_t rows[FLAT_BLOCK];
+    size_t n = vssi_bitmap_rows(query->allow, *at, end, rows, FLAT_BLOCK, at);
+    vssi_vectors_score_gather(v, &query->probe, rows, n, scores);
+    vssi_topk_add(topk, scores, rows, n);
+    return n;
+}
+
 vss_status vssi_flat_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
                             vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
 {
@@ -45,17 +55,40 @@ vss_status vssi_flat_search(const void *index, const vssi_vectors *vectors, cons
     (void)err;
     if (query->allow && query->n_allow == 0)
         return VSS_OK;
-    for (size_t begin = 0; begin < vectors->rows; begin += FLAT_BLOCK) {
-        if (begin % FLAT_ASK == 0 && vssi_control_stopped(query->control))
+    size_t last = query->end != 0 ? query->end : vectors->rows, asked = FLAT_ASK, n;
+    bool few = query->allow && query->n_allow < vectors->rows / FLAT_FEW;
+    for (size_t at = query->begin; at < last; asked += n) {
+        if (asked >= FLAT_ASK && vssi_control_stopped(query->control))
             return VSS_OK;
-        scratch->distances += flat_block(vectors, query, begin, vssi_min(begin + FLAT_BLOCK, vectors->rows), topk);
+        asked = asked >= FLAT_ASK ? 0 : asked;
+        if (few) {
+            n = flat_gather(vectors, query, &at, last, topk);
+        } else {
+            size_t begin = at;
+            at = vssi_min(begin + FLAT_BLOCK, last);
+            n = vssi_flat_block(vectors, query, begin, at, topk);
+        }
+        scratch->distances += n;
     }
     return topk->status;
 }
+
+static const char *const flat_codes[] = {[FLAT_CODES_NONE] = "none", [FLAT_CODES_SQ8] = "sq8"};
+
+static const vssi_param flat_params[FLAT_PARAMS] = {
+    [FLAT_PARAM_CODES] = {.name = "codes", .max = FLAT_CODES_SQ8, .names = flat_codes,
+                          .help = "sq8: a byte a component, compared first; the result is the same"},
+};
 
 const vssi_index_ops vssi_flat_ops = {
     .name = "flat",
     .format = 1,
     .exact = true,
-    .search = vssi_flat_search,
+    .params = flat_params,
+    .n_params = FLAT_PARAMS,
+    .build = vssi_flat_build,
+    .open = vssi_flat_open,
+    .search = vssi_flat_codes_search,
+    .search_batch = vssi_flat_codes_batch,
+    .free = vssi_flat_free,
 };

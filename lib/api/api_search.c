@@ -19,6 +19,9 @@ static vss_status search_door(const vss_search_request *r, vss_column *exclude, 
     for (size_t i = 0; i < r->n_fields && i <= VSS_MAX_FIELDS; i++)
         if (r->fields[i] == NULL)
             return vssi_fail(err, VSS_ERR_INVALID, "vss_search_request: the name of field %zu is NULL", i);
+    if (r->range && !(r->range_low <= r->range_high))
+        return vssi_fail(err, VSS_ERR_INVALID, "range_low is %g, range_high %g: no distance lies between",
+                         (double)r->range_low, (double)r->range_high);
     return r->exclude == NULL ? VSS_OK : vssi_door_column("exclude", r->exclude, exclude, err);
 }
 

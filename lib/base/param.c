@@ -68,10 +68,29 @@ static bool param_number(param_slice s, uint64_t *value, bool *huge)
     return true;
 }
 
+/* A value that has a name. */
+static vss_status param_named(const char *what, const vssi_param *param, param_slice s, uint64_t *value, vss_error *err)
+{
+    char known[200] = "";
+    size_t length = 0;
+    for (uint64_t i = param->min; i <= param->max; i++) {
+        if (param_equal(s, param->names[i])) {
+            *value = i;
+            return VSS_OK;
+        }
+        int written = snprintf(known + length, sizeof known - length, "%s%s", length != 0 ? ", " : "", param->names[i]);
+        length = written > 0 && length + (size_t)written < sizeof known ? length + (size_t)written : length;
+    }
+    return vssi_fail(err, VSS_ERR_INVALID, "%s: parameter \"%s\" is \"%.*s\", must be one of %s", what, param->name,
+                     param_shown(s), s.text, known);
+}
+
 static vss_status param_value(const char *what, const vssi_param *param, param_slice s, uint64_t *value, vss_error *err)
 {
     uint64_t number;
     bool huge;
+    if (param->names != NULL)
+        return param_named(what, param, s, value, err);
     if (!param_number(s, &number, &huge))
         return vssi_fail(err, VSS_ERR_INVALID, "%s: parameter \"%s\" is \"%.*s\", must be a whole number, %llu to %llu",
                          what, param->name, param_shown(s), s.text, (unsigned long long)param->min,

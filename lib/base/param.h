@@ -14,6 +14,7 @@ typedef struct vssi_param {
     uint64_t min, max, default_value;
     bool search;       /* given to a search, else to a build */
     const char *help;
+    const char *const *names; /* [max + 1]: what is written for the values, from min on; NULL: the numbers themselves */
 } vssi_param;
 
 /* Fill values[n_params] in the table's order: defaults, then what text gives (NULL: nothing). Blanks around names and

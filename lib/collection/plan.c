@@ -52,9 +52,10 @@ static vss_status plan_rows(search *s, search_part *p, vss_error *err)
 /* The part's index of the field, if it is to be used. */
 static vssi_segment_index *plan_index(const search *s, const search_part *p)
 {
-    if (s->exact || s->type->exact)
+    if (s->exact || (s->request->range && !s->type->exact))
         return NULL;
-    if (p->allow != NULL && (p->n_allow <= PLAN_SCAN_ROWS || p->n_allow <= p->vectors.rows / PLAN_SCAN_SHARE))
+    if (!s->type->exact && p->allow != NULL &&
+        (p->n_allow <= PLAN_SCAN_ROWS || p->n_allow <= p->vectors.rows / PLAN_SCAN_SHARE))
         return NULL;
     for (size_t i = 0; i < p->part->n_indexes; i++)
         if (p->part->indexes[i]->field == s->field && p->part->indexes[i]->ops == s->type)
@@ -75,7 +76,8 @@ static vss_status plan_part(search *s, search_part *p, vss_error *err)
     if (index != NULL) {
         p->plan = VSS_PLAN_INDEX;
         p->ops = index->ops;
-        return vssi_segment_index_get(index, &p->vectors, &p->opened, err);
+        VSSI_TRY(vssi_segment_index_get(index, &p->vectors, &p->opened, err));
+        return index->ops->exact ? vssi_search_verify(s, p, err) : VSS_OK; /* it leaves rows out by what it reads */
     }
     p->plan = p->allow == NULL ? VSS_PLAN_SCAN : VSS_PLAN_SCAN_ROWS;
     return s->request->n_queries == 0 ? VSS_OK : vssi_search_verify(s, p, err);

@@ -69,7 +69,7 @@ static vss_status seal_index_object(seal_job *job, size_t part, size_t field, co
     vssi_build build = {heap, &vectors, values, vssi_db_executor(col->db), job->options->threads,
                         job->options->control};
     vss_status status = ops->build(&build, &image, err);
-    if (status == VSS_OK) {
+    if (status == VSS_OK && image.n_blocks > 0) {
         status = vssi_seal_name(job, "i", "idx", name, err);
         if (status == VSS_OK)
             status = vssi_segment_index_store(heap, ops, &vectors, schema->fields[field].id, &image, &col->db->storage,
@@ -133,10 +133,10 @@ vss_status vssi_seal_index(seal_job *job, size_t part, const vssi_manifest_defin
     if (ops == NULL || field == schema->n_fields)
         return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "index type \"%s\" is not known to this library", definition->type);
     seal_index_remove(job, part, field);
-    if (ops->build == NULL || vssi_segment_rows(job->snapshot->parts[part].segment) < VSSI_INDEX_MIN_ROWS)
+    if (vssi_segment_rows(job->snapshot->parts[part].segment) < VSSI_INDEX_MIN_ROWS)
         return VSS_OK;
     VSSI_TRY(seal_index_object(job, part, field, ops, definition->params, &ref, err));
-    return seal_index_attach(job, part, field, &ref, err);
+    return ref.name == NULL ? VSS_OK : seal_index_attach(job, part, field, &ref, err);
 }
 
 vss_status vssi_seal_deletes(seal_job *job, vss_error *err)

@@ -31,6 +31,8 @@ typedef struct search {
     size_t query_size;             /* bytes of one */
     bool similarity;               /* larger is nearer */
     bool exact;                    /* asked for */
+    uint32_t k;                    /* rows sought for a query: the request's, with a range one more, to see if it is capped */
+    float near, far;               /* least and greatest value of a row, smaller is nearer; infinite without a range */
     const vssi_index_ops *type;    /* of the field's definition, or flat */
     uint64_t params[64];           /* values in the order of type->params */
     vssi_snapshot *snapshot;
@@ -38,10 +40,12 @@ typedef struct search {
     size_t n_parts;
     search_part *parts;
     vssi_control control;
+    size_t group;                  /* queries a task */
+    size_t ranges;                 /* of rows that each query is shared by */
     size_t width;                  /* most rows a query can get */
-    vssi_place *places;            /* [n_queries][width] */
-    uint32_t *counts;              /* [n_queries] */
-    _Atomic size_t done;           /* queries */
+    vssi_place *places;            /* [ranges][n_queries][width]; in the end the first range's hold the result */
+    uint32_t *counts;              /* [ranges][n_queries] */
+    _Atomic size_t done;           /* queries, once a range */
     vssi_mutex error_mutex;
     vss_status status;             /* the first failure of a thread; error_mutex */
     vss_error *err;
@@ -52,6 +56,14 @@ typedef struct search {
 vss_status vssi_search_plan(search *s, vss_error *err);
 /* Make sure of the vectors that a scan of the part reads, once a search. */
 vss_status vssi_search_verify(const search *s, search_part *p, vss_error *err);
+
+/* ---- search_group.c: the work of the threads ---- */
+/* Decide how the work is shared: group and ranges. */
+void vssi_search_share(search *s, size_t threads);
+/* Task number t of a search: one group of queries over one range of rows. */
+void vssi_search_task(void *arg, size_t t);
+/* Merge what the ranges found. */
+vss_status vssi_search_join(search *s, vss_error *err);
 
 /* ---- rescore.c: the values that are returned ---- */
 typedef struct rescore {

@@ -14,6 +14,7 @@ target_sources(vss_objects PRIVATE
     lib/collection/seal.c
     lib/collection/seal_job.c
     lib/collection/search.c
+    lib/collection/search_group.c
     lib/collection/segment_index.c
     lib/collection/snapshot.c
     lib/collection/values.c)

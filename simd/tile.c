@@ -1,0 +1,40 @@
+/*
+ * tile.c - the table of tile kernels that goes with a level of the distance kernels
+ *
+ * Levels without a table of their own use the nearest below. The choice is a few comparisons a search.
+ */
+#include "tile.h"
+
+#include "simd.h"
+
+static const vssi_tile *tile_of(const vssi_kernels *level)
+{
+#if defined(__x86_64__)
+    for (; level != NULL; level = level->below) {
+        if (level == &vssi_simd_avx512)
+            return &vssi_tile_avx512;
+        if (level == &vssi_simd_avx2)
+            return &vssi_tile_avx2;
+    }
+#else
+    (void)level;
+#endif
+    return &vssi_tile_scalar;
+}
+
+const vssi_tile *vssi_tile_best(void) { return tile_of(vssi_simd()); }
+
+const vssi_tile_codes *vssi_tile_codes_best(void)
+{
+#if defined(__x86_64__)
+    if (vssi_simd() == &vssi_simd_avx512vnni)
+        return &vssi_tile_codes_vnni;
+#endif
+    return NULL;
+}
+
+const vssi_tile *vssi_tile_level(size_t i)
+{
+    const vssi_kernels *level = vssi_simd_level(i);
+    return level != NULL ? tile_of(level) : NULL;
+}

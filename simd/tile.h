@@ -1,0 +1,76 @@
+/*
+ * tile.h - many queries against many rows: products of float32 in registers, a threshold compared in place
+ *
+ * A panel is a few rows (the table's `rows`) packed with their first components side by side, then their second ones,
+ * and so on: a register holds one component of many rows, a component of a query is broadcast to it, and no sum is ever
+ * taken across a register. A call multiplies up to `queries` queries with one panel and says which rows may matter:
+ *     bit r of hits[q] = sum_i query[q][i] * row[r][i] * scale[r] + base[r] <= cuts[q]
+ * in float32, where sum, scaling and base are off by at most vssi_simd_gamma (simd.h) of the sum of their sizes. The
+ * caller's base and cuts leave room for that error (flat_batch.c).
+ *
+ * Codes of a byte go the same way, four of them in place of one float32 and packed as one, in whole numbers without any
+ * error: with c the codes of a row and d those of a query, query[q] = d - 128 as signed bytes, and bases sum c^2 - 256 c,
+ *     bit r of hits[q] = base[r] - 2 sum_i query[q][i] * c[r][i] = sum (c - d)^2 - sum d^2 <= cuts[q]
+ * for up to 33,000 codes a row.
+ */
+#ifndef VSSI_TILE_H
+#define VSSI_TILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VSSI_TILE_ROWS 32u    /* most rows of a panel at any level */
+#define VSSI_TILE_QUERIES 14u /* most queries a call at any level */
+
+typedef struct vssi_tile_job {
+    const float *queries; /* [dim][n_queries] */
+    size_t n_queries;     /* even, from 2 to the table's queries */
+    const float *panel;   /* [dim][rows], 64-byte aligned */
+    size_t dim;
+    const float *scale;   /* [rows], 64-byte aligned */
+    const float *base;    /* [rows], 64-byte aligned */
+    const float *cuts;    /* [n_queries] */
+    const char *next;     /* 4 * dim * rows bytes that are wanted soon: prefetched on the way; NULL: none */
+} vssi_tile_job;
+
+typedef struct vssi_tile {
+    const char *level;
+    size_t rows, queries;
+    /* The first n rows, of dim float32 each, into a panel; the other places become 0. */
+    void (*pack)(const char *const *rows, size_t n, size_t dim, float *panel);
+    /* norms[rows] = the squared norm of every place of a panel, in float32. */
+    void (*norms)(const float *panel, size_t dim, float *norms);
+    void (*multiply)(const vssi_tile_job *job, uint32_t *hits);
+} vssi_tile;
+
+typedef struct vssi_tile_codes_job {
+    const int32_t *queries; /* [units][n_queries], four signed bytes each */
+    size_t n_queries;       /* even, from 2 to the table's queries */
+    const void *panel;      /* [units][rows] of four codes, 64-byte aligned */
+    size_t units;
+    const int32_t *bases;   /* [rows], 64-byte aligned */
+    const int32_t *cuts;    /* [n_queries] */
+    const char *next;       /* 4 * units * rows bytes that are wanted soon */
+} vssi_tile_codes_job;
+
+typedef struct vssi_tile_codes {
+    size_t queries;
+    void (*bases)(const void *panel, size_t units, int32_t *bases);
+    void (*multiply)(const vssi_tile_codes_job *job, uint32_t *hits);
+} vssi_tile_codes;
+
+/* The kernels of codes that go with vssi_tile_best()'s panels; NULL: this level has none. */
+const vssi_tile_codes *vssi_tile_codes_best(void);
+
+/* The table that goes with vssi_simd(), chosen once; and the one of the i-th level, NULL past the last. */
+const vssi_tile *vssi_tile_best(void);
+const vssi_tile *vssi_tile_level(size_t i);
+
+extern const vssi_tile vssi_tile_scalar;
+#if defined(__x86_64__)
+extern const vssi_tile vssi_tile_avx2;
+extern const vssi_tile vssi_tile_avx512;
+extern const vssi_tile_codes vssi_tile_codes_vnni;
+#endif
+
+#endif
