@@ -1,7 +1,7 @@
 """ctypes mirrors of every struct of include/vss/*.h, field for field, and the numbers of its enums."""
 
 import ctypes
-from ctypes import (POINTER, c_char, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p)
+from ctypes import (POINTER, c_char, c_char_p, c_float, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p)
 
 # vss_type
 BOOL, INT8, INT16, INT32, INT64, FLOAT32, FLOAT64, STRING, JSON, TIMESTAMP, ARRAY = range(1, 12)
@@ -24,7 +24,7 @@ PRIMARY, AUTO_ID, NULLABLE = 1, 2, 4
 OPEN_CREATE, OPEN_EXISTING, OPEN_READ_ONLY = 0, 1, 2
 
 # vss_result_flags
-RESULT_TRUNCATED, RESULT_APPROXIMATE = 1, 2
+RESULT_TRUNCATED, RESULT_APPROXIMATE, RESULT_CAPPED = 1, 2, 4
 
 # vss_plan
 PLAN_NAMES = {1: "scan", 2: "scan_rows", 3: "index", 4: "index_then_scan", 5: "nothing"}
@@ -114,4 +114,5 @@ class SearchRequest(Sized):
                 ("dim", c_uint32), ("k", c_uint32), ("filter", c_char_p), ("params", c_char_p),
                 ("fields", POINTER(c_char_p)), ("n_fields", c_size_t), ("exclude", POINTER(ColumnInfo)),
                 ("threads", c_uint32), ("deadline_ms", c_uint64), ("progress", PROGRESS_FN),
-                ("progress_state", c_void_p), ("explain", c_int), ("query_type", c_int)]
+                ("progress_state", c_void_p), ("explain", c_int), ("query_type", c_int),
+                ("range", c_int), ("range_low", c_float), ("range_high", c_float)]
