@@ -70,7 +70,8 @@ vss_status vssi_topk_init(vssi_topk *topk, vssi_scratch *scratch, size_t k, doub
 /* Rows whose exact value is above this are of no use (from other segments). Call before adding. */
 void vssi_topk_limit(vssi_topk *topk, float value);
 
-/* Only rows whose exact value is at least near and at most far are hits; infinities bound nothing. Call before adding. */
+/* Only rows whose exact value is at least near and at most far are hits; infinities bound nothing. Call before
+ * adding. */
 void vssi_topk_range(vssi_topk *topk, float near, float far);
 
 void vssi_topk_push(vssi_topk *topk, float score, uint32_t row);

@@ -6,8 +6,8 @@
  * not depend on count.
  * Streaming, the block asks for the same place of the rows to come as it reads, a whole number of blocks and at least
  * VSSI_KERNELS_AHEAD bytes on, so that lines are asked for in the order in which they will be read. Measured on
- * Sapphire Rapids: rows of F32, with little arithmetic a line, are best asked for the first cache; all others for the
- * second, as what waits for the first cache holds its few line buffers and reading and arithmetic overlap less.
+ * Sapphire Rapids: rows of F32, with little arithmetic a line, are best asked for the first cache, only
+ * VSSI_KERNELS_AHEAD_F32 bytes on; all others for the second, as what waits for the first cache holds its few line buffers and reading and arithmetic overlap less.
  * Gathering asks, a line at a time and at most VSSI_KERNELS_FETCH bytes of a row, for the rows two blocks ahead, for
  * the first cache.
  */
@@ -22,7 +22,8 @@
 
 #define VSSI_KERNELS_INLINE static inline __attribute__((always_inline))
 #define VSSI_KERNELS_BLOCK 4
-#define VSSI_KERNELS_AHEAD 4096 /* bytes, at least */
+#define VSSI_KERNELS_AHEAD 4096    /* bytes, at least */
+#define VSSI_KERNELS_AHEAD_F32 512 /* bytes */
 #define VSSI_KERNELS_FETCH 1024 /* bytes */
 
 /* What a block is asked for; type, op and stream are constants. */
@@ -39,14 +40,11 @@ typedef struct vssi_kernels_job {
 /* Scores of the first count of rows, which is 1 or VSSI_KERNELS_BLOCK. */
 typedef void (*vssi_kernels_block)(const vssi_kernels_job *job, const char *const *rows, int count, float *scores);
 
-/* Asks for what is read ahead bytes after p: through an integer, as that may lie past the end of the rows. */
+/* Asks for what is read after p: through an integer, as that may lie past the end of the rows. */
 VSSI_KERNELS_INLINE void vssi_kernels_ahead(const vssi_kernels_job *job, const char *p)
 {
-    const void *line = (const void *)((uintptr_t)p + job->ahead);
-    if (job->type == VSSI_SIMD_F32)
-        __builtin_prefetch(line, 0, 3);
-    else
-        __builtin_prefetch(line, 0, 2);
+    __builtin_prefetch((const void *)((uintptr_t)p + job->ahead), 0, 2);
+    __builtin_prefetch((const void *)((uintptr_t)p + VSSI_KERNELS_NEAR), 0, 3);
 }
 
 VSSI_KERNELS_INLINE void vssi_kernels_stream(vssi_kernels_job *job, const void *rows, size_t n, float *scores,
@@ -55,7 +53,7 @@ VSSI_KERNELS_INLINE void vssi_kernels_stream(vssi_kernels_job *job, const void *
     size_t size = vssi_simd_row_size(job->type, job->dim), i = 0;
     const char *row = rows;
     const size_t four = VSSI_KERNELS_BLOCK * size;
-    job->ahead = (VSSI_KERNELS_AHEAD + four - 1) / four * four;
+    job->ahead = job->type == VSSI_SIMD_F32 ? VSSI_KERNELS_AHEAD_F32 : (VSSI_KERNELS_AHEAD + four - 1) / four * four;
     for (; i + VSSI_KERNELS_BLOCK <= n; i += VSSI_KERNELS_BLOCK, row += VSSI_KERNELS_BLOCK * size) {
         const char *block_rows[VSSI_KERNELS_BLOCK] = {row, row + size, row + 2 * size, row + 3 * size};
         block(job, block_rows, VSSI_KERNELS_BLOCK, scores + i);

@@ -9,7 +9,7 @@
  * caller's base and cuts leave room for that error (flat_batch.c).
  *
  * Codes of a byte go the same way, four of them in place of one float32 and packed as one, in whole numbers without any
- * error: with c the codes of a row and d those of a query, query[q] = d - 128 as signed bytes, and bases sum c^2 - 256 c,
+ * error: with c a row's codes and d a query's, query[q] = d - 128 as signed bytes, and bases sum c^2 - 256 c,
  *     bit r of hits[q] = base[r] - 2 sum_i query[q][i] * c[r][i] = sum (c - d)^2 - sum d^2 <= cuts[q]
  * for up to 33,000 codes a row.
  */

@@ -1,7 +1,7 @@
 /*
  * tile_avx512vnni.c - panels of 32 rows of codes, up to 12 queries at once: 24 registers of sums
  *
- * A step is four codes: two loads of the panel, a broadcast a query, two vpdpbusd a query. The instruction is written as
+ * A step is four codes: two loads of the panel, a broadcast a query, two vpdpbusd a query. The instruction is in
  * assembly: gcc 12 moves the sums of its intrinsic to memory and back from 24 registers on.
  */
 #include <immintrin.h>

@@ -32,7 +32,7 @@ tests/consumers/run.sh
 stage "build, clang"
 build clang
 stage "unit tests at the scalar and AVX2 levels"
-for level in scalar avx2; do VSS_SIMD=$level units release 'test_(simd|topk|flat|hnsw|search|conformance)' 4; done
+for level in scalar avx2; do VSS_SIMD=$level units release 'test_(simd|tile|topk|flat|exact|hnsw|search|conformance)' 4; done
 stage "address and undefined behaviour sanitizers"
 build asan
 ASAN_OPTIONS=detect_leaks=1 units asan

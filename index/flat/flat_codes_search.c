@@ -13,6 +13,7 @@
 #include "flat_codes.h"
 
 #define CODES_TILE 4u /* queries from which packing pays */
+#define CODES_FEW 3u  /* one in: fewer rows that are allowed are gathered */
 
 static void codes_cut(const vssi_sq8 *sq8, flat_codes_query *q)
 {
@@ -33,22 +34,35 @@ bool vssi_flat_codes_offer(const vssi_sq8 *sq8, const vssi_vectors *v, flat_code
     return true;
 }
 
-/* The rows of a block of at most FLAT_BLOCK that the codes can't rule out: [begin, end), or of those the n allowed. */
-static void codes_rows(const vssi_sq8 *sq8, const vssi_vectors *v, flat_codes_query *q, size_t begin, size_t end,
-                       const uint32_t *allowed, size_t n)
+/* The codes' kernels give float32: their sums are compared with a cut that leaves room for its rounding. */
+static float codes_limit(const flat_codes_query *q) { return (float)fmin(q->cut, 0x1p100); }
+
+/* The rows [begin, end), at most FLAT_BLOCK, that are allowed and that the codes can't rule out. */
+static void codes_block(const vssi_sq8 *sq8, const vssi_vectors *v, flat_codes_query *q, size_t begin, size_t end)
 {
-    float sums[FLAT_BLOCK];
+    float sums[FLAT_BLOCK], limit = codes_limit(q);
     uint32_t rows[FLAT_BLOCK];
     size_t size = sq8->model.size, kept = 0;
-    const float cut = (float)fmin(q->cut, 0x1p100);
-    bool all = allowed == NULL;
-    if (all)
-        sq8->score_rows(q->code.code, sq8->codes + begin * size, size, end - begin, sums);
-    else
-        sq8->score_gather(q->code.code, sq8->codes, size, allowed, n, sums);
-    for (size_t i = 0, count = all ? end - begin : n; i < count; i++) {
-        rows[kept] = all ? (uint32_t)(begin + i) : allowed[i];
-        kept += sums[i] <= cut;
+    const uint64_t *allow = q->query->allow;
+    sq8->score_rows(q->code.code, sq8->codes + begin * size, size, end - begin, sums);
+    for (size_t i = 0; i < end - begin; i++) {
+        rows[kept] = (uint32_t)(begin + i);
+        kept += (sums[i] <= limit) & (!allow || vssi_bitmap_get(allow, begin + i));
+    }
+    (void)vssi_flat_codes_offer(sq8, v, q, rows, kept);
+}
+
+/* Those of the n allowed rows given that the codes can't rule out. */
+static void codes_gather(const vssi_sq8 *sq8, const vssi_vectors *v, flat_codes_query *q, const uint32_t *allowed,
+                         size_t n)
+{
+    float sums[FLAT_BLOCK], limit = codes_limit(q);
+    uint32_t rows[FLAT_BLOCK];
+    size_t kept = 0;
+    sq8->score_gather(q->code.code, sq8->codes, sq8->model.size, allowed, n, sums);
+    for (size_t i = 0; i < n; i++) {
+        rows[kept] = allowed[i];
+        kept += sums[i] <= limit;
     }
     (void)vssi_flat_codes_offer(sq8, v, q, rows, kept);
 }
@@ -82,18 +96,19 @@ vss_status vssi_flat_codes_batch(const void *index, const vssi_vectors *vectors,
     VSSI_TRY(codes_prepare(sq8, queries, n, topks, scratch, &of, err));
     if (n >= CODES_TILE && vssi_tile_codes_best() != NULL)
         return vssi_flat_codes_tile(sq8, vectors, of, n, scratch, err);
-    for (size_t at = queries->begin; at < end;) {
-        size_t begin = at, stop = vssi_min(at + FLAT_BLOCK, end), count = stop - at;
+    bool few = queries->allow && queries->n_allow < vectors->rows / CODES_FEW;
+    for (size_t at = queries->begin, count; at < end; asked += count * n) {
+        size_t begin = at;
         if (asked >= FLAT_ASK && vssi_control_stopped(queries->control))
             return VSS_OK;
         asked = asked >= FLAT_ASK ? 0 : asked;
-        at = stop;
-        if (queries->allow)
-            count = vssi_bitmap_rows(queries->allow, begin, end, rows, FLAT_BLOCK, &at);
-        for (size_t q = 0; q < n && count > 0; q++)
-            codes_rows(sq8, vectors, &of[q], begin, stop, queries->allow ? rows : NULL, count);
+        at = vssi_min(begin + FLAT_BLOCK, end);
+        count = few ? vssi_bitmap_rows(queries->allow, begin, end, rows, FLAT_BLOCK, &at) : at - begin;
+        for (size_t q = 0; q < n && few && count > 0; q++)
+            codes_gather(sq8, vectors, &of[q], rows, count);
+        for (size_t q = 0; q < n && !few; q++)
+            codes_block(sq8, vectors, &of[q], begin, at);
         scratch->distances += count * n;
-        asked += count * n;
     }
     for (size_t q = 0; q < n; q++)
         VSSI_TRY(topks[q].status);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../base/bitmap.h"
+#include "../base/checked.h"
 #include "search.h"
 
 #define PLAN_SCAN_ROWS 4096
@@ -94,20 +95,45 @@ vss_status vssi_search_plan(search *s, vss_error *err)
     return VSS_OK;
 }
 
+/* The first and the last row allowed in whole words of the bitmap; false: there is none. */
+static bool plan_bounds(const uint64_t *allow, size_t word, size_t end, size_t *first, size_t *last)
+{
+    while (word < end && allow[word] == 0)
+        word++;
+    if (word == end)
+        return false;
+    *first = word * 64 + (size_t)__builtin_ctzll(allow[word]);
+    while (allow[end - 1] == 0)
+        end--;
+    *last = end * 64 - 1 - (size_t)__builtin_clzll(allow[end - 1]);
+    return true;
+}
+
+/* Make sure of the allowed rows. Those of at most a chunk's size are taken together: the chunks that they span have one
+ * of them each. */
+static vss_status plan_verify(const search *s, const search_part *p, vss_error *err)
+{
+    size_t words = vssi_bitmap_words(p->vectors.rows), step = VSSI_CHUNK_SIZE / p->vectors.row_size / 64, first, last;
+    uint32_t batch[512];
+    for (size_t word = 0; step > 0 && word < words; word += step)
+        if (plan_bounds(p->allow, word, vssi_min(word + step, words), &first, &last))
+            VSSI_TRY(vssi_segment_verify_vectors(p->part->segment, s->field, first, last - first + 1, err));
+    for (size_t at = 0; step == 0 && at < p->vectors.rows;) {
+        size_t n = vssi_bitmap_rows(p->allow, at, p->vectors.rows, batch, 512, &at);
+        for (size_t i = 0; i < n; i++)
+            VSSI_TRY(vssi_segment_verify_vectors(p->part->segment, s->field, batch[i], 1, err));
+    }
+    return VSS_OK;
+}
+
 vss_status vssi_search_verify(const search *s, search_part *p, vss_error *err)
 {
-    size_t rows = p->vectors.rows;
-    vssi_segment *segment = p->part->segment;
-    uint32_t batch[512];
     if (atomic_load_explicit(&p->verified, memory_order_acquire))
         return VSS_OK;
     if (p->allow == NULL)
-        VSSI_TRY(vssi_segment_verify_vectors(segment, s->field, 0, rows, err));
-    for (size_t at = 0; p->allow != NULL && at < rows;) {
-        size_t n = vssi_bitmap_rows(p->allow, at, rows, batch, 512, &at);
-        for (size_t i = 0; i < n; i++)
-            VSSI_TRY(vssi_segment_verify_vectors(segment, s->field, batch[i], 1, err));
-    }
+        VSSI_TRY(vssi_segment_verify_vectors(p->part->segment, s->field, 0, p->vectors.rows, err));
+    else
+        VSSI_TRY(plan_verify(s, p, err));
     atomic_store_explicit(&p->verified, true, memory_order_release);
     return VSS_OK;
 }

@@ -7,6 +7,9 @@
 
 #include "search.h"
 
+#define RESCORE_AHEAD 4u    /* rows */
+#define RESCORE_FETCH 1024u /* bytes */
+
 /* The distance of the query and a row of the vectors, in float64. */
 static double rescore_pair(const rescore *r, const void *row, vssi_simd_op op)
 {
@@ -33,11 +36,21 @@ static float rescore_value(const rescore *r, const void *row)
     }
 }
 
+/* Rows are anywhere: the first lines of one that is wanted soon. */
+static void rescore_fetch(const vssi_vectors *v, uint32_t row)
+{
+    const char *at = vssi_vectors_row(v, row);
+    for (size_t offset = 0; offset < v->row_size && offset < RESCORE_FETCH; offset += 64)
+        __builtin_prefetch(at + offset);
+}
+
 static vss_status rescore_exact(void *state, const uint32_t *rows, size_t n, float *values, vss_error *err)
 {
     const rescore *r = state;
     const vssi_vectors *vectors = &r->part->vectors;
     for (size_t i = 0; i < n; i++) {
+        if (i + RESCORE_AHEAD < n)
+            rescore_fetch(vectors, rows[i + RESCORE_AHEAD]);
         VSSI_TRY(vssi_segment_verify_vectors(r->part->part->segment, r->search->field, rows[i], 1, err));
         values[i] = rescore_value(r, vssi_vectors_row(vectors, rows[i]));
     }
