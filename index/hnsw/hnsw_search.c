@@ -3,11 +3,15 @@
  *
  * Best-first search with a pool of the L nearest rows seen, sorted, each marked once its links have been followed;
  * the walk ends when all are. L is ef, at least k; with a filter it grows by the reciprocal of the share of
- * allowed rows, and only allowed rows of the pool are offered in the end. Marks of visited rows are 16-bit epochs,
+ * allowed rows, and only allowed rows of the pool are offered in the end. Where the index has codes, the walk scores
+ * those, and in the end the vectors of the first k rows of the pool and of all that their k-th score can't rule out, by
+ * the bound of codec/sq8.h: what is found is what scoring the whole pool would find. A query far outside the grid of the
+ * codes, where they would say little, walks on the vectors. Marks of visited rows are 16-bit epochs,
  * cleared when the epoch wraps. The unvisited links of a row are scored in one call that prefetches them; the row
  * expected next is prefetched meanwhile. No allocation a hop. Counts and ids read from the mapping are bounded
  * where they are used; whatever they hold, each row enters the pool at most once.
  */
+#include <math.h>
 #include <string.h>
 
 #include "../../lib/base/bitmap.h"
@@ -16,6 +20,7 @@
 
 #define SEARCH_ASK 256u          /* expansions between two questions to the control */
 #define SEARCH_POOL_MAX 65536u   /* rows, with a filter */
+#define SEARCH_OUTSIDE 4.0       /* steps a component that a query may be off its code, in the mean square */
 #define SEARCH_EXPANDED 0x80000000u
 #define SEARCH_EPOCH_MASK 0xffffu
 
@@ -32,8 +37,11 @@ typedef struct search_walk {
     uint16_t epoch;
     search_entry *pool; /* [capacity + 1], sorted */
     size_t n, capacity;
-    uint32_t *rows; /* to be scored */
-    float *scores;
+    uint32_t *rows; /* [batch] to be scored */
+    float *scores;  /* [2 * batch] */
+    size_t batch;
+    bool coded;          /* the walk is on codes */
+    vssi_sq8_query code; /* the query, where the index has codes */
     uint64_t scored;
 } search_walk;
 
@@ -64,11 +72,33 @@ static vss_status search_visited(search_walk *walk, vssi_scratch *scratch, vss_e
 
 static vss_status search_prepare(search_walk *walk, vssi_scratch *scratch, vss_error *err)
 {
-    size_t batch = vssi_max(walk->capacity, vssi_max(walk->index->stride, walk->index->n_entries));
+    walk->batch = vssi_max(walk->capacity, vssi_max(walk->index->stride, walk->index->n_entries));
     VSSI_TRY(search_visited(walk, scratch, err));
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_POOL, walk->capacity + 1, sizeof *walk->pool, &walk->pool, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, batch, sizeof *walk->rows, &walk->rows, err));
-    return vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, batch, sizeof *walk->scores, &walk->scores, err);
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, walk->batch, sizeof *walk->rows, &walk->rows, err));
+    return vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, 2 * walk->batch, sizeof *walk->scores, &walk->scores, err);
+}
+
+static vss_status search_prepare_code(search_walk *walk, vssi_scratch *scratch, vss_error *err)
+{
+    const vssi_sq8 *sq8 = &walk->index->sq8;
+    size_t size = (size_t)vssi_round_up(sq8->model.size, 64);
+    uint8_t *memory;
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, size + sq8->model.width * sizeof(double), 1, &memory, err));
+    walk->code.code = memory;
+    vssi_sq8_prepare(sq8, walk->query, (double *)(void *)(memory + size), &walk->code);
+    walk->coded = walk->code.radius <= SEARCH_OUTSIDE * sqrt((double)sq8->model.width) * sq8->model.step;
+    return VSS_OK;
+}
+
+/* The scores that lead the walk. */
+static void search_score(const search_walk *walk, size_t n)
+{
+    const vssi_sq8 *sq8 = &walk->index->sq8;
+    if (walk->coded)
+        sq8->score_gather(walk->code.code, sq8->codes, sq8->model.size, walk->rows, n, walk->scores);
+    else
+        vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows, n, walk->scores);
 }
 
 /* Put a row into the pool. Returns its place, or capacity when it is too far. */
@@ -101,7 +131,7 @@ static size_t search_take(search_walk *walk, const uint32_t *rows, size_t n)
         walk->visited[row] = walk->epoch;
         walk->rows[fresh++] = row;
     }
-    vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows, fresh, walk->scores);
+    search_score(walk, fresh);
     walk->scored += fresh;
     for (size_t i = 0; i < fresh; i++)
         foremost = vssi_min(foremost, search_insert(walk, walk->scores[i], walk->rows[i]));
@@ -137,6 +167,23 @@ static void search_run(search_walk *walk, vssi_control *control)
     }
 }
 
+/* Of rows[n], found by codes in the order of scores, score by the vectors those that may be among the nearest k, at most
+ * `rerank` of them where it isn't 0. Returns how many. */
+static size_t search_rerank(search_walk *walk, size_t n, size_t rerank, const vssi_topk *topk)
+{
+    float *exact = walk->scores + walk->batch, worst = -INFINITY;
+    size_t first = vssi_min(n, topk->k), end = first, limit = rerank ? vssi_min(n, vssi_max(rerank, topk->k)) : n;
+    vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows, first, exact);
+    for (size_t i = 0; i < first; i++)
+        worst = fmaxf(worst, exact[i]);
+    double cut = vssi_sq8_cut(&walk->index->sq8, &walk->code, fminf(vssi_topk_bound(topk, worst), topk->threshold));
+    while (end < limit && (double)walk->scores[end] <= cut)
+        end++;
+    vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows + first, end - first, exact + first);
+    walk->scored += end;
+    return end;
+}
+
 static void search_offer(search_walk *walk, const vssi_query *query, vssi_topk *topk)
 {
     size_t n = 0;
@@ -147,7 +194,12 @@ static void search_offer(search_walk *walk, const vssi_query *query, vssi_topk *
         walk->rows[n] = row;
         walk->scores[n++] = walk->pool[i].score;
     }
-    vssi_topk_add(topk, walk->scores, walk->rows, n);
+    float *scores = walk->scores;
+    if (walk->coded) {
+        n = search_rerank(walk, n, (size_t)query->params[HNSW_PARAM_RERANK], topk);
+        scores += walk->batch;
+    }
+    vssi_topk_add(topk, scores, walk->rows, n);
 }
 
 vss_status vssi_hnsw_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
@@ -158,8 +210,10 @@ vss_status vssi_hnsw_search(const void *index, const vssi_vectors *vectors, cons
         return VSS_OK;
     walk.capacity = search_capacity(query, walk.index->rows, topk->k);
     VSSI_TRY(search_prepare(&walk, scratch, err));
+    if (walk.index->coded)
+        VSSI_TRY(search_prepare_code(&walk, scratch, err));
     search_run(&walk, query->control);
-    scratch->distances += walk.scored;
     search_offer(&walk, query, topk);
+    scratch->distances += walk.scored;
     return topk->status;
 }
