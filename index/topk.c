@@ -129,6 +129,11 @@ vss_status vssi_topk_init(vssi_topk *topk, vssi_scratch *scratch, size_t k, doub
 void vssi_topk_limit(vssi_topk *topk, float value) { topk_lower(topk, topk_threshold(topk, value)); }
 
 /* See the head comment for floor and sure. */
+float vssi_topk_bound(const vssi_topk *topk, float score)
+{
+    return topk->near > -INFINITY ? INFINITY : topk_threshold(topk, topk_high(topk, score));
+}
+
 void vssi_topk_range(vssi_topk *topk, float near, float far)
 {
     topk->near = near;

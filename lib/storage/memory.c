@@ -143,6 +143,7 @@ static vss_status memory_make(memory_storage *s, const char *name, const vss_spa
         return vssi_fail_memory(err, SIZE_MAX);
     memory_object *object;
     VSSI_TRY(vssi_alloc(s->heap, total, 1, &object, err));
+    vssi_storage_huge(object, total);
     uint8_t *at = memory_data(object);
     for (size_t i = 0; i < n_parts; i++)
         if (parts[i].size != 0) {

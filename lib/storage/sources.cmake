@@ -1,5 +1,6 @@
 # Sources of lib/storage
 target_sources(vss_objects PRIVATE
+    lib/storage/huge.c
     lib/storage/memory.c
     lib/storage/object_name.c
     lib/storage/posix.c

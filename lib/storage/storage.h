@@ -26,6 +26,9 @@ vss_status vssi_storage_posix(vssi_heap *heap, const char *root, bool create, bo
 /* Objects in memory, gone at close, which must come after every unmap and unlock. Offers every function. */
 vss_status vssi_storage_memory(vssi_heap *heap, vss_storage *out, vss_error *err);
 
+/* huge.c: memory that is about to be written and then read at random; a hint. */
+void vssi_storage_huge(void *memory, size_t size);
+
 /* The whole object as memory, 64-byte aligned: mapped where the storage can, else read into the heap. Never NULL. */
 typedef struct vssi_view {
     const uint8_t *data;
