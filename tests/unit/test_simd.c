@@ -20,7 +20,7 @@
 #include "../../simd/simd.h"
 
 #define MAX_DIM 32768u
-#define ROWS 11u
+#define ROWS 21u
 #define SIZE (MAX_DIM * sizeof(float))
 
 static const char *const simd_types[VSSI_SIMD_TYPES] = {"f32", "f16", "bf16", "i8", "u8", "bits"};
@@ -181,7 +181,7 @@ static void simd_check(const vssi_kernels *k, const simd_case *c, size_t row, fl
 /* Both kernels, for every n; the score of a pair must depend on the pair alone. Returns the scores checked. */
 static size_t simd_run(const vssi_kernels *k, const simd_case *c)
 {
-    static const uint32_t order[ROWS] = {3, 0, 10, 7, 7, 1, 9, 2, 8, 4, 6};
+    static const uint32_t order[ROWS] = {3, 0, 10, 7, 7, 1, 9, 2, 8, 4, 6, 20, 12, 11, 19, 15, 13, 18, 14, 17, 16};
     vssi_kernel_rows rows = vssi_simd_rows(k, c->type, c->op);
     vssi_kernel_gather gather = vssi_simd_gather(k, c->type, c->op);
     float alone[ROWS], scores[ROWS + 1];
