@@ -15,10 +15,10 @@
  * to float32. a is widened by 2^-130, which covers the underflow of 32,768 products.
  *
  * A range. Rows with v < near are no hits. With P the float32 next below near, high(s) <= P shows v <= P, which holds
- * for every s up to floor = P (1 - r) - a where P >= 0, else P (1 + r) - a, rounded downwards; low(s) >= near shows v >=
- * near, for every s from sure = near (1 + r) + a on (near < 0: 1 - r), rounded upwards. Only rows that are surely in count
- * when the k-th best score is sought; those in between wait for their exact value. Rows above far may count: where the
- * k-th of them is above far, the threshold it proves drops nothing that isn't.
+ * for every s up to floor = P (1 - r) - a where P >= 0, else P (1 + r) - a, rounded downwards; low(s) >= near shows v
+ * >= near, for every s from sure = near (1 + r) + a on (near < 0: 1 - r), rounded upwards. Only rows that are surely in
+ * count when the k-th best score is sought; those in between wait for their exact value. Rows above far may count:
+ * where the k-th of them is above far, the threshold it proves drops nothing that isn't.
  *
  * Selection is a radix select on the scores' bits, linear whatever the data; sorting is a heap sort.
  */

@@ -75,10 +75,10 @@ VSS_API const char *vss_collection_schema_json(const vss_collection *col);
 /* What the collection holds now; looks at no row. */
 VSS_API vss_status vss_collection_stats_get(vss_collection *col, vss_collection_stats *stats, vss_error *err);
 
-/* Insert rows. INVALID names the field and row: wrong type, dimension, null, NaN or infinity, a vector whose squared norm is
- * above 1e37 or, under cosine, below 1e-30, bad UTF-8 or JSON, a key twice in the batch. EXISTS names a key that is live
- * already. READ_ONLY, BUDGET, NO_MEMORY. info may be NULL. Cost: one copy of the rows; every 2^20 rows or 1 GiB a segment
- * is sealed and flushed within the call. */
+/* Insert rows. INVALID names the field and row: wrong type, dimension, null, NaN or infinity, a vector whose squared
+ * norm is above 1e37 or, under cosine, below 1e-30, bad UTF-8 or JSON, a key twice in the batch. EXISTS names a key
+ * that is live already. READ_ONLY, BUDGET, NO_MEMORY. info may be NULL. Cost: one copy of the rows; every 2^20 rows
+ * or 1 GiB a segment is sealed and flushed within the call. */
 VSS_API vss_status vss_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info,
                                          vss_error *err);
 
@@ -94,7 +94,8 @@ VSS_API vss_status vss_collection_delete(vss_collection *col, const vss_column *
 VSS_API vss_status vss_collection_delete_where(vss_collection *col, const char *filter, vss_write_info *info,
                                                vss_error *err);
 
-/* Rows by key. The result has one "query" a key, in the order asked, of one row or none. fields NULL: none but the key. */
+/* Rows by key. The result has one "query" a key, in the order asked, of one row or none. fields NULL: none but the
+ * key. */
 VSS_API vss_status vss_collection_get(vss_collection *col, const vss_column *keys, const char *const *fields,
                                       size_t n_fields, vss_result **result, vss_error *err);
 

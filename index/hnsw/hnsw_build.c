@@ -2,9 +2,9 @@
  * hnsw_build.c - from vectors to a graph, the same bytes on any number of threads
  *
  * Stages, each a parallel loop over fixed units: find equal rows; rounds of partitioning, in which rows meet their
- * neighbours; prune; add reverse links; hang on the equal rows; make every row reachable; make codes. Random numbers come from
- * fixed seeds. ef_construction is turned into rounds (ef / 50, 1 to 16), candidates kept for a row (2 ef / 5, 16
- * to 512) and those of one leaf (ef / 16, 6 to 64).
+ * neighbours; prune; add reverse links; hang on the equal rows; make every row reachable; make codes. Random numbers
+ * come from fixed seeds. ef_construction is turned into rounds (ef / 50, 1 to 16), candidates kept for a row (2 ef / 5,
+ * 16 to 512) and those of one leaf (ef / 16, 6 to 64).
  *
  * Memory at the peak: the graph (4 x stride bytes a row), the candidates (8 x (kept + 3 x best of a leaf) bytes a row:
  * 928 at the defaults), some 60 bytes a row, and a worker's packed leaf of at most 16 MiB or 128 rows.

@@ -1,8 +1,8 @@
 /*
  * collection.h - what a vss_collection handle points to, and what can be done with it
  *
- * Locks, taken in this order: db->mutex (open list) > write_mutex (all that changes the collection: manifest, counters, the
- * choice of the next snapshot) > snapshot_mutex (the pointer to the newest snapshot, held for a few instructions).
+ * Locks, taken in this order: db->mutex (open list) > write_mutex (all that changes the collection: manifest, counters,
+ * the choice of the next snapshot) > snapshot_mutex (the pointer to the newest snapshot, held for a few instructions).
  * Searches take snapshot_mutex only.
  */
 #ifndef VSSI_COLLECTION_H

@@ -121,7 +121,8 @@ static int db_compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names block of the public API: count pointers, then the texts; from the default heap, so that vss_names_free needs no db. */
+/* The names block of the public API: count pointers, then the texts; from the default heap, so that vss_names_free
+ * needs no db. */
 static vss_status db_names_block(vss_db *db, const db_listing *listing, char ***names, size_t *count, vss_error *err)
 {
     vss_status status;

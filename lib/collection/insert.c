@@ -1,10 +1,9 @@
 /*
  * insert.c - new rows into the growing part of a collection
  *
- * A batch becomes a small segment in memory. The last growing segments are merged while the one before is no larger than the
- * last, so there are O(log rows) of them and a row is copied O(log rows) times. Readers keep the snapshot they began
- * with; nothing they see changes.
- * Locks: write_mutex throughout.
+ * A batch becomes a small segment in memory. The last growing segments are merged while the one before is no larger
+ * than the last, so there are O(log rows) of them and a row is copied O(log rows) times. Readers keep the snapshot they
+ * began with; nothing they see changes. Locks: write_mutex throughout.
  */
 #include <stdio.h>
 

@@ -2,8 +2,8 @@
  * open.c - create, open, close and drop collections
  *
  * Cost of opening: one listing, the manifest, and the tail of each object it names; no row is touched.
- * Locks: db->mutex while the list of open collections is looked at or changed, and while a collection is being opened, so that one
- * name is opened once.
+ * Locks: db->mutex while the list of open collections is looked at or changed, and while a collection is being opened,
+ * so that one name is opened once.
  */
 #include <stdio.h>
 #include <string.h>

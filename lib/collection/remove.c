@@ -1,8 +1,8 @@
 /*
  * remove.c - delete rows by key or by filter
  *
- * A delete sets a bit in a copy of its segment's tombstones; the rows stay where they are until compaction. Cost: a key lookup each and one
- * bitmap copy a segment touched. Locks: write_mutex throughout.
+ * A delete sets a bit in a copy of its segment's tombstones; the rows stay where they are until compaction. Cost: a key
+ * lookup each and one bitmap copy a segment touched. Locks: write_mutex throughout.
  */
 #include <string.h>
 

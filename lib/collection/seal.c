@@ -1,7 +1,9 @@
 /*
- * seal.c - flush: growing rows become a sealed segment, with its indexes, committed; and building indexes for what is sealed
+ * seal.c - flush: growing rows become a sealed segment, with its indexes, committed; and building indexes for what is
+ * sealed
  *
- * Cost: one copy of the growing rows and one write of each object. Locks: write_mutex throughout; searches go on beside it.
+ * Cost: one copy of the growing rows and one write of each object. Locks: write_mutex throughout; searches go on beside
+ * it.
  */
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /*
- * test_collection.c - the life of a collection: made, filled, flushed, reopened, read-only, locked, dropped; budget and cancel
+ * test_collection.c - the life of a collection: made, filled, flushed, reopened, read-only, locked, dropped; budget and
+ * cancel
  */
 #include <dirent.h>
 #include <stdio.h>

@@ -427,7 +427,8 @@ static void test_open_refuses(void **state)
     hnsw_release(&all);
 }
 
-/* Codes and model of random bytes: searches end, and each row comes once; shapes that are not the vectors' are refused. */
+/* Codes and model of random bytes: searches end, and each row comes once; shapes that are not the vectors' are
+ * refused. */
 static void test_hostile_codes(void **state)
 {
     (void)state;
