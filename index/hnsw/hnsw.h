@@ -8,8 +8,8 @@
  * whatever the metric: cosine takes vectors of unit length; inner product takes one more component,
  * sqrt(max^2 - |v|^2), which makes all lengths equal, so that the nearest by l2 is the largest by inner product.
  *
- * Beside the graph there may be codes, a byte a component (codec/sq8.h): then a search walks on them and scores the best
- * of what it found by the vectors.
+ * Beside the graph there may be codes, a byte a component (codec/sq8.h): then a search walks on them and scores the
+ * best of what it found by the vectors.
  */
 #ifndef VSSI_HNSW_H
 #define VSSI_HNSW_H

@@ -4,8 +4,8 @@
  * A code begins on a multiple of its size: up to 64 bytes it is padded to a power of two, so that it lies in one cache
  * line, above to a multiple of 64.
  *
- * codes=auto keeps them for floats of 16 components or more, where the grid is fine enough: a sample of rows is compared
- * with their nearest links by their codes. Rounding alone adds width / 6 to such a sum of squared steps; where half of
+ * codes=auto keeps them for floats of 16 components or more, where the grid is fine enough: a sample of rows is
+ * compared with their nearest links by their codes. Rounding alone adds width / 6 to such a sum of squared steps; where half of
  * the sample is below 6 times that, codes hardly tell neighbours apart, and the walk stays on the vectors.
  *
  * Cost: two passes over the rows on one thread (three for ip), one on all of them.
