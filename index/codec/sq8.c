@@ -115,8 +115,8 @@ vss_status vssi_sq8_open(vssi_sq8 *sq8, const void *model, const double *low, co
     return vssi_sq8_open_padded(sq8, model, low, codes, vssi_sq8_size(vssi_sq8_width(v->dim, v->metric)), v, err);
 }
 
-vss_status vssi_sq8_open_padded(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes, uint32_t size,
-                                const vssi_vectors *v, vss_error *err)
+vss_status vssi_sq8_open_padded(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
+                                uint32_t size, const vssi_vectors *v, vss_error *err)
 {
     *sq8 = (vssi_sq8){.low = low, .codes = codes};
     memcpy(&sq8->model, model, sizeof sq8->model);

@@ -66,8 +66,8 @@ double vssi_sq8_encode(const vssi_sq8_model *model, const double *low, const vss
 vss_status vssi_sq8_open(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
                          const vssi_vectors *v, vss_error *err);
 /* The same of codes padded to `size` bytes, at least vssi_sq8_size, by model.size set after training. */
-vss_status vssi_sq8_open_padded(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes, uint32_t size,
-                                const vssi_vectors *v, vss_error *err);
+vss_status vssi_sq8_open_padded(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
+                                uint32_t size, const vssi_vectors *v, vss_error *err);
 
 /* Code and radius of a query. carrier: room for width numbers. */
 void vssi_sq8_prepare(const vssi_sq8 *sq8, const vssi_probe *probe, double *carrier, vssi_sq8_query *query);

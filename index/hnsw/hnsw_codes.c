@@ -5,8 +5,8 @@
  * line, above to a multiple of 64.
  *
  * codes=auto keeps them for floats of 16 components or more, where the grid is fine enough: a sample of rows is
- * compared with their nearest links by their codes. Rounding alone adds width / 6 to such a sum of squared steps; where
- * half of the sample is below 6 times that, codes hardly tell neighbours apart, and the walk stays on the vectors.
+ * compared with their nearest links by their codes. Rounding alone adds width / 6 to such a sum of squared steps; where half of
+ * the sample is below 6 times that, codes hardly tell neighbours apart, and the walk stays on the vectors.
  *
  * Cost: two passes over the rows on one thread (three for ip), one on all of them.
  */

@@ -23,8 +23,8 @@ vss_status vssi_hnsw_open_block(const vssi_block *blocks, size_t n_blocks, uint3
     if (!block)
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: block %u is missing", kind);
     if (block->element != element || block->count != count)
-        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: block %u has %llu elements of %u bytes, expected %llu of %zu", kind,
-                         (unsigned long long)block->count, block->element, (unsigned long long)count, element);
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: block %u has %llu elements of %u bytes, expected %llu of %zu",
+                         kind, (unsigned long long)block->count, block->element, (unsigned long long)count, element);
     if (count > 0 && (!block->data || (uintptr_t)block->data % align != 0))
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: block %u is not aligned to %zu bytes", kind, align);
     *data = block->data;

@@ -1,15 +1,16 @@
 /*
  * hnsw_search.c - walk the graph towards a query
  *
- * Best-first search with a pool of the L nearest rows seen, sorted, each marked once its links have been followed;
- * the walk ends when all are. L is ef, at least k; with a filter it grows by the reciprocal of the share of
- * allowed rows, and only allowed rows of the pool are offered in the end. Where the index has codes, the walk scores
- * those, and in the end the vectors of the first k rows of the pool and of all that their k-th score can't rule out, by
- * the bound of codec/sq8.h: what is found is what scoring the whole pool would find. A query far outside the grid of
- * the codes, where they would say little, walks on the vectors. Marks of visited rows are 16-bit epochs, cleared when
- * the epoch wraps. The unvisited links of a row are asked for as they are met and scored in one call; the links of the
- * row expected next are prefetched meanwhile. The pool is simd/pool.h's. No allocation a hop. Counts and ids read from
- * the mapping are bounded where they are used; whatever they hold, each row enters the pool at most once.
+ * Best-first search with a pool (simd/pool.h) of the L nearest rows seen, sorted, each marked once its links have been
+ * followed; the walk ends when all are. L is ef, at least k; with a filter it grows by the reciprocal of the share of
+ * allowed rows, and only allowed rows of the pool are offered in the end. Marks of visited rows are 16-bit epochs,
+ * cleared when the epoch wraps. The unvisited links of a row are asked for as they are met and scored in one call; the
+ * links of the row expected next are prefetched meanwhile. No allocation a hop. Counts and ids read from the mapping
+ * are bounded where they are used; whatever they hold, each row enters the pool at most once.
+ *
+ * Where the index has codes, the walk scores those, and in the end the vectors of the first k rows of the pool and of
+ * all that their k-th score can't rule out, by the bound of codec/sq8.h: of the pool, what is found is what scoring all
+ * of it would find. A query far outside the grid of the codes, where they would say little, walks on the vectors.
  */
 #include <math.h>
 #include <string.h>

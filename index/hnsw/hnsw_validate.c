@@ -1,8 +1,8 @@
 /*
  * hnsw_validate.c - look at every link of a stored graph
  *
- * Codes: that the grid begins at finite numbers and that codes end with zeros. Counts, ids, links to itself, links
- * twice in a row, entries, and whether every row is reached from the entries. Per row the first fault is told. One look
+ * Counts, ids, links to itself, links twice in a row, entries, and whether every row is reached from the entries; of
+ * codes, that the grid begins at finite numbers and that they end with zeros. Per row the first fault is told. One look
  * at every link for the checks and one for the walk; 9 bytes a row meanwhile.
  */
 #include <math.h>

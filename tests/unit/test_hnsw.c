@@ -75,7 +75,8 @@ static vss_status hnsw_exact(void *state, const uint32_t *rows, size_t n, float 
             continue;
         }
         bool cosine = all->vectors.metric == VSS_METRIC_COSINE;
-        double scale = cosine ? (double)all->inverse[rows[i]] / sqrt(vssi_exact_ip_f32(all->query, all->query, dim)) : 1;
+        double norm = cosine ? sqrt(vssi_exact_ip_f32(all->query, all->query, dim)) : 1;
+        double scale = cosine ? (double)all->inverse[rows[i]] / norm : 1;
         values[i] = (float)(-vssi_exact_ip_f32(all->query, row, dim) * scale);
     }
     return VSS_OK;
@@ -228,8 +229,8 @@ static void test_bytes_do_not_depend_on_threads(void **state)
     vssi_heap_init(&heap, NULL, 0);
     hnsw_make(&all, 9000, 12, VSS_METRIC_IP, DUPLICATES);
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(hnsw_build(&heap, &all.vectors, "M=6, efConstruction=70, codes=sq8", i + 1, NULL, &image[i], &err),
-                         VSS_OK);
+        assert_int_equal(hnsw_build(&heap, &all.vectors, "M=6, efConstruction=70, codes=sq8", i + 1, NULL, &image[i],
+                                    &err), VSS_OK);
     for (size_t i = 1; i < 3; i++) {
         assert_int_equal(image[i].n_blocks, image[0].n_blocks);
         for (size_t j = 0; j < image[0].n_blocks; j++) {
@@ -427,8 +428,7 @@ static void test_open_refuses(void **state)
     hnsw_release(&all);
 }
 
-/* Codes and model of random bytes: searches end, and each row comes once; shapes that are not the vectors' are
- * refused. */
+/* Codes and model of random bytes: searches end, and each row comes once; shapes not the vectors' are refused. */
 static void test_hostile_codes(void **state)
 {
     (void)state;
@@ -467,7 +467,7 @@ static void test_hostile_codes(void **state)
         for (size_t i = 0; i < (size_t)ROWS * model->size; i++)
             codes[i] = (uint8_t)vssi_random_next(&seed);
         for (size_t i = 0; i < model->width; i++)
-            low[i] = round % 4 == 0 ? (double)NAN : round % 4 == 1 ? (double)-INFINITY : (double)hnsw_random(&seed) * 1e30;
+            low[i] = round % 4 < 2 ? (round % 4 ? -HUGE_VAL : (double)NAN) : (double)hnsw_random(&seed) * 1e30;
         model->radius = numbers[round % 4];
         model->step = numbers[1 + round % 3];
         assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, 6, &all.vectors, &index, &err), VSS_OK);
