@@ -12,6 +12,9 @@ static vss_status db_storage_check(const vss_storage *given, vss_storage *storag
         return vssi_fail(err, VSS_ERR_INVALID, "vss_storage: read, put, list, size and remove are required");
     if (!storage->map != !storage->unmap || !storage->lock != !storage->unlock)
         return vssi_fail(err, VSS_ERR_INVALID, "vss_storage: map goes with unmap, lock with unlock");
+    if (!storage->log_open != !storage->log_append || !storage->log_open != !storage->log_sync ||
+        !storage->log_open != !storage->log_close)
+        return vssi_fail(err, VSS_ERR_INVALID, "vss_storage: log_open, log_append, log_sync and log_close go together");
     return VSS_OK;
 }
 
