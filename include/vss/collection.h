@@ -82,7 +82,8 @@ VSS_API vss_status vss_collection_stats_get(vss_collection *col, vss_collection_
 VSS_API vss_status vss_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info,
                                          vss_error *err);
 
-/* Insert rows or replace those whose keys are live. UNSUPPORTED in this version. */
+/* Insert rows, in place of those whose keys are live: all of the batch or nothing. Errors as of insert, without EXISTS; INVALID for an
+ * auto_id collection, whose keys are always new. info->rows counts the rows of the batch. */
 VSS_API vss_status vss_collection_upsert(vss_collection *col, const vss_batch *batch, vss_write_info *info,
                                          vss_error *err);
 

@@ -58,7 +58,8 @@ class SchemaInfo(Sized):
 
 class DbOptions(Sized):
     _fields_ = [("struct_size", c_uint32), ("mode", c_int), ("allocator", c_void_p), ("memory_budget", c_uint64),
-                ("executor", c_void_p), ("log", c_void_p), ("log_state", c_void_p), ("storage", c_void_p)]
+                ("executor", c_void_p), ("log", c_void_p), ("log_state", c_void_p), ("storage", c_void_p),
+                ("sync", c_int), ("sync_interval_ms", c_uint32)]
 
 
 class Batch(Sized):
