@@ -54,8 +54,8 @@ typedef struct vss_storage {
     /* Give back what the storage holds. NULL where there is nothing to give back. */
     void (*close)(void *state);
 
-    /* Optional, all four or none: without them a collection keeps no log, and writes are durable at a flush only. Logs are
-     * read, listed, measured and removed as objects are. One log is used by one thread at a time.
+    /* Optional, all four or none: without them a collection keeps no log, and writes are durable at a flush only. Logs
+     * are read, listed, measured and removed as objects are. One log is used by one thread at a time.
      *
      * Create an empty log if the name is free. EXISTS; NO_SPACE; READ_ONLY; IO. */
     vss_status (*log_open)(void *state, const char *name, void **log, vss_error *err);

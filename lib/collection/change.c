@@ -78,7 +78,8 @@ static vss_status change_part_keys(const vssi_part *part, const uint64_t *before
 vss_status vssi_change_keys(const vssi_snapshot *old, const vssi_snapshot *s, const vssi_schema *schema,
                             vssi_column **keys, vss_error *err)
 {
-    vss_status status = vssi_column_create(s->heap, schema->fields[schema->key].type, VSS_TYPE_NONE, 0, false, keys, err);
+    const vss_type type = schema->fields[schema->key].type;
+    vss_status status = vssi_column_create(s->heap, type, VSS_TYPE_NONE, 0, false, keys, err);
     for (size_t i = 0; i < s->n_parts && status == VSS_OK; i++)
         if (s->parts[i].deleted != old->parts[i].deleted)
             status = change_part_keys(&s->parts[i], vssi_part_tombstones(&old->parts[i]), *keys, err);

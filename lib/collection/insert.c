@@ -196,8 +196,10 @@ vss_status vssi_insert_replay(vss_collection *col, vssi_column **columns, bool r
         vssi_columns_free(columns, vssi_collection_fields(col)->n_fields);
     if (status == VSS_ERR_INVALID || status == VSS_ERR_EXISTS)
         status = VSS_ERR_CORRUPT;
-    return status == VSS_OK ? VSS_OK : vssi_fail(err, status, "collection \"%s\": batch %llu of the log: %.300s", col->name,
-                                                 (unsigned long long)(col->sequence + 1), why.message);
+    if (status == VSS_OK)
+        return VSS_OK;
+    return vssi_fail(err, status, "collection \"%s\": batch %llu of the log: %.300s", col->name,
+                     (unsigned long long)(col->sequence + 1), why.message);
 }
 
 static vss_status insert_batch(vss_collection *col, const vss_batch *batch, bool replace, vss_write_info *info,
@@ -210,7 +212,7 @@ static vss_status insert_batch(vss_collection *col, const vss_batch *batch, bool
     size_t rows;
     VSSI_TRY(vssi_collection_writable(col, err));
     if (replace && counted)
-        return vssi_fail(err, VSS_ERR_INVALID, "collection \"%s\" counts its keys (auto_id): there is nothing to replace",
+        return vssi_fail(err, VSS_ERR_INVALID, "collection \"%s\" counts its keys (auto_id): nothing can be replaced",
                          col->name);
     VSSI_TRY(vssi_batch_columns(&col->db->heap, schema, batch, first, columns, &rows, err));
     if (rows == 0)

@@ -10,8 +10,9 @@
 #include "../format/wal.h"
 #include "collection.h"
 
-/* Replay what the logs hold beyond the newest manifest, which is loaded. A writable handle then has it in a new log, durable, and
- * the old ones are removed; a read-only one writes nothing. CORRUPT: what was acknowledged is damaged, nothing is changed. */
+/* Replay what the logs hold beyond the newest manifest, which is loaded. A writable handle then has it in a new log,
+ * durable, and the old ones are removed; a read-only one writes nothing. CORRUPT: what was acknowledged is damaged,
+ * nothing is changed. */
 vss_status vssi_journal_replay(vss_collection *col, vss_error *err);
 
 /* Keep a batch, durable as the database's sync says. On UNKNOWN_COMMIT the handle is poisoned; on any other failure the

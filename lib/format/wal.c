@@ -1,8 +1,8 @@
 /*
  * wal.c - begin a log, add frames, make them durable
  *
- * A frame's header tells how many bytes of the log were known to be durable when it was written: that lets a reader tell
- * a torn tail from damage. Cost: one hash of the payload and one gathered append a frame, no copy. No locks: a log
+ * A frame's header tells how many bytes of the log were known to be durable when it was written: that lets a reader
+ * tell a torn tail from damage. Cost: one hash of the payload and one gathered append a frame, no copy. No locks: a log
  * belongs to the writer.
  */
 #include "wal.h"
@@ -143,7 +143,8 @@ typedef struct wal_gather {
     vssi_hash_part *pieces; /* without the header */
 } wal_gather;
 
-static vss_status wal_gather_parts(vssi_wal *wal, const vss_span *payload, size_t n_parts, wal_gather *g, vss_error *err)
+static vss_status wal_gather_parts(const vssi_wal *wal, const vss_span *payload, size_t n_parts, wal_gather *g,
+                                   vss_error *err)
 {
     static const uint8_t zeros[VSSI_WAL_FRAME];
     *g = (wal_gather){.n_parts = n_parts + 2};

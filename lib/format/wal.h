@@ -1,5 +1,5 @@
 /*
- * wal.h - the write-ahead log of a collection: one frame a batch, chained and hashed; docs/format.md section 8 has the bytes
+ * wal.h - the write-ahead log of a collection: one frame a batch, chained and hashed (docs/format.md, Log)
  *
  * A log is "w/<20 digits>", a number that is never used twice while it lies there. It belongs to one version of the
  * manifest, its base: a later manifest covers it. It is written by one handle from its creation to its end and never
@@ -69,8 +69,8 @@ vss_status vssi_wal_open(const vss_storage *storage, const char *prefix, uint64_
 
 typedef vss_status (*vssi_wal_fn)(void *state, const vssi_wal_frame *frame, vss_error *err);
 /* Call fn with every frame up to the end of the log or its torn tail; *cut: bytes of that tail; *size: of the log.
- * CORRUPT when a frame is bad that was durable, by what later ones say. fn's failure ends it. Cost: one read of the log, memory for
- * the largest frame. */
+ * CORRUPT when a frame is bad that was durable, by what later ones say. fn's failure ends it. Cost: one read of the log,
+ * memory for the largest frame. */
 vss_status vssi_wal_read(vssi_heap *heap, const vss_storage *storage, const char *prefix,
                          const vssi_wal_header *header, vssi_wal_fn fn, void *state, uint64_t *size, uint64_t *cut,
                          vss_error *err);
@@ -89,8 +89,8 @@ vss_status vssi_wal_pack_rows(vssi_heap *heap, const vssi_schema *schema, vssi_c
 vss_status vssi_wal_pack_keys(vssi_heap *heap, const vssi_schema *schema, const vss_column *keys,
                               vssi_wal_payload *payload, vss_error *err);
 void vssi_wal_payload_free(vssi_heap *heap, vssi_wal_payload *payload);
-/* The other way, from bytes that nobody vouches for; at least one row. What values may be is not looked at. columns[schema->n_fields]
- * are the caller's; all NULL on failure. CORRUPT. */
+/* The other way, from bytes that nobody vouches for; at least one row. What values may be is not looked at.
+ * columns[schema->n_fields] are the caller's; all NULL on failure. CORRUPT. */
 vss_status vssi_wal_unpack_rows(vssi_heap *heap, const vssi_schema *schema, const vssi_wal_frame *frame,
                                 vssi_column **columns, vss_error *err);
 vss_status vssi_wal_unpack_keys(vssi_heap *heap, const vssi_schema *schema, const vssi_wal_frame *frame,

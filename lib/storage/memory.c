@@ -3,8 +3,8 @@
  *
  * A sorted array of pointers to counted objects: a look-up is a binary search, a put moves the pointers behind it. One
  * mutex guards array, counts, sizes and locks; bytes are copied outside it, which the count makes safe. A mapping is a
- * count more, so that it outlives a remove. A log has spare room behind its bytes; where that ends it moves to a block of
- * twice the size, and who reads the old one keeps it.
+ * count more, so that it outlives a remove. A log has spare room behind its bytes; where that ends it moves to a
+ * block of twice the size, and who reads the old one keeps it.
  */
 #include "storage.h"
 

@@ -83,7 +83,8 @@ vss_status vssi_posix_log_append(void *state, void *log, const vss_span *parts, 
     if (status == VSS_OK)
         l->size += added;
     else if (ftruncate(l->fd, (off_t)l->size) != 0)
-        status = vssi_fail_os(err, VSS_ERR_UNKNOWN_COMMIT, errno, "can't take a failed write back from \"%s\"", l->name);
+        status = vssi_fail_os(err, VSS_ERR_UNKNOWN_COMMIT, errno, "can't take a failed write back from \"%s\"",
+                              l->name);
     return status;
 }
 

@@ -1,5 +1,6 @@
 /*
- * test_wal.c - the recovery table of docs/format.md, case by case: what a reopened collection holds, or why it is refused
+ * test_wal.c - the recovery table of docs/format.md, case by case: what a reopened collection holds, or why it is
+ * refused
  *
  * A crash is a copy of everything stored, taken while the writer is open; the copy is changed, then opened.
  */
@@ -396,7 +397,7 @@ static void wal__refuses_what_it_does_not_know(void **state)
     three_end(&t);
 }
 
-/* R10: the crash comes back while the first one is being recovered from: both logs are there, the second one cut anywhere. */
+/* R10: a crash while another one is being recovered from: both logs are there, the second one cut anywhere. */
 static void wal__recovers_in_two_goes(void **state)
 {
     three t;

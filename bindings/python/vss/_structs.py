@@ -23,6 +23,9 @@ PRIMARY, AUTO_ID, NULLABLE = 1, 2, 4
 # vss_open_mode
 OPEN_CREATE, OPEN_EXISTING, OPEN_READ_ONLY = 0, 1, 2
 
+# vss_sync_mode
+SYNC_INTERVAL, SYNC_MODES = 1, {"commit": 0, "off": 2}
+
 # vss_result_flags
 RESULT_TRUNCATED, RESULT_APPROXIMATE = 1, 2
 
