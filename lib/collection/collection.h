@@ -37,6 +37,11 @@ struct vss_collection {
     int64_t next_auto_key;       /* write_mutex */
     uint64_t sequence;           /* write_mutex */
     vss_status poisoned;         /* write_mutex; VSS_OK, or why writes are refused */
+    struct vssi_wal *log;        /* write_mutex; of the batches since the manifest; NULL: none yet */
+    uint64_t log_number;         /* the greatest ever given */
+    uint64_t log_bytes;          /* stored, of live logs */
+    uint64_t log_synced_ns;
+    bool replaying;              /* at open: what is written is in a log already */
 
     vssi_mutex snapshot_mutex;
     vssi_snapshot *snapshot;
@@ -80,6 +85,7 @@ vss_status vssi_keys_check(const vssi_schema *schema, const vss_column *keys, vs
 
 /* ---- insert.c, remove.c ---- */
 vss_status vssi_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err);
+vss_status vssi_collection_upsert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err);
 vss_status vssi_collection_delete(vss_collection *col, const vss_column *keys, vss_write_info *info, vss_error *err);
 vss_status vssi_collection_delete_where(vss_collection *col, const char *filter, vss_write_info *info, vss_error *err);
 /* OK, or why this handle can't write. Under write_mutex. */

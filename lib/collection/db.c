@@ -70,6 +70,9 @@ vss_status vssi_db_open(const char *path, const vss_db_options *options, vss_db 
     VSSI_TRY_GOTO(vssi_strdup(&db->heap, path, strlen(path), &db->path, err), fail);
     VSSI_TRY_GOTO(db_storage(db, options, err), fail);
     db->storage_open = true;
+    db->logged = db->storage.log_open != NULL && (options->storage != NULL || strcmp(path, "mem:") != 0);
+    db->sync = options->sync;
+    db->sync_interval_ns = (options->sync_interval_ms == 0 ? 1000 : (uint64_t)options->sync_interval_ms) * 1000000;
     *out = db;
     return VSS_OK;
 fail:

@@ -2,9 +2,11 @@
  * seal_job.c - the steps that every commit shares
  *
  * Order on storage: objects first, each durable, then the manifest that names them. A crash in between leaves objects
- * that nothing names. Locks: the caller holds write_mutex.
+ * that nothing names. A commit covers every batch, so that the log is done with. Locks: the caller holds write_mutex.
  */
 #include "seal_job.h"
+
+#include "journal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -185,6 +187,7 @@ vss_status vssi_seal_commit(seal_job *job, vss_error *err)
     vssi_collection_define_types(col);
     vssi_collection_publish(col, job->snapshot);
     job->snapshot = NULL;
+    vssi_journal_covered(col);
     return VSS_OK;
 }
 

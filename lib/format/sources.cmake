@@ -18,4 +18,7 @@ target_sources(vss_objects PRIVATE
     lib/format/segment_read.c
     lib/format/segment_stats.c
     lib/format/segment_write.c
+    lib/format/wal.c
+    lib/format/wal_read.c
+    lib/format/wal_rows.c
 )

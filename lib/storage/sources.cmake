@@ -6,5 +6,6 @@ target_sources(vss_objects PRIVATE
     lib/storage/posix.c
     lib/storage/posix_list.c
     lib/storage/posix_lock.c
+    lib/storage/posix_log.c
     lib/storage/posix_put.c
     lib/storage/view.c)

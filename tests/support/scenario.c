@@ -429,6 +429,14 @@ const scenario_reference *scenario_reference_get(size_t i)
         return r;
     scenario_begin(&w, s, &none);
     scenario_describe(&w, r->stored);
+    memcpy(r->half, r->stored, sizeof r->half);
+    if (s->growing) {
+        MUST(run_insert(&w, NULL, &err));
+        scenario_describe(&w, r->half);
+        scenario_close(&w);
+        scenario_end(&w);
+        scenario_begin(&w, s, &none);
+    }
     MUST(scenario_prepare(&w, s, &err));
     scenario_describe(&w, r->before);
     scenario_close(&w);

@@ -29,7 +29,7 @@ class Collection:
     """An open collection; made by Database.create_collection and Database.collection.
 
     Usable from any number of threads: searches run side by side, writes one after another. What was written is visible
-    to searches at once and durable after flush() or close().
+    to searches at once and durable as vss.open's sync says.
     """
 
     def __init__(self, database, name, pointer):
@@ -118,7 +118,7 @@ class Collection:
         return self._write(lib.vss_collection_insert, rows)
 
     def upsert(self, rows):
-        """Insert rows or replace those whose keys are there."""
+        """Insert rows in place of those whose keys are there: all of them or, when it raises, none."""
         return self._write(lib.vss_collection_upsert, rows)
 
     def _write(self, function, rows):
@@ -151,7 +151,7 @@ class Collection:
         return info.rows
 
     def flush(self):
-        """Make what was written durable."""
+        """Seal what was written into a segment, durable whatever vss.open's sync says."""
         with self._handle as col:
             call(lib.vss_collection_flush, col)
 
