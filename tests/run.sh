@@ -34,7 +34,7 @@ build asan
 ASAN_OPTIONS=detect_leaks=1 units asan
 stage "thread sanitizer"
 build tsan
-units tsan 'test_(threads|parallel|storage|hnsw)' 6
+units tsan 'test_(threads|parallel|storage|hnsw|compact)' 6
 stage "the tool"
 VSS_TOOL=$PWD/build/release/vss $python -m pytest -q tests/cli
 stage "Python"
