@@ -2,8 +2,8 @@
  * compact.c - fewer, larger segments without deleted rows
  *
  * A segment takes part when it has less than half the rows and bytes of a full one, or a fifth or more of its rows are
- * deleted. Those that do are put together in their order as long as a full segment holds them; one that is small and stands
- * alone stays. So compacting again finds nothing to do. New segments and their indexes are written first, then one
+ * deleted. Those that do are put together in their order as long as a full segment holds them; one that is small and
+ * stands alone stays. So compacting again finds nothing to do. New segments and their indexes are written first, then one
  * manifest names them in place of the old ones. Cost: memory for one merged segment at a time. Locks: write_mutex
  * throughout; searches go on beside it.
  */

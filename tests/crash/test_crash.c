@@ -31,8 +31,8 @@ static const workload workloads[] = {
                                     {OP_REOPEN}, {OP_UPSERT, 0, 6}, {0}}},
     {"an index", VSS_SYNC_COMMIT, {{OP_INSERT, 0, 40}, {OP_INDEX}, {OP_INSERT, 40, 40}, {OP_INDEX}, {OP_DELETE, 30, 20},
                                    {OP_FLUSH}, {0}}},
-    {"compaction", VSS_SYNC_COMMIT, {{OP_INSERT, 0, 20}, {OP_FLUSH}, {OP_INSERT, 20, 20}, {OP_COMPACT}, {OP_DELETE, 5, 20},
-                                     {OP_UPSERT, 30, 15}, {OP_COMPACT}, {OP_DELETE, 0, 60}, {OP_COMPACT},
+    {"compaction", VSS_SYNC_COMMIT, {{OP_INSERT, 0, 20}, {OP_FLUSH}, {OP_INSERT, 20, 20}, {OP_COMPACT},
+                                     {OP_DELETE, 5, 20}, {OP_UPSERT, 30, 15}, {OP_COMPACT}, {OP_DELETE, 0, 60}, {OP_COMPACT},
                                      {OP_INSERT, 0, 5}, {OP_COMPACT}, {OP_REOPEN}, {OP_INSERT, 5, 5}, {0}}},
     {"nothing but flushes", VSS_SYNC_COMMIT, {{OP_FLUSH}, {OP_DELETE, 0, 5}, {OP_FLUSH}, {OP_INSERT, 1, 1},
                                               {OP_DELETE, 1, 1}, {OP_FLUSH}, {OP_REOPEN}, {0}}},
@@ -100,6 +100,7 @@ static void write_on(const crash_run *r, crash_run *after, int content)
         return;
     after->sync = r->sync;
     after->contents[0] = r->contents[content];
+    after->stamp = 1000;
     MUST(crash_run_op(after, &op, &err));
     crash_disk_after(after->disk, after->floor == 1 ? CRASH_SYNCED : CRASH_ALL, 0, &image);
     if (recover(after, &image, &again) != 1)
@@ -203,7 +204,8 @@ static void crash__in_every_call(void **state)
         for (uint64_t die = 1; crash_at(&workloads[i], die); die++)
             ;
     print_message("%zu workloads, %zu calls died in, %zu distinct images, %zu more left by crashes in recovery, %zu "
-                  "lost\n", sizeof workloads / sizeof *workloads, total.points, total.states, total.recovery, total.lost);
+                  "lost\n", sizeof workloads / sizeof *workloads, total.points, total.states, total.recovery,
+                  total.lost);
     assert_int_equal(total.lost, 0);
     assert_true(total.states > 1000 && total.recovery > 1000);
 }
@@ -227,6 +229,7 @@ static bool lying_sync(const workload *w, uint64_t nth, size_t *states)
         assert_true(content >= 0);
         after.contents[0] = r.contents[content];
         after.sync = VSS_SYNC_COMMIT;
+        after.stamp = 1000;
         MUST(crash_run_op(&after, &more, &err));
         if (w->sync == VSS_SYNC_COMMIT)
             assert_int_equal(after.floor, 1);
