@@ -207,7 +207,7 @@ vss_status vss_collection_flush(vss_collection *col, vss_error *err)
 vss_status vss_collection_compact(vss_collection *col, vss_error *err)
 {
     VSSI_TRY(collection_door(col, "vss_collection_compact", err));
-    return vssi_fail(err, VSS_ERR_UNSUPPORTED, "compact is not supported in this version");
+    return vssi_collection_compact(col, err);
 }
 
 vss_status vss_collection_check(vss_db *db, const char *name, vss_check_fn fn, void *state, vss_progress_fn progress,

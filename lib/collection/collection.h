@@ -104,6 +104,11 @@ vss_status vssi_collection_build_index(vss_collection *col, const char *field, c
 vss_status vssi_collection_indexes(vss_collection *col, int (*fn)(void *state, const vss_index_info *info), void *state,
                                    vss_error *err);
 
+/* ---- compact.c, collect.c ---- */
+vss_status vssi_collection_compact(vss_collection *col, vss_error *err);
+/* Remove the objects of the collection that its newest manifest does not name. Under write_mutex. */
+vss_status vssi_collection_collect(vss_collection *col, vss_error *err);
+
 /* ---- read.c ---- */
 vss_status vssi_collection_get(vss_collection *col, const vss_column *keys, const char *const *fields, size_t n_fields,
                                vss_result **out, vss_error *err);

@@ -42,6 +42,10 @@ vss_status vssi_segment_from_columns(vssi_heap *heap, const vssi_schema *schema,
 vss_status vssi_segment_merge(vssi_heap *heap, const vssi_schema *schema, vssi_segment *const *parts,
                               const uint64_t *const *deleted, size_t n_parts, vssi_segment **out, vss_error *err);
 
+/* The same of sealed ones too, whose rows are verified. */
+vss_status vssi_segment_gather(vssi_heap *heap, const vssi_schema *schema, vssi_segment *const *parts,
+                               const uint64_t *const *deleted, size_t n_parts, vssi_segment **out, vss_error *err);
+
 /* Bytes held in memory. */
 uint64_t vssi_segment_bytes(const vssi_segment *segment);
 

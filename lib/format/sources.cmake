@@ -14,6 +14,7 @@ target_sources(vss_objects PRIVATE
     lib/format/schema_json.c
     lib/format/segment.c
     lib/format/segment_check.c
+    lib/format/segment_gather.c
     lib/format/segment_memory.c
     lib/format/segment_read.c
     lib/format/segment_stats.c

@@ -149,7 +149,7 @@ static bool crash_apply(const crash_op *op, uint16_t stamp, crash_content *c)
 
 vss_status crash_run_op(crash_run *r, const crash_op *op, vss_error *err)
 {
-    uint16_t stamp = (uint16_t)r->n;
+    uint16_t stamp = ++r->stamp;
     crash_content *next = &r->contents[r->n];
     *next = r->contents[r->n - 1];
     bool fits = crash_apply(op, stamp, next);

@@ -30,6 +30,7 @@ typedef struct crash_run {
     vss_sync_mode sync;
     vss_db *db;
     vss_collection *col;
+    uint16_t stamp; /* of the newest write */
     size_t floor, n;
     crash_content contents[CRASH_OPS + 2];
 } crash_run;

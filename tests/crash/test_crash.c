@@ -1,10 +1,10 @@
 /*
  * test_crash.c - a crash in every mutating call of every workload, and in every call of the recovery from it
  *
- * For each call of a workload the disk dies in the middle of it. Each disk image that can be left (crash_disk.h) is opened: that
- * must succeed; what is found must be what was acknowledged, with the operation that was cut off whole or absent; the
- * recovery must change no object, leave the same batches when it is made twice, and be followed by a write that lasts.
- * An image counts once. Seeds are the numbers 1, 2, ...; counts are printed.
+ * For each call of a workload the disk dies in the middle of it. Each disk image that can be left (crash_disk.h) is
+ * opened: that must succeed; what is found must be what was acknowledged, with the operation that was cut off whole or
+ * absent; the recovery must change no object, leave the same batches when it is made twice, and be followed by a write
+ * that lasts. An image counts once. Seeds are the numbers 1, 2, ...; counts are printed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,8 @@ typedef struct workload {
 } workload;
 
 static const workload workloads[] = {
-    {"inserts", VSS_SYNC_COMMIT, {{OP_INSERT, 0, 12}, {OP_INSERT, 12, 1}, {OP_INSERT, 13, 30}, {OP_INSERT, 50, 40}, {0}}},
+    {"inserts", VSS_SYNC_COMMIT, {{OP_INSERT, 0, 12}, {OP_INSERT, 12, 1}, {OP_INSERT, 13, 30}, {OP_INSERT, 50, 40},
+                                  {0}}},
     {"deletes", VSS_SYNC_COMMIT, {{OP_INSERT, 0, 30}, {OP_DELETE, 3, 5}, {OP_DELETE_WHERE, 10, 9}, {OP_INSERT, 3, 4},
                                   {OP_DELETE, 0, 30}, {OP_INSERT, 0, 9}, {0}}},
     {"upserts", VSS_SYNC_COMMIT, {{OP_UPSERT, 0, 20}, {OP_UPSERT, 10, 20}, {OP_UPSERT, 0, 30}, {OP_DELETE, 5, 5},
@@ -30,6 +31,9 @@ static const workload workloads[] = {
                                     {OP_REOPEN}, {OP_UPSERT, 0, 6}, {0}}},
     {"an index", VSS_SYNC_COMMIT, {{OP_INSERT, 0, 40}, {OP_INDEX}, {OP_INSERT, 40, 40}, {OP_INDEX}, {OP_DELETE, 30, 20},
                                    {OP_FLUSH}, {0}}},
+    {"compaction", VSS_SYNC_COMMIT, {{OP_INSERT, 0, 20}, {OP_FLUSH}, {OP_INSERT, 20, 20}, {OP_COMPACT},
+                                     {OP_DELETE, 5, 20}, {OP_UPSERT, 30, 15}, {OP_COMPACT}, {OP_DELETE, 0, 60}, {OP_COMPACT},
+                                     {OP_INSERT, 0, 5}, {OP_COMPACT}, {OP_REOPEN}, {OP_INSERT, 5, 5}, {0}}},
     {"nothing but flushes", VSS_SYNC_COMMIT, {{OP_FLUSH}, {OP_DELETE, 0, 5}, {OP_FLUSH}, {OP_INSERT, 1, 1},
                                               {OP_DELETE, 1, 1}, {OP_FLUSH}, {OP_REOPEN}, {0}}},
     {"sync off", VSS_SYNC_OFF, {{OP_INSERT, 0, 20}, {OP_INSERT, 20, 20}, {OP_UPSERT, 10, 20}, {OP_DELETE, 0, 15},
@@ -96,6 +100,7 @@ static void write_on(const crash_run *r, crash_run *after, int content)
         return;
     after->sync = r->sync;
     after->contents[0] = r->contents[content];
+    after->stamp = 1000;
     MUST(crash_run_op(after, &op, &err));
     crash_disk_after(after->disk, after->floor == 1 ? CRASH_SYNCED : CRASH_ALL, 0, &image);
     if (recover(after, &image, &again) != 1)
@@ -198,8 +203,9 @@ static void crash__in_every_call(void **state)
     for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++)
         for (uint64_t die = 1; crash_at(&workloads[i], die); die++)
             ;
-    print_message("%zu workloads, %zu calls died in, %zu distinct images, %zu more left by crashes in recovery, %zu lost\n",
-                  sizeof workloads / sizeof *workloads, total.points, total.states, total.recovery, total.lost);
+    print_message("%zu workloads, %zu calls died in, %zu distinct images, %zu more left by crashes in recovery, %zu "
+                  "lost\n", sizeof workloads / sizeof *workloads, total.points, total.states, total.recovery,
+                  total.lost);
     assert_int_equal(total.lost, 0);
     assert_true(total.states > 1000 && total.recovery > 1000);
 }
@@ -223,6 +229,7 @@ static bool lying_sync(const workload *w, uint64_t nth, size_t *states)
         assert_true(content >= 0);
         after.contents[0] = r.contents[content];
         after.sync = VSS_SYNC_COMMIT;
+        after.stamp = 1000;
         MUST(crash_run_op(&after, &more, &err));
         if (w->sync == VSS_SYNC_COMMIT)
             assert_int_equal(after.floor, 1);

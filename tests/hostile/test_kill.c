@@ -34,7 +34,8 @@ static vss_status kill_rows(vss_collection *col, int64_t first, uint32_t stamp, 
     for (int i = 0; i < ROWS * DIM; i++)
         vectors[i] = (float)stamp;
     vss_column id = maker_keys(keys, ROWS), number = maker_keys(numbers, ROWS);
-    const vss_column v = {.struct_size = sizeof v, .type = VSS_TYPE_VECTOR_F32, .dim = DIM, .length = ROWS, .data = vectors};
+    const vss_column v = {.struct_size = sizeof v, .type = VSS_TYPE_VECTOR_F32, .dim = DIM, .length = ROWS,
+                          .data = vectors};
     const char *names[] = {"id", "number", "v"};
     const vss_column *columns[] = {&id, &number, &v};
     vss_batch batch = VSS_INIT(vss_batch);
@@ -55,6 +56,8 @@ static vss_status kill_write(vss_collection *col, uint32_t i, vss_error *err)
     case 5:
         return vss_collection_delete(col, &column, NULL, err);
     case 6:
+        if (i % 3 == 0)
+            return vss_collection_compact(col, err);
         return i % 5 == 0 ? vss_collection_flush(col, err) : VSS_OK;
     case 7:
         (void)snprintf(filter, sizeof filter, "number == %u", i - 4);
@@ -100,7 +103,8 @@ static void kill_child(const kill_state *s, int pipe_end)
     vss_collection *col;
     vss_error err;
     vss_db_options options = VSS_INIT(vss_db_options);
-    options.sync = s->rounds % 3 == 0 ? VSS_SYNC_OFF : VSS_SYNC_COMMIT; /* the end of a process loses nothing either way */
+    /* The end of a process loses nothing either way. */
+    options.sync = s->rounds % 3 == 0 ? VSS_SYNC_OFF : VSS_SYNC_COMMIT;
     if (vss_db_open(s->folder, &options, &db, &err) != VSS_OK || vss_collection_open(db, "c", &col, &err) != VSS_OK)
         _exit(1);
     for (uint32_t i = s->written + 1; i < KEYS / ROWS - 1; i++)
@@ -184,8 +188,8 @@ static void kill__loses_nothing(void **state)
     s.written = 7;
     while (s.rounds < rounds && s.written < KEYS / ROWS - 2000)
         kill_round(&s, &r);
-    print_message("%zu processes killed, %u writes acknowledged, %zu times the write that was cut off was whole\n", s.rounds,
-                  s.written - 7, s.more);
+    print_message("%zu processes killed, %u writes acknowledged, %zu times the write that was cut off was whole\n",
+                  s.rounds, s.written - 7, s.more);
     assert_true(s.rounds >= 40 && s.written > 100);
     free(s.stamps);
     (void)snprintf(command, sizeof command, "rm -rf '%s'", s.folder);

@@ -18,7 +18,10 @@ static vss_status disk_fail(vss_status status, const char *what, const char *nam
     return status;
 }
 
-static vss_status disk_dead(const char *name, vss_error *err) { return disk_fail(VSS_ERR_IO, "the disk is dead:", name, err); }
+static vss_status disk_dead(const char *name, vss_error *err)
+{
+    return disk_fail(VSS_ERR_IO, "the disk is dead:", name, err);
+}
 
 /* Count a mutating call. True when it is the one in which the disk dies: it is made, and reported as failed. */
 static bool disk_dies(crash_disk *d)
@@ -271,7 +274,7 @@ void crash_disk_after(const crash_disk *d, crash_model model, uint64_t number, c
     uint64_t random = number;
     crash_disk_init(out);
     for (const crash_file *f = d->files; f != NULL; f = f->next) {
-        if (!disk_present(f, model, &random) || (f->removed && disk_find(d, f->name) != NULL) || disk_find(out, f->name))
+        if (!disk_present(f, model, &random) || (f->removed && disk_find(d, f->name)) || disk_find(out, f->name))
             continue;
         crash_file *to = disk_add(out, f->name);
         size_t cut = model == CRASH_TORN && f == d->last ? (d->last_begin / SECTOR + number) * SECTOR : f->size;
