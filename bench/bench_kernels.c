@@ -4,15 +4,16 @@
  * In cache: one query against the rows of a block that the first and second cache hold, for each type, operation,
  * dimension and level; built with -DVSS_SIMSIMD_DIR=DIR, simsimd's best kernel beside them, called row by row. Out of
  * cache: the best level over N MB of rows (0: not at all), beside plain loops that only read them. Contenders run by
- * turns in every round; medians over the rounds. One thread. Sees internal headers and is linked with the objects.
+ * turns in every round; medians over the rounds of the time of the one
+ * thread. Sees internal headers and is linked with the objects.
  */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../lib/base/hash.h"
-#include "../lib/base/parallel.h"
 #include "../simd/simd.h"
 #ifdef BENCH_SIMSIMD
 #include "simsimd_loop.h"
@@ -60,6 +61,14 @@ static int bench_compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* Time this thread has run: what other processes take does not count. */
+static double bench_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
 static double bench_median(double *times, size_t n)
 {
     qsort(times, n, sizeof *times, bench_compare);
@@ -98,8 +107,8 @@ static void bench_score(const bench_state *bench, const bench_contender *c, vssi
         c->kernel(bench->query, rows, dim, n, scores);
 #ifdef BENCH_SIMSIMD
     else
-        bench_simsimd_rows(bench->narrow, rows, vssi_simd_row_size(type, dim), type == VSSI_SIMD_BITS ? dim / 8 : dim, n,
-                           scores);
+        bench_simsimd_rows(bench->narrow, rows, vssi_simd_row_size(type, dim),
+                           type == VSSI_SIMD_BITS ? dim / 8 : dim, n, scores);
 #else
     (void)type;
 #endif
@@ -125,12 +134,12 @@ static size_t bench_contenders(bench_contender *all, vssi_simd_type type, vssi_s
 static double bench_sample(bench_state *bench, const bench_contender *c, vssi_simd_type type, size_t dim, size_t rows)
 {
     float scores[BENCH_MAX_ROWS];
-    uint64_t begin = vssi_now_ns();
+    double begin = bench_now();
     for (size_t i = 0; i < c->repeats; i++) {
         bench_score(bench, c, type, dim, bench->data, rows, scores);
         bench->sink += scores[i % rows] > 0;
     }
-    return (double)(vssi_now_ns() - begin) / (double)(c->repeats * rows);
+    return (bench_now() - begin) / (double)(c->repeats * rows);
 }
 
 static void bench_hot(bench_state *bench, vssi_simd_type type, vssi_simd_op op, size_t dim)
@@ -234,20 +243,20 @@ static double bench_cold_kernel(bench_state *bench, vssi_kernel_rows kernel, vss
 {
     float scores[BENCH_MAX_ROWS];
     size_t size = vssi_simd_row_size(type, dim), rows = bench->bytes / size;
-    uint64_t begin = vssi_now_ns();
+    double begin = bench_now();
     for (size_t i = 0; i < rows; i += BENCH_MAX_ROWS) {
         size_t n = rows - i < BENCH_MAX_ROWS ? rows - i : BENCH_MAX_ROWS;
         kernel(bench->query, bench->data + i * size, dim, n, scores);
         bench->sink += scores[0] > 0;
     }
-    return (double)(rows * size) / (double)(vssi_now_ns() - begin);
+    return (double)(rows * size) / (bench_now() - begin);
 }
 
 static double bench_cold_read(bench_state *bench, size_t i)
 {
-    uint64_t begin = vssi_now_ns();
+    double begin = bench_now();
     bench->sink += bench_reads[i].run(bench->data, bench->bytes);
-    return (double)bench->bytes / (double)(vssi_now_ns() - begin);
+    return (double)bench->bytes / (bench_now() - begin);
 }
 
 /* Both operations of a type at one dimension, and the read loops, by turns. */

@@ -1,4 +1,4 @@
-/* simsimd_loop.h - simsimd's kernels behind the shape of ours, for vss-bench-kernels; there only with VSS_SIMSIMD_DIR */
+/* simsimd_loop.h - simsimd's kernels in the shape of ours, for vss-bench-kernels built with VSS_SIMSIMD_DIR */
 #ifndef BENCH_SIMSIMD_LOOP_H
 #define BENCH_SIMSIMD_LOOP_H
 

@@ -81,17 +81,10 @@ int main(int argc, char **argv)
 }
 
 /* Commands that are named so that a script that uses them gets a clear answer. They have no options and no summary. */
-static int vss_refuse_compact(const cli_args *args)
-{
-    (void)args;
-    return cli_refuse("compact is not supported in this version");
-}
-
 static int vss_refuse_export(const cli_args *args)
 {
     (void)args;
     return cli_refuse("export is not supported in this version");
 }
 
-const cli_command cli_compact = {.name = "compact", .run = vss_refuse_compact};
 const cli_command cli_export = {.name = "export", .run = vss_refuse_export};

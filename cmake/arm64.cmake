@@ -1,6 +1,6 @@
-# Toolchain for arm64 Linux on another Debian or Ubuntu machine: its cross gcc (or clang, with -DCMAKE_C_COMPILER=clang),
-# libc from its cross packages, the other libraries from build/arm64/sysroot, and qemu to run the tests.
-# tests/arm64.sh fills the sysroot and uses this:  cmake -B build/arm64/release -DCMAKE_TOOLCHAIN_FILE=cmake/arm64.cmake
+# Toolchain for arm64 Linux on another Debian or Ubuntu machine: its cross gcc (or clang, where a preset says so), libc
+# from its cross packages, the other libraries from build/arm64/sysroot, and qemu to run the tests. tests/arm64.sh fills
+# the sysroot and uses this: cmake --preset release -B build/arm64/release -DCMAKE_TOOLCHAIN_FILE=cmake/arm64.cmake
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 if(NOT CMAKE_C_COMPILER)
@@ -14,7 +14,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
-set(ENV{PKG_CONFIG_LIBDIR} ${VSS_ARM64_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${VSS_ARM64_SYSROOT}/usr/share/pkgconfig)
+set(ENV{PKG_CONFIG_LIBDIR} ${VSS_ARM64_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${VSS_ARM64_SYSROOT})
 set(ENV{PKG_CONFIG_ALLOW_SYSTEM_CFLAGS} 1)
 set(ENV{PKG_CONFIG_ALLOW_SYSTEM_LIBS} 1)

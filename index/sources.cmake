@@ -13,6 +13,7 @@ target_sources(vss_objects PRIVATE
     index/flat/flat_codes_tile.c
     index/hnsw/hnsw.c
     index/hnsw/hnsw_build.c
+    index/hnsw/hnsw_codes.c
     index/hnsw/hnsw_leaf.c
     index/hnsw/hnsw_link.c
     index/hnsw/hnsw_open.c

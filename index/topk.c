@@ -15,10 +15,10 @@
  * to float32. a is widened by 2^-130, which covers the underflow of 32,768 products.
  *
  * A range. Rows with v < near are no hits. With P the float32 next below near, high(s) <= P shows v <= P, which holds
- * for every s up to floor = P (1 - r) - a where P >= 0, else P (1 + r) - a, rounded downwards; low(s) >= near shows v >=
- * near, for every s from sure = near (1 + r) + a on (near < 0: 1 - r), rounded upwards. Only rows that are surely in count
- * when the k-th best score is sought; those in between wait for their exact value. Rows above far may count: where the
- * k-th of them is above far, the threshold it proves drops nothing that isn't.
+ * for every s up to floor = P (1 - r) - a where P >= 0, else P (1 + r) - a, rounded downwards; low(s) >= near shows v
+ * >= near, for every s from sure = near (1 + r) + a on (near < 0: 1 - r), rounded upwards. Only rows that are surely in
+ * count when the k-th best score is sought; those in between wait for their exact value. Rows above far may count:
+ * where the k-th of them is above far, the threshold it proves drops nothing that isn't.
  *
  * Selection is a radix select on the scores' bits, linear whatever the data; sorting is a heap sort.
  */
@@ -129,6 +129,11 @@ vss_status vssi_topk_init(vssi_topk *topk, vssi_scratch *scratch, size_t k, doub
 void vssi_topk_limit(vssi_topk *topk, float value) { topk_lower(topk, topk_threshold(topk, value)); }
 
 /* See the head comment for floor and sure. */
+float vssi_topk_bound(const vssi_topk *topk, float score)
+{
+    return topk->near > -INFINITY ? INFINITY : topk_threshold(topk, topk_high(topk, score));
+}
+
 void vssi_topk_range(vssi_topk *topk, float near, float far)
 {
     topk->near = near;

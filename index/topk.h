@@ -74,6 +74,9 @@ void vssi_topk_limit(vssi_topk *topk, float value);
  * adding. */
 void vssi_topk_range(vssi_topk *topk, float near, float far);
 
+/* If the k nearest have scores of at most `score` and the range has no near end: scores above this are of no use. */
+float vssi_topk_bound(const vssi_topk *topk, float score);
+
 void vssi_topk_push(vssi_topk *topk, float score, uint32_t row);
 
 /* Offer rows first .. first + n - 1 with their scores. */

@@ -91,9 +91,9 @@ static inline double vssi_simd_gamma(size_t dim)
     return nu / (1 - nu);
 }
 
-/* The distances that are returned, both vectors of the type: L2 as is, IP not negated. float64 in one fixed order on every
- * machine, 8 lanes (component i goes to lane i % 8), then ((l0+l1)+(l2+l3))+((l4+l5)+(l6+l7)); no fused multiply-add.
- * BITS: counts of bits, and 1 - and / or. */
+/* The distances that are returned, both vectors of the type: L2 as is, IP not negated. float64 in one fixed order on
+ * every machine, 8 lanes (component i goes to lane i % 8), then ((l0+l1)+(l2+l3))+((l4+l5)+(l6+l7)); no fused
+ * multiply-add. BITS: counts of bits, and 1 - and / or. */
 double vssi_exact(vssi_simd_type type, vssi_simd_op op, const void *a, const void *b, size_t dim);
 /* The same for F32. */
 double vssi_exact_l2_f32(const float *a, const float *b, size_t dim);

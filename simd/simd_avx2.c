@@ -3,9 +3,9 @@
  *
  * Four rows at once, so that one load of the query serves four rows. Floats: eight components a step, two registers of
  * sums a row, which are eight independent chains of fused multiply-adds; halves are widened to float32 as they are
- * read. Bytes: sixteen a step, widened to 16 bits, multiplied and added in pairs to sums of 32 bits. Bits: counted by 64
- * with popcnt, as fast here as a table in a register on rows this short. A row scored alone goes through the same
- * sequence of operations. Nothing is read past a row's end: last components are loaded under a mask, or piece by piece.
+ * read. Bytes: sixteen a step, widened to 16 bits, multiplied and added in pairs to sums of 32 bits. Bits: counted by
+ * 64 with popcnt. A row scored alone goes through the same sequence of operations. Nothing is read past a row's end:
+ * the last components are loaded under a mask, or piece by piece.
  */
 #include <immintrin.h>
 #include <string.h>
@@ -89,7 +89,7 @@ AVX2_INLINE void avx2_block_floats(const vssi_kernels_job *job, const char *cons
 #pragma GCC unroll 4
         for (int j = 0; j < count; j++) {
             if (job->stream)
-                vssi_kernels_prefetch(rows[j] + i * width, VSSI_KERNELS_AHEAD);
+                vssi_kernels_ahead(job, rows[j] + i * width);
             low[j] = avx2_step(low[j], q0, avx2_floats(rows[j], i, 8, type), job->op);
             high[j] = avx2_step(high[j], q1, avx2_floats(rows[j], i + 8, 8, type), job->op);
         }
@@ -137,7 +137,7 @@ AVX2_INLINE void avx2_block_bytes(const vssi_kernels_job *job, const char *const
 #pragma GCC unroll 4
         for (int j = 0; j < count; j++) {
             if (job->stream)
-                vssi_kernels_prefetch(rows[j] + i, VSSI_KERNELS_AHEAD);
+                vssi_kernels_ahead(job, rows[j] + i);
             sum[j] = avx2_add(sum[j], q, avx2_bytes(rows[j], i, 16, type), job->op);
         }
     }
@@ -164,7 +164,7 @@ AVX2_INLINE void avx2_block_bits(const vssi_kernels_job *job, const char *const 
 #pragma GCC unroll 4
         for (int j = 0; j < count; j++) {
             if (job->stream)
-                vssi_kernels_prefetch(rows[j] + i, VSSI_KERNELS_AHEAD);
+                vssi_kernels_ahead(job, rows[j] + i);
             uint64_t v = avx2_word(rows[j] + i, n);
             differ[j] += (uint32_t)__builtin_popcountll(q ^ v);
             if (job->op == VSSI_SIMD_JACCARD)

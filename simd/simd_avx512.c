@@ -1,12 +1,12 @@
 /*
  * simd_avx512.c - the kernels for AVX-512 F, BW, DQ, VL
  *
- * Four rows at once, so that one load of the query serves four rows. Floats: 32 components a step, two registers of sums
- * a row, which are eight independent chains of fused multiply-adds. Halves are widened to float32 as they are read;
- * those of bfloat16 by a shift for the even components and a mask for the odd ones, against the query's even and odd
- * ones. Bytes: 32 a step, widened to 16 bits, multiplied and added in pairs to sums of 32 bits. The last components are
- * loaded under a mask. A row scored alone goes through the same sequence of operations. Bits are left to the level
- * below: without an instruction that counts in vectors nothing is faster on short rows.
+ * Four rows at once, so that one load of the query serves four rows. Floats: 32 components a step, two registers of
+ * sums a row, which are eight independent chains of fused multiply-adds. Halves are widened to float32 as they are
+ * read; those of bfloat16 by a shift for the even components and a mask for the odd ones, against the query's even and
+ * odd ones. Bytes: 32 a step, widened to 16 bits, multiplied and added in pairs to sums of 32 bits. The last components
+ * are loaded under a mask. A row scored alone goes through the same sequence of operations. Bits are left to the level
+ * below: a table in a register would be no faster on short rows than popcnt.
  */
 #include "simd_avx512.h"
 
@@ -76,9 +76,9 @@ AVX512_INLINE void avx512_block_floats(const vssi_kernels_job *job, const char *
 #pragma GCC unroll 4
         for (int j = 0; j < count; j++) {
             if (job->stream)
-                vssi_kernels_prefetch(rows[j] + i * width, VSSI_KERNELS_AHEAD);
+                vssi_kernels_ahead(job, rows[j] + i * width);
             if (job->stream && type == VSSI_SIMD_F32)
-                vssi_kernels_prefetch(rows[j] + i * width, VSSI_KERNELS_AHEAD + 64);
+                vssi_kernels_ahead(job, rows[j] + i * width + 64);
             avx512_pair v = avx512_floats_whole(rows[j], i, type);
             low[j] = avx512_step(low[j], q.low, v.low, job->op);
             high[j] = avx512_step(high[j], q.high, v.high, job->op);
@@ -129,7 +129,7 @@ AVX512_INLINE void avx512_block_bytes(const vssi_kernels_job *job, const char *c
 #pragma GCC unroll 4
         for (int j = 0; j < count; j++) {
             if (job->stream)
-                vssi_kernels_prefetch(rows[j] + i, VSSI_KERNELS_AHEAD);
+                vssi_kernels_ahead(job, rows[j] + i);
             sum[j] = avx512_add(sum[j], q, avx512_bytes(rows[j], i, type, mask), job->op);
         }
     }

@@ -4,13 +4,12 @@
  * Four rows at once; thirty-two bytes a step into two registers of sums a row, each lane the sum of four products. For
  * L2 the difference is taken in 8 bits without a sign. What is not here is the level below's.
  */
-#include "kernels.h"
 #include "simd_neon.h"
 
-/* Sums are kept without a sign, and read as signed: a total is below 2^31 in size. */
-NEON_INLINE uint32x4_t neondot_add(uint32x4_t sum, uint8x16_t q, uint8x16_t v, vssi_simd_type type, bool ip)
+NEON_INLINE uint32x4_t neondot_add(const vssi_kernels_job *job, uint32x4_t sum, uint8x16_t q, uint8x16_t v)
 {
-    if (type == VSSI_SIMD_I8) {
+    bool ip = job->op == VSSI_SIMD_IP;
+    if (job->type == VSSI_SIMD_I8) {
         int8x16_t a = vreinterpretq_s8_u8(q), b = vreinterpretq_s8_u8(v);
         if (ip)
             return vreinterpretq_u32_s32(vdotq_s32(vreinterpretq_s32_u32(sum), a, b));
@@ -21,56 +20,59 @@ NEON_INLINE uint32x4_t neondot_add(uint32x4_t sum, uint8x16_t q, uint8x16_t v, v
     return vdotq_u32(sum, q, v);
 }
 
-NEON_INLINE void neondot_bytes(const void *query, const uint8_t *const *row, size_t count, size_t dim, bool stream,
-                               float *scores, vssi_simd_type type, vssi_simd_op op)
+/* Sixteen bytes from the i-th on, of each row. */
+NEON_INLINE void neondot_step(const vssi_kernels_job *job, const char *const *rows, int count, size_t i,
+                              uint32x4_t *sum)
 {
-    const uint8_t *bytes = query;
-    bool ip = op == VSSI_SIMD_IP;
-    uint32x4_t low[NEON_GROUP], high[NEON_GROUP];
+    uint8x16_t q = vssi_neon_load((const char *)job->query + i);
 #pragma GCC unroll 4
-    for (size_t j = 0; j < count; j++)
-        low[j] = high[j] = vdupq_n_u32(0);
-    size_t i = 0;
-    for (; i + 32 <= dim; i += 32) {
-        uint8x16_t q0 = vld1q_u8(bytes + i), q1 = vld1q_u8(bytes + i + 16);
-#pragma GCC unroll 4
-        for (size_t j = 0; j < count; j++) {
-            if (stream)
-                vssi_neon_prefetch(row[j] + i, NEON_AHEAD);
-            low[j] = neondot_add(low[j], q0, vld1q_u8(row[j] + i), type, ip);
-            high[j] = neondot_add(high[j], q1, vld1q_u8(row[j] + i + 16), type, ip);
-        }
-    }
-    if (i + 16 <= dim) {
-        uint8x16_t q = vld1q_u8(bytes + i);
-#pragma GCC unroll 4
-        for (size_t j = 0; j < count; j++)
-            low[j] = neondot_add(low[j], q, vld1q_u8(row[j] + i), type, ip);
-        i += 16;
-    }
-    if (i < dim) {
-        uint8x16_t q = vssi_neon_part(bytes + i, dim - i);
-#pragma GCC unroll 4
-        for (size_t j = 0; j < count; j++)
-            low[j] = neondot_add(low[j], q, vssi_neon_part(row[j] + i, dim - i), type, ip);
-    }
-#pragma GCC unroll 4
-    for (size_t j = 0; j < count; j++) {
-        int32_t all = vaddvq_s32(vreinterpretq_s32_u32(vaddq_u32(low[j], high[j])));
-        scores[j] = (float)(ip ? -all : all);
-    }
+    for (int j = 0; j < count; j++)
+        sum[j] = neondot_add(job, sum[j], q, vssi_neon_load(rows[j] + i));
 }
 
-VSSI_KERNELS(vssi_neon, dot_l2_i8, neondot_bytes, VSSI_SIMD_I8, VSSI_SIMD_L2)
-VSSI_KERNELS(vssi_neon, dot_ip_i8, neondot_bytes, VSSI_SIMD_I8, VSSI_SIMD_IP)
-VSSI_KERNELS(vssi_neon, dot_l2_u8, neondot_bytes, VSSI_SIMD_U8, VSSI_SIMD_L2)
-VSSI_KERNELS(vssi_neon, dot_ip_u8, neondot_bytes, VSSI_SIMD_U8, VSSI_SIMD_IP)
+NEON_INLINE void neondot_block(const vssi_kernels_job *job, const char *const *rows, int count, float *scores)
+{
+    size_t i = 0, rest;
+    uint32x4_t low[VSSI_KERNELS_BLOCK], high[VSSI_KERNELS_BLOCK];
+#pragma GCC unroll 4
+    for (int j = 0; j < count; j++)
+        low[j] = high[j] = vdupq_n_u32(0);
+    for (; i + 32 <= job->dim; i += 32) {
+        vssi_neon_ahead(job, rows, count, i);
+        neondot_step(job, rows, count, i, low);
+        neondot_step(job, rows, count, i + 16, high);
+    }
+    if (i + 16 <= job->dim) {
+        neondot_step(job, rows, count, i, low);
+        i += 16;
+    }
+    if ((rest = job->dim - i) > 0) {
+        uint8x16_t q = vssi_neon_part((const char *)job->query + i, rest);
+#pragma GCC unroll 4
+        for (int j = 0; j < count; j++)
+            low[j] = neondot_add(job, low[j], q, vssi_neon_part(rows[j] + i, rest));
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < count; j++)
+        scores[j] = vssi_neon_score(low[j], high[j], job->op);
+}
+
+NEON_INLINE int32_t neondot_prepare(const void *query, size_t dim, vssi_simd_type type, vssi_simd_op op)
+{
+    (void)query, (void)dim, (void)type, (void)op;
+    return 0;
+}
+
+VSSI_KERNELS(neondot, l2_i8, VSSI_SIMD_I8, VSSI_SIMD_L2)
+VSSI_KERNELS(neondot, ip_i8, VSSI_SIMD_I8, VSSI_SIMD_IP)
+VSSI_KERNELS(neondot, l2_u8, VSSI_SIMD_U8, VSSI_SIMD_L2)
+VSSI_KERNELS(neondot, ip_u8, VSSI_SIMD_U8, VSSI_SIMD_IP)
 
 const vssi_kernels vssi_simd_neondot = {
     .level = "neondot",
     .below = &vssi_simd_neon,
-    .rows = {[VSSI_SIMD_I8] = VSSI_KERNELS_ROWS(vssi_neon, dot_l2_i8, dot_ip_i8),
-             [VSSI_SIMD_U8] = VSSI_KERNELS_ROWS(vssi_neon, dot_l2_u8, dot_ip_u8)},
-    .gather = {[VSSI_SIMD_I8] = VSSI_KERNELS_GATHER(vssi_neon, dot_l2_i8, dot_ip_i8),
-               [VSSI_SIMD_U8] = VSSI_KERNELS_GATHER(vssi_neon, dot_l2_u8, dot_ip_u8)},
+    .rows = {[VSSI_SIMD_I8] = VSSI_KERNELS_ROWS(neondot, l2_i8, ip_i8),
+             [VSSI_SIMD_U8] = VSSI_KERNELS_ROWS(neondot, l2_u8, ip_u8)},
+    .gather = {[VSSI_SIMD_I8] = VSSI_KERNELS_GATHER(neondot, l2_i8, ip_i8),
+               [VSSI_SIMD_U8] = VSSI_KERNELS_GATHER(neondot, l2_u8, ip_u8)},
 };

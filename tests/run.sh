@@ -15,8 +15,10 @@ build() {
 }
 units() { ctest --test-dir "build/$1" --output-on-failure -j "$jobs" ${2:+-R "$2"} | tail -n "${3:-12}"; }
 
-stage "layers"
+stage "layers, sizes, documented and tested functions"
 $python tests/checks/layers.py
+$python tests/checks/sizes.py
+$python tests/checks/public.py
 stage "release build, gcc"
 build release
 stage "unit, conformance and hostile tests, release"
@@ -25,6 +27,8 @@ stage "the README's first program"
 $python tests/checks/readme.py build/release/examples/01_hello
 stage "exported symbols"
 tests/checks/symbols.sh build/release/libvss.so
+stage "consumers"
+tests/consumers/run.sh
 stage "build, clang"
 build clang
 stage "unit tests at the scalar and AVX2 levels"
@@ -34,13 +38,18 @@ build asan
 ASAN_OPTIONS=detect_leaks=1 units asan
 stage "thread sanitizer"
 build tsan
-units tsan 'test_(threads|parallel|storage|hnsw)' 6
+units tsan 'test_(threads|parallel|storage|hnsw|compact)' 6
+# Where the files of the tests below go: memory where it is offered, because every flush waits for the disk.
+folder=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
+trap 'rm -rf "$folder"' EXIT
 stage "the tool"
-VSS_TOOL=$PWD/build/release/vss $python -m pytest -q tests/cli
+VSS_TOOL=$PWD/build/release/vss $python -m pytest -q --basetemp="$folder/cli" tests/cli
 stage "Python"
-VSS_LIBRARY=$PWD/build/release/libvss.so.0 $python -m pytest -q tests/python
+VSS_LIBRARY=$PWD/build/release/libvss.so.0 $python -m pytest -q --basetemp="$folder/python" tests/python
 
 if [ "$tier" = full ]; then
+    stage "arm64, under qemu"
+    tests/arm64.sh
     stage "fuzzing"
     build fuzz
     for fuzzer in build/fuzz/tests/fuzz_*; do

@@ -1,8 +1,13 @@
 /*
  * vss/collection.h - a collection: create, open, write, read
  *
- * Writes are visible to searches that begin after they return, and durable after vss_collection_flush or a close that
- * returned VSS_OK. A batch is whole or absent.
+ * Writes are visible to searches that begin after they return, and by then in a write-ahead log: durable, as far as the
+ * database's sync says (vss/db.h). In "mem:" and on a storage without logs they are durable after vss_collection_flush
+ * or a close that returned VSS_OK. A batch is whole or absent.
+ *
+ * A write that fails has changed nothing, with one exception: UNKNOWN_COMMIT, when the storage did not say whether the
+ * batch is stored. Then the handle takes no more writes (POISONED) and still reads; reopened, the collection holds all
+ * of that batch or nothing of it.
  */
 #ifndef VSS_COLLECTION_H
 #define VSS_COLLECTION_H
@@ -54,13 +59,14 @@ typedef struct vss_collection_stats {
 VSS_API vss_status vss_collection_create(vss_db *db, const char *name, const vss_schema *schema, vss_collection **col,
                                          vss_error *err);
 
-/* Open a collection: its newest version. Opening it again on the same vss_db gives the same handle once more, to be
- * closed as often. Cost: a few reads of a few kilobytes a segment; no vector is touched.
+/* Open a collection: its newest version and the batches in its log. Opening it again on the same vss_db gives the same handle once more, to be
+ * closed as often. Cost: a few reads of a few kilobytes a segment, and after a crash the log's
+ * batches; no other vector is touched.
  * NOT_FOUND, BUSY, CORRUPT, NEWER_FORMAT, IO, NO_MEMORY. */
 VSS_API vss_status vss_collection_open(vss_db *db, const char *name, vss_collection **col, vss_error *err);
 
-/* Flush (unless read-only) and close. The flush's failure is returned; the handle is gone all the same, and rows that
- * were not flushed with it. NULL is fine. */
+/* Flush (unless read-only) and close. The flush's failure is returned; the handle is gone all the same, what was
+ * not flushed is in the log. NULL is fine. */
 VSS_API vss_status vss_collection_close(vss_collection *col, vss_error *err);
 
 /* Remove a collection and its bytes. BUSY when it is open here or elsewhere. NOT_FOUND, READ_ONLY, IO. */
@@ -75,14 +81,15 @@ VSS_API const char *vss_collection_schema_json(const vss_collection *col);
 /* What the collection holds now; looks at no row. */
 VSS_API vss_status vss_collection_stats_get(vss_collection *col, vss_collection_stats *stats, vss_error *err);
 
-/* Insert rows. INVALID names the field and row: wrong type, dimension, null, NaN or infinity, a zero vector under cosine, a vector whose
- * squared norm is above 1e37, bad UTF-8 or JSON, a key twice in the batch. EXISTS names a key that is live already.
- * READ_ONLY, BUDGET, NO_MEMORY. info may be NULL. Cost: one copy of the rows; every 2^20 rows or 1 GiB a segment is
- * sealed and flushed within the call. */
+/* Insert rows. INVALID names the field and row: wrong type, dimension, null, NaN or infinity, a vector whose squared
+ * norm is above 1e37 or, under cosine, below 1e-30, bad UTF-8 or JSON, a key twice in the batch. EXISTS names a key
+ * that is live already. READ_ONLY, BUDGET, NO_MEMORY, NO_SPACE, IO, UNKNOWN_COMMIT, POISONED. info may be NULL. Cost:
+ * one copy of the rows, and one in the log; every 2^20 rows or 1 GiB a segment is sealed and flushed within the call. */
 VSS_API vss_status vss_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info,
                                          vss_error *err);
 
-/* Insert rows or replace those whose keys are live. UNSUPPORTED in this version. */
+/* Insert rows, in place of those whose keys are live: all of the batch or nothing. Errors as of insert, without EXISTS;
+ * INVALID for an auto_id collection, whose keys are always new. info->rows counts the rows of the batch. */
 VSS_API vss_status vss_collection_upsert(vss_collection *col, const vss_batch *batch, vss_write_info *info,
                                          vss_error *err);
 
@@ -94,17 +101,23 @@ VSS_API vss_status vss_collection_delete(vss_collection *col, const vss_column *
 VSS_API vss_status vss_collection_delete_where(vss_collection *col, const char *filter, vss_write_info *info,
                                                vss_error *err);
 
-/* Rows by key. The result has one "query" a key, in the order asked, of one row or none. fields NULL: none but the key. */
+/* Rows by key. The result has one "query" a key, in the order asked, of one row or none. fields NULL: none but the
+ * key. */
 VSS_API vss_status vss_collection_get(vss_collection *col, const vss_column *keys, const char *const *fields,
                                       size_t n_fields, vss_result **result, vss_error *err);
 
 /* Live rows that match the filter; NULL: all. */
 VSS_API vss_status vss_collection_count(vss_collection *col, const char *filter, uint64_t *count, vss_error *err);
 
-/* Seal the growing rows into a segment, index it where an index is defined, and commit. Durable on return. */
+/* Seal the growing rows into a segment, index it where an index is defined, commit, and begin a new log. Durable on
+ * return, whatever the sync. */
 VSS_API vss_status vss_collection_flush(vss_collection *col, vss_error *err);
 
-/* Merge small segments and rewrite those with many deletes. UNSUPPORTED in this version. */
+/* Flush; merge segments of less than half a segment's rows and rewrite those of whose rows a fifth or more is deleted,
+ * with new indexes, in one commit; then remove the objects that the newest version does not name. Searches go on beside
+ * it, writes wait; readers in other processes keep the version they opened. Cost: memory for one merged segment, the
+ * time to write it and to build its indexes. A failure leaves the collection as it was, or compacted with some objects
+ * not yet removed. Errors as of flush. */
 VSS_API vss_status vss_collection_compact(vss_collection *col, vss_error *err);
 
 #ifdef __cplusplus

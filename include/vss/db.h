@@ -22,6 +22,15 @@ typedef enum vss_open_mode {
     VSS_OPEN_READ_ONLY = 2  /* takes no lock and writes no byte; NOT_FOUND if the directory is missing */
 } vss_open_mode;
 
+/* When what is written becomes durable: proof against a power cut or a crash of the system. A crash of the process alone
+ * loses nothing that was acknowledged in any of these modes. What is lost is always the newest batches, whole ones. */
+typedef enum vss_sync_mode {
+    VSS_SYNC_COMMIT = 0,   /* before the call returns: nothing acknowledged is ever lost */
+    VSS_SYNC_INTERVAL = 1, /* with the first write that is sync_interval_ms or more after the last time, and at a flush or
+                              close: the writes since then can be lost. No thread does it behind the program's back. */
+    VSS_SYNC_OFF = 2       /* at a flush or close: the writes since then can be lost */
+} vss_sync_mode;
+
 typedef struct vss_db_options {
     uint32_t struct_size;
     vss_open_mode mode;
@@ -33,6 +42,8 @@ typedef struct vss_db_options {
     const vss_storage *storage;     /* copied; used in place of the path, which then only names it in messages.
                                        Its close is called when the database is closed, or when the open fails for
                                        another reason than this struct. */
+    vss_sync_mode sync;
+    uint32_t sync_interval_ms;      /* 0: 1,000 */
 } vss_db_options;
 
 /* Open a database. path: a directory, or "mem:" for one in memory that ends with the handle.

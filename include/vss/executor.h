@@ -20,8 +20,8 @@ typedef struct vss_executor {
 } vss_executor;
 
 /* Reports the progress of a long call and may end it: a non-zero result makes the call return VSS_ERR_CANCELLED.
- * stage is static text; done and total count the stage's own units. Called by the calling thread or a worker, one call at
- * a time: at most about every 10 ms, and when a stage is done. */
+ * stage is static text; done and total count the stage's own units. Called by the calling thread or a worker, one
+ * call at a time: at most about every 10 ms, and when a stage is done. */
 typedef int (*vss_progress_fn)(void *state, const char *stage, uint64_t done, uint64_t total);
 
 #ifdef __cplusplus

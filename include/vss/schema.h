@@ -38,8 +38,8 @@ typedef struct vss_schema {
     const vss_field *const *fields;
 } vss_schema;
 
-/* Read a schema file: {"fields": [{"name", "type", "primary"?, "auto_id"?, "nullable"?, "default"?, "dim"?, "metric"?}]}
- * with types bool int8 int16 int32 int64 float32 float64 string json timestamp array<T>
+/* Read a schema file: {"fields": [{"name", "type", "primary"?, "auto_id"?, "nullable"?, "default"?, "dim"?,
+ * "metric"?}]} with types bool int8 int16 int32 int64 float32 float64 string json timestamp array<T>
  * vector<f32|f16|bf16|i8|u8|binary>. An unknown member is refused. The schema is the caller's: vss_schema_free.
  * INVALID names line or field; NO_MEMORY. */
 VSS_API vss_status vss_schema_parse(const char *json, size_t size, vss_schema **schema, vss_error *err);

@@ -3,7 +3,8 @@
  *
  * A name is made of [a-z0-9._-] and '/', at most 512 bytes, and has no empty part
  * and none that begins with '.'. A lock's name is "LOCK" or "folder/LOCK"; locks are no objects and are never listed.
- * An object appears whole or not at all and is never changed; nothing is renamed, truncated or overwritten.
+ * An object appears whole or not at all and is never changed; nothing is renamed, truncated or overwritten. A log is an
+ * object that grows at its end while it is open.
  * Every function may be called from any thread, also at once.
  */
 #ifndef VSS_STORAGE_H
@@ -52,6 +53,19 @@ typedef struct vss_storage {
 
     /* Give back what the storage holds. NULL where there is nothing to give back. */
     void (*close)(void *state);
+
+    /* Optional, all four or none: without them a collection keeps no log, and writes are durable at a flush only. Logs
+     * are read, listed, measured and removed as objects are. One log is used by one thread at a time.
+     *
+     * Create an empty log if the name is free. EXISTS; NO_SPACE; READ_ONLY; IO. */
+    vss_status (*log_open)(void *state, const char *name, void **log, vss_error *err);
+    /* Add the parts, in order, at its end. NO_SPACE, IO, NO_MEMORY: the log is as it was. UNKNOWN_COMMIT: some of the
+     * bytes may be there, and the log can only be closed. */
+    vss_status (*log_append)(void *state, void *log, const vss_span *parts, size_t n_parts, vss_error *err);
+    /* Make its name and every byte appended so far durable. After any failure nobody knows which of them are, and the
+     * log can only be closed. */
+    vss_status (*log_sync)(void *state, void *log, vss_error *err);
+    void (*log_close)(void *state, void *log);
 } vss_storage;
 
 #ifdef __cplusplus

@@ -31,8 +31,9 @@ extern "C" {
 /* The version of the library that is loaded, "0.1.0". Static text. */
 VSS_API const char *vss_version(void);
 
-/* The level of the distance kernels in use: "scalar", "avx2", "avx512". Static text. Chosen once for the process
- * from the processor; the environment variable VSS_SIMD can lower it, never raise it. */
+/* The level of the distance kernels in use: "scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot". Static
+ * text. Chosen once for the process from the processor; the environment variable VSS_SIMD can lower it, never raise
+ * it. */
 VSS_API const char *vss_simd_level(void);
 
 /* Value types. The numbers are stored in files and never change. */

@@ -112,12 +112,18 @@ double vssi_sq8_encode(const vssi_sq8_model *model, const double *low, const vss
 vss_status vssi_sq8_open(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
                          const vssi_vectors *v, vss_error *err)
 {
+    return vssi_sq8_open_padded(sq8, model, low, codes, vssi_sq8_size(vssi_sq8_width(v->dim, v->metric)), v, err);
+}
+
+vss_status vssi_sq8_open_padded(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
+                                uint32_t size, const vssi_vectors *v, vss_error *err)
+{
     *sq8 = (vssi_sq8){.low = low, .codes = codes};
     memcpy(&sq8->model, model, sizeof sq8->model);
     const vssi_sq8_model *m = &sq8->model;
     uint32_t width = vssi_sq8_width(v->dim, v->metric);
     if (m->rows != v->rows || m->dim != v->dim || m->metric != (uint32_t)v->metric || m->width != width ||
-        m->size != vssi_sq8_size(width))
+        m->size != size)
         return vssi_fail(err, VSS_ERR_CORRUPT, "sq8: made for %llu rows of %u components, the segment has %zu of %u",
                          (unsigned long long)m->rows, m->dim, v->rows, v->dim);
     if (!(m->step > 0 && m->step <= DBL_MAX) || !(m->radius >= 0 && m->radius <= DBL_MAX) ||

@@ -26,7 +26,7 @@ typedef struct vssi_sq8_model {
     uint64_t rows;
     uint32_t dim, metric; /* of the vectors */
     uint32_t width;       /* components of a carrier */
-    uint32_t size;        /* bytes of a code: width rounded up to 4; the rest is 0 */
+    uint32_t size;        /* bytes of a code: width rounded up to 4, or more; the rest is 0 */
     double step;          /* above 0 */
     double radius;        /* r, float64 roundings included */
     double most;          /* M; 1 for l2 and cosine */
@@ -65,6 +65,9 @@ double vssi_sq8_encode(const vssi_sq8_model *model, const double *low, const vss
 /* Check a stored model against the vectors and bind the kernels. CORRUPT. */
 vss_status vssi_sq8_open(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
                          const vssi_vectors *v, vss_error *err);
+/* The same of codes padded to `size` bytes, at least vssi_sq8_size, by model.size set after training. */
+vss_status vssi_sq8_open_padded(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
+                                uint32_t size, const vssi_vectors *v, vss_error *err);
 
 /* Code and radius of a query. carrier: room for width numbers. */
 void vssi_sq8_prepare(const vssi_sq8 *sq8, const vssi_probe *probe, double *carrier, vssi_sq8_query *query);

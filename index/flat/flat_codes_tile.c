@@ -2,7 +2,8 @@
  * flat_codes_tile.c - several queries against codes, in panels
  *
  * As flat_batch.c does with float32, but in whole numbers: a panel of codes is multiplied with all queries in groups
- * that fit the registers, and rows that a query's cut lets pass are kept for it until there are enough to score together.
+ * that fit the registers, and rows that a query's cut lets pass are kept for it until there are enough to score
+ * together.
  */
 #include <math.h>
 #include <string.h>

@@ -3,11 +3,19 @@
  */
 #include "hnsw.h"
 
+static const char *const hnsw_codes[] = {[HNSW_CODES_NONE] = "none", [HNSW_CODES_SQ8] = "sq8",
+                                         [HNSW_CODES_AUTO] = "auto"};
+
 static const vssi_param hnsw_params[HNSW_PARAMS] = {
     [HNSW_PARAM_M] = {"m", "M", 2, 512, 24, false, "links a row: pruned to 2 m; memory is about 8 m bytes a row"},
     [HNSW_PARAM_EF_CONSTRUCTION] = {"ef_construction", "efConstruction", 8, 4096, 200, false,
                                     "care in building: a round for every 50, 2 candidates a row for every 5"},
     [HNSW_PARAM_EF] = {"ef", NULL, 1, 16384, 64, true, "rows a search keeps in view: more is slower and finds more"},
+    [HNSW_PARAM_CODES] = {.name = "codes", .max = HNSW_CODES_AUTO, .default_value = HNSW_CODES_AUTO,
+                          .names = hnsw_codes,
+                          .help = "sq8: a byte a component to walk on; auto: for floats, where they are fine enough"},
+    [HNSW_PARAM_RERANK] = {"rerank", NULL, 0, 16384, 0, true,
+                           "rows found by codes that are scored by the vectors; 0: all that can matter"},
 };
 
 const vssi_index_ops vssi_hnsw_ops = {

@@ -7,14 +7,33 @@
  * A build works on "nodes", the first of each set of rows with equal vectors, in a space where nearness is squared l2
  * whatever the metric: cosine takes vectors of unit length; inner product takes one more component,
  * sqrt(max^2 - |v|^2), which makes all lengths equal, so that the nearest by l2 is the largest by inner product.
+ *
+ * Beside the graph there may be codes, a byte a component (codec/sq8.h): then a search walks on them and scores the
+ * best of what it found by the vectors.
  */
 #ifndef VSSI_HNSW_H
 #define VSSI_HNSW_H
 
+#include "../codec/sq8.h"
 #include "../index_ops.h"
 
-enum { HNSW_PARAM_M, HNSW_PARAM_EF_CONSTRUCTION, HNSW_PARAM_EF, HNSW_PARAMS };
-enum { HNSW_BLOCK_HEADER = 256, HNSW_BLOCK_GRAPH = 257, HNSW_BLOCK_ENTRIES = 258 };
+enum {
+    HNSW_PARAM_M,
+    HNSW_PARAM_EF_CONSTRUCTION,
+    HNSW_PARAM_EF,
+    HNSW_PARAM_CODES,
+    HNSW_PARAM_RERANK,
+    HNSW_PARAMS
+};
+enum { HNSW_CODES_NONE, HNSW_CODES_SQ8, HNSW_CODES_AUTO };
+enum {
+    HNSW_BLOCK_HEADER = 256,
+    HNSW_BLOCK_GRAPH,
+    HNSW_BLOCK_ENTRIES,
+    HNSW_BLOCK_MODEL, /* from here on: with codes */
+    HNSW_BLOCK_LOW,
+    HNSW_BLOCK_CODES
+};
 
 /* Words of the header block. */
 enum {
@@ -24,12 +43,12 @@ enum {
     HNSW_HEADER_M,
     HNSW_HEADER_STRIDE,
     HNSW_HEADER_ENTRIES,
-    HNSW_HEADER_ZERO_1,
-    HNSW_HEADER_ZERO_2,
+    HNSW_HEADER_CODES, /* HNSW_CODES_NONE or HNSW_CODES_SQ8 */
+    HNSW_HEADER_ZERO,
     HNSW_HEADER_WORDS
 };
 
-#define HNSW_FORMAT 1u
+#define HNSW_FORMAT 2u
 #define HNSW_ALIGN 16u          /* u32 in 64 bytes: a row of the graph begins on a cache line */
 #define HNSW_MAX_STRIDE 2048u
 #define HNSW_MAX_ROWS (1u << 30)
@@ -42,6 +61,8 @@ typedef struct vssi_hnsw_index {
     size_t rows, stride, n_entries;
     const uint32_t *graph;   /* [rows][stride] */
     const uint32_t *entries; /* [n_entries] */
+    bool coded;
+    vssi_sq8 sq8;            /* where coded */
 } vssi_hnsw_index;
 
 /* Memory of one worker. */
@@ -75,6 +96,9 @@ typedef struct vssi_hnsw_build {
     size_t n_workers;
     uint32_t *entries;
     size_t n_entries;
+    vssi_sq8_model *model;   /* of the codes; NULL: none */
+    double *low;             /* [width] */
+    uint8_t *codes;          /* [rows][size] */
     uint64_t total;          /* units of progress */
     _Atomic uint64_t done;
 } vssi_hnsw_build;
@@ -138,6 +162,19 @@ vss_status vssi_hnsw_link(vssi_hnsw_build *b, vss_error *err);
 
 /* hnsw_repair.c: choose the entries; make every row reachable from them. */
 vss_status vssi_hnsw_repair(vssi_hnsw_build *b, vss_error *err);
+
+/* hnsw_codes.c: bytes of a stored code; can the build have the codes it asks for (INVALID); make them, of the finished
+ * graph, where they are of use; check and bind those of an index. */
+uint32_t vssi_hnsw_codes_size(const vssi_vectors *v);
+bool vssi_hnsw_codes_wanted(const vssi_build *in);
+vss_status vssi_hnsw_codes_check(const vssi_build *in, vss_error *err);
+vss_status vssi_hnsw_codes_make(vssi_hnsw_build *b, vss_error *err);
+vss_status vssi_hnsw_codes_open(vssi_hnsw_index *index, const vssi_block *blocks, size_t n_blocks,
+                                const vssi_vectors *vectors, vss_error *err);
+
+/* hnsw_open.c: the block of `kind`, of count elements, in memory aligned to `align`. CORRUPT. */
+vss_status vssi_hnsw_open_block(const vssi_block *blocks, size_t n_blocks, uint32_t kind, size_t element, size_t align,
+                                uint64_t count, const void **data, vss_error *err);
 
 /* hnsw_open.c, hnsw_search.c, hnsw_validate.c: as in vssi_index_ops. */
 vss_status vssi_hnsw_open(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks, const vssi_vectors *vectors,

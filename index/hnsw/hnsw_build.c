@@ -2,9 +2,9 @@
  * hnsw_build.c - from vectors to a graph, the same bytes on any number of threads
  *
  * Stages, each a parallel loop over fixed units: find equal rows; rounds of partitioning, in which rows meet their
- * neighbours; prune; add reverse links; hang on the equal rows; make every row reachable. Random numbers come from
- * fixed seeds. ef_construction is turned into rounds (ef / 50, 1 to 16), candidates kept for a row (2 ef / 5, 16
- * to 512) and those of one leaf (ef / 16, 6 to 64).
+ * neighbours; prune; add reverse links; hang on the equal rows; make every row reachable; make codes. Random numbers
+ * come from fixed seeds. ef_construction is turned into rounds (ef / 50, 1 to 16), candidates kept for a row (2 ef / 5,
+ * 16 to 512) and those of one leaf (ef / 16, 6 to 64).
  *
  * Memory at the peak: the graph (4 x stride bytes a row), the candidates (8 x (kept + 3 x best of a leaf) bytes a row:
  * 928 at the defaults), some 60 bytes a row, and a worker's packed leaf of at most 16 MiB or 128 rows.
@@ -55,7 +55,7 @@ static vss_status build_graph(vssi_hnsw_build *b, vss_error *err)
 {
     size_t size;
     VSSI_TRY(vssi_hnsw_twins_find(b, err));
-    b->total = b->n_nodes * (2 * b->rounds + 2);
+    b->total = b->n_nodes * (2 * b->rounds + 2) + (vssi_hnsw_codes_wanted(b->in) ? b->rows : 0);
     VSSI_TRY(vssi_hnsw_workers_make(b, err));
     VSSI_TRY(build_candidates(b, err));
     if (!vssi_mul(b->rows, b->stride, &size))
@@ -67,6 +67,7 @@ static vss_status build_graph(vssi_hnsw_build *b, vss_error *err)
     VSSI_TRY(vssi_hnsw_link(b, err));
     VSSI_TRY(vssi_hnsw_twins_link(b, err));
     VSSI_TRY(vssi_hnsw_repair(b, err));
+    VSSI_TRY(vssi_hnsw_codes_make(b, err));
     vssi_control_report(b->in->control, "graph", b->total, b->total); /* too late to stop */
     return VSS_OK;
 }
@@ -80,7 +81,7 @@ static void build_blank(vssi_hnsw_build *b)
     }
 }
 
-/* Hand graph and entries over to the image. */
+/* Hand graph, entries and codes over to the image. */
 static vss_status build_image(vssi_hnsw_build *b, vssi_image *image, vss_error *err)
 {
     uint32_t *header;
@@ -91,12 +92,22 @@ static vss_status build_image(vssi_hnsw_build *b, vssi_image *image, vss_error *
     header[HNSW_HEADER_M] = (uint32_t)b->in->params[HNSW_PARAM_M];
     header[HNSW_HEADER_STRIDE] = (uint32_t)b->stride;
     header[HNSW_HEADER_ENTRIES] = (uint32_t)b->n_entries;
+    header[HNSW_HEADER_CODES] = b->model ? HNSW_CODES_SQ8 : HNSW_CODES_NONE;
     image->n_blocks = 3;
     image->blocks[0] = (vssi_block){HNSW_BLOCK_HEADER, sizeof *header, HNSW_HEADER_WORDS, header};
     image->blocks[1] = (vssi_block){HNSW_BLOCK_GRAPH, sizeof *b->graph, b->rows * b->stride, b->graph};
     image->blocks[2] = (vssi_block){HNSW_BLOCK_ENTRIES, sizeof *b->entries, b->n_entries, b->entries};
     b->graph = NULL;
     b->entries = NULL;
+    if (!b->model)
+        return VSS_OK;
+    image->n_blocks = 6;
+    image->blocks[3] = (vssi_block){HNSW_BLOCK_MODEL, sizeof *b->model, 1, b->model};
+    image->blocks[4] = (vssi_block){HNSW_BLOCK_LOW, sizeof *b->low, b->model->width, b->low};
+    image->blocks[5] = (vssi_block){HNSW_BLOCK_CODES, b->model->size, b->rows, b->codes};
+    b->model = NULL;
+    b->low = NULL;
+    b->codes = NULL;
     return VSS_OK;
 }
 
@@ -108,6 +119,7 @@ vss_status vssi_hnsw_build_image(const vssi_build *in, vssi_image *image, vss_er
     build_plan(&b, in);
     if (b.rows >= HNSW_MAX_ROWS)
         return vssi_fail(err, VSS_ERR_UNSUPPORTED, "hnsw: %zu rows, fewer than %u are possible", b.rows, HNSW_MAX_ROWS);
+    VSSI_TRY(vssi_hnsw_codes_check(in, err));
     if (b.rows > 0)
         status = build_graph(&b, err);
     if (status == VSS_OK) {
@@ -120,5 +132,8 @@ vss_status vssi_hnsw_build_image(const vssi_build *in, vssi_image *image, vss_er
     vssi_free(b.heap, b.candidates);
     vssi_free(b.heap, b.graph);
     vssi_free(b.heap, b.entries);
+    vssi_free(b.heap, b.model);
+    vssi_free(b.heap, b.low);
+    vssi_free(b.heap, b.codes);
     return status;
 }

@@ -16,19 +16,28 @@ static const vssi_block *open_block(const vssi_block *blocks, size_t n_blocks, u
     return NULL;
 }
 
-/* A block of u32, aligned as they are. */
-static vss_status open_words(const vssi_block *blocks, size_t n_blocks, uint32_t kind, uint64_t count,
-                             const uint32_t **words, vss_error *err)
+vss_status vssi_hnsw_open_block(const vssi_block *blocks, size_t n_blocks, uint32_t kind, size_t element, size_t align,
+                                uint64_t count, const void **data, vss_error *err)
 {
     const vssi_block *block = open_block(blocks, n_blocks, kind);
     if (!block)
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: block %u is missing", kind);
-    if (block->element != sizeof(uint32_t) || block->count != count)
-        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: block %u has %llu elements of %u bytes, expected %llu of 4", kind,
-                         (unsigned long long)block->count, block->element, (unsigned long long)count);
-    if (count > 0 && (!block->data || (uintptr_t)block->data % sizeof(uint32_t) != 0))
-        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: block %u is not aligned to 4 bytes", kind);
-    *words = block->data;
+    if (block->element != element || block->count != count)
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: block %u has %llu elements of %u bytes, expected %llu of %zu",
+                         kind, (unsigned long long)block->count, block->element, (unsigned long long)count, element);
+    if (count > 0 && (!block->data || (uintptr_t)block->data % align != 0))
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: block %u is not aligned to %zu bytes", kind, align);
+    *data = block->data;
+    return VSS_OK;
+}
+
+/* A block of u32, aligned as they are. */
+static vss_status open_words(const vssi_block *blocks, size_t n_blocks, uint32_t kind, uint64_t count,
+                             const uint32_t **words, vss_error *err)
+{
+    const void *data = NULL;
+    VSSI_TRY(vssi_hnsw_open_block(blocks, n_blocks, kind, sizeof **words, sizeof **words, count, &data, err));
+    *words = data;
     return VSS_OK;
 }
 
@@ -47,6 +56,8 @@ static vss_status open_header(const uint32_t *header, const vssi_vectors *vector
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: stride %u", stride);
     if (vectors->rows >= HNSW_MAX_ROWS || entries > vectors->rows || (entries == 0 && vectors->rows > 0))
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: %u entries for %zu rows", entries, vectors->rows);
+    if (header[HNSW_HEADER_CODES] > HNSW_CODES_SQ8)
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: codes %u", header[HNSW_HEADER_CODES]);
     return VSS_OK;
 }
 
@@ -55,7 +66,7 @@ vss_status vssi_hnsw_open(vssi_heap *heap, const vssi_block *blocks, size_t n_bl
 {
     const uint32_t *header, *graph, *entries;
     uint64_t words;
-    vssi_hnsw_index *made;
+    vssi_hnsw_index all = {.heap = heap, .rows = vectors->rows}, *made;
     *index = NULL;
     VSSI_TRY(open_words(blocks, n_blocks, HNSW_BLOCK_HEADER, HNSW_HEADER_WORDS, &header, err));
     VSSI_TRY(open_header(header, vectors, err));
@@ -63,9 +74,14 @@ vss_status vssi_hnsw_open(vssi_heap *heap, const vssi_block *blocks, size_t n_bl
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: stride %u", header[HNSW_HEADER_STRIDE]);
     VSSI_TRY(open_words(blocks, n_blocks, HNSW_BLOCK_GRAPH, words, &graph, err));
     VSSI_TRY(open_words(blocks, n_blocks, HNSW_BLOCK_ENTRIES, header[HNSW_HEADER_ENTRIES], &entries, err));
+    all.stride = header[HNSW_HEADER_STRIDE];
+    all.n_entries = header[HNSW_HEADER_ENTRIES];
+    all.graph = graph;
+    all.entries = entries;
+    if (header[HNSW_HEADER_CODES] != HNSW_CODES_NONE)
+        VSSI_TRY(vssi_hnsw_codes_open(&all, blocks, n_blocks, vectors, err));
     VSSI_TRY(vssi_alloc(heap, 1, sizeof *made, &made, err));
-    *made = (vssi_hnsw_index){.heap = heap, .rows = vectors->rows, .stride = header[HNSW_HEADER_STRIDE],
-                              .n_entries = header[HNSW_HEADER_ENTRIES], .graph = graph, .entries = entries};
+    *made = all;
     *index = made;
     return VSS_OK;
 }

@@ -1,28 +1,31 @@
 /*
  * hnsw_search.c - walk the graph towards a query
  *
- * Best-first search with a pool of the L nearest rows seen, sorted, each marked once its links have been followed;
- * the walk ends when all are. L is ef, at least k; with a filter it grows by the reciprocal of the share of
+ * Best-first search with a pool (simd/pool.h) of the L nearest rows seen, sorted, each marked once its links have been
+ * followed; the walk ends when all are. L is ef, at least k; with a filter it grows by the reciprocal of the share of
  * allowed rows, and only allowed rows of the pool are offered in the end. Marks of visited rows are 16-bit epochs,
- * cleared when the epoch wraps. The unvisited links of a row are scored in one call that prefetches them; the row
- * expected next is prefetched meanwhile. No allocation a hop. Counts and ids read from the mapping are bounded
- * where they are used; whatever they hold, each row enters the pool at most once.
+ * cleared when the epoch wraps. The unvisited links of a row are asked for as they are met and scored in one call; the
+ * links of the row expected next are prefetched meanwhile. No allocation a hop. Counts and ids read from the mapping
+ * are bounded where they are used; whatever they hold, each row enters the pool at most once.
+ *
+ * Where the index has codes, the walk scores those, and in the end the vectors of the first k rows of the pool and of
+ * all that their k-th score can't rule out, by the bound of codec/sq8.h: of the pool, what is found is what scoring all
+ * of it would find. A query far outside the grid of the codes, where they would say little, walks on the vectors.
  */
+#include <math.h>
 #include <string.h>
 
 #include "../../lib/base/bitmap.h"
 #include "../../lib/base/checked.h"
+#include "../../simd/pool.h"
 #include "hnsw.h"
 
 #define SEARCH_ASK 256u          /* expansions between two questions to the control */
 #define SEARCH_POOL_MAX 65536u   /* rows, with a filter */
-#define SEARCH_EXPANDED 0x80000000u
+#define SEARCH_OUTSIDE 4.0       /* steps a component that a query may be off its code, in the mean square */
+#define SEARCH_FETCH 1024u       /* bytes of a row fetched ahead */
+#define SEARCH_LINE 64u
 #define SEARCH_EPOCH_MASK 0xffffu
-
-typedef struct search_entry {
-    float score;
-    uint32_t row; /* with SEARCH_EXPANDED */
-} search_entry;
 
 typedef struct search_walk {
     const vssi_hnsw_index *index;
@@ -30,10 +33,15 @@ typedef struct search_walk {
     const vssi_probe *query;
     uint16_t *visited; /* [rows] */
     uint16_t epoch;
-    search_entry *pool; /* [capacity + 1], sorted */
-    size_t n, capacity;
-    uint32_t *rows; /* to be scored */
-    float *scores;
+    vssi_pool pool;
+    const vssi_pool_kernels *kernels;
+    const void *fetch;   /* rows that the walk scores, fetch_size bytes each */
+    size_t fetch_size, fetch_bytes;
+    uint32_t *rows; /* [batch] to be scored */
+    float *scores;  /* [2 * batch] */
+    size_t batch;
+    bool coded;          /* the walk is on codes */
+    vssi_sq8_query code; /* the query, where the index has codes */
     uint64_t scored;
 } search_walk;
 
@@ -64,90 +72,131 @@ static vss_status search_visited(search_walk *walk, vssi_scratch *scratch, vss_e
 
 static vss_status search_prepare(search_walk *walk, vssi_scratch *scratch, vss_error *err)
 {
-    size_t batch = vssi_max(walk->capacity, vssi_max(walk->index->stride, walk->index->n_entries));
+    walk->batch = vssi_max(walk->pool.capacity, vssi_max(walk->index->stride, walk->index->n_entries));
     VSSI_TRY(search_visited(walk, scratch, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_POOL, walk->capacity + 1, sizeof *walk->pool, &walk->pool, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, batch, sizeof *walk->rows, &walk->rows, err));
-    return vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, batch, sizeof *walk->scores, &walk->scores, err);
+    size_t room = vssi_pool_room(walk->pool.capacity);
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_POOL, 2 * room, sizeof(float), &walk->pool.scores, err));
+    walk->pool.rows = (uint32_t *)(void *)(walk->pool.scores + room);
+    vssi_pool_clear(&walk->pool);
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, walk->batch, sizeof *walk->rows, &walk->rows, err));
+    return vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, 2 * walk->batch, sizeof *walk->scores, &walk->scores, err);
 }
 
-/* Put a row into the pool. Returns its place, or capacity when it is too far. */
-static inline size_t search_insert(search_walk *walk, float score, uint32_t row)
+static vss_status search_prepare_code(search_walk *walk, vssi_scratch *scratch, vss_error *err)
 {
-    search_entry *pool = walk->pool;
-    if (walk->n == walk->capacity && !(score < pool[walk->n - 1].score))
-        return walk->capacity;
-    size_t place = 0;
-    for (size_t length = walk->n; length > 0;) {
-        size_t half = length / 2;
-        bool behind = pool[place + half].score <= score;
-        place = behind ? place + half + 1 : place;
-        length = behind ? length - half - 1 : half;
-    }
-    memmove(pool + place + 1, pool + place, (walk->n - place) * sizeof *pool);
-    pool[place] = (search_entry){score, row};
-    walk->n += walk->n < walk->capacity;
-    return place;
+    const vssi_sq8 *sq8 = &walk->index->sq8;
+    size_t size = (size_t)vssi_round_up(sq8->model.size, 64);
+    uint8_t *memory;
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, size + sq8->model.width * sizeof(double), 1, &memory, err));
+    walk->code.code = memory;
+    vssi_sq8_prepare(sq8, walk->query, (double *)(void *)(memory + size), &walk->code);
+    walk->coded = walk->code.radius <= SEARCH_OUTSIDE * sqrt((double)sq8->model.width) * sq8->model.step;
+    return VSS_OK;
+}
+
+/* The scores that lead the walk. */
+static void search_score(const search_walk *walk, size_t n)
+{
+    const vssi_sq8 *sq8 = &walk->index->sq8;
+    if (walk->coded)
+        sq8->score_gather(walk->code.code, sq8->codes, sq8->model.size, walk->rows, n, walk->scores);
+    else
+        vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows, n, walk->scores);
+}
+
+/* Ask for the row that a score will be computed of. */
+static inline void search_fetch(const search_walk *walk, uint32_t row)
+{
+    const char *at = (const char *)walk->fetch + row * walk->fetch_size;
+    for (size_t offset = 0; offset < walk->fetch_bytes; offset += SEARCH_LINE)
+        __builtin_prefetch(at + offset);
 }
 
 /* Score the unvisited of rows[n] and take them into the pool. Returns the foremost place taken. */
 static size_t search_take(search_walk *walk, const uint32_t *rows, size_t n)
 {
-    size_t fresh = 0, foremost = walk->capacity;
+    size_t fresh = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t row = rows[i];
         if (row >= walk->index->rows || walk->visited[row] == walk->epoch)
             continue;
         walk->visited[row] = walk->epoch;
         walk->rows[fresh++] = row;
+        search_fetch(walk, row);
     }
-    vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows, fresh, walk->scores);
+    search_score(walk, fresh);
     walk->scored += fresh;
-    for (size_t i = 0; i < fresh; i++)
-        foremost = vssi_min(foremost, search_insert(walk, walk->scores[i], walk->rows[i]));
-    return foremost;
+    return walk->kernels->take(&walk->pool, walk->scores, walk->rows, fresh);
 }
 
 static void search_prefetch(const search_walk *walk, size_t at)
 {
-    if (at >= walk->n)
+    if (at >= walk->pool.n)
         return;
-    const uint32_t *links = walk->index->graph + (size_t)(walk->pool[at].row & ~SEARCH_EXPANDED) * walk->index->stride;
+    const uint32_t *links = walk->index->graph + (size_t)walk->pool.rows[at] * walk->index->stride;
     __builtin_prefetch(links);
     __builtin_prefetch(links + 16);
     __builtin_prefetch(links + 32);
+}
+
+/* What the walk fetches ahead, and its kernels. */
+static void search_bind(search_walk *walk)
+{
+    walk->kernels = vssi_pool_best();
+    walk->fetch = walk->coded ? walk->index->sq8.codes : walk->vectors->data;
+    walk->fetch_size = walk->coded ? walk->index->sq8.model.size : walk->vectors->row_size;
+    walk->fetch_bytes = vssi_min(walk->fetch_size, SEARCH_FETCH);
 }
 
 static void search_run(search_walk *walk, vssi_control *control)
 {
     search_take(walk, walk->index->entries, walk->index->n_entries);
     size_t expansions = 0, limit = walk->index->stride - 1;
-    for (size_t at = 0; at < walk->n;) {
-        if (walk->pool[at].row & SEARCH_EXPANDED) {
-            at++;
-            continue;
-        }
+    for (size_t at = 0; at < walk->pool.n;) {
         if (++expansions % SEARCH_ASK == 0 && vssi_control_stopped(control))
             return;
-        const uint32_t *links = walk->index->graph + (size_t)walk->pool[at].row * walk->index->stride;
-        walk->pool[at].row |= SEARCH_EXPANDED;
-        search_prefetch(walk, at + 1);
+        const uint32_t *links = walk->index->graph + (size_t)walk->pool.rows[at] * walk->index->stride;
+        walk->pool.rows[at] |= VSSI_POOL_FOLLOWED;
+        size_t next = walk->kernels->next(&walk->pool, at + 1);
+        search_prefetch(walk, next);
         size_t foremost = search_take(walk, links + 1, vssi_min(links[0], limit));
-        at = vssi_min(at + 1, foremost);
+        at = vssi_min(next, foremost);
     }
+}
+
+/* Of rows[n], found by codes in the order of scores, score by the vectors those that may be among the nearest k, at
+ * most `rerank` of them where it isn't 0. Returns how many. */
+static size_t search_rerank(search_walk *walk, size_t n, size_t rerank, const vssi_topk *topk)
+{
+    float *exact = walk->scores + walk->batch, worst = -INFINITY;
+    size_t first = vssi_min(n, topk->k), end = first, limit = rerank ? vssi_min(n, vssi_max(rerank, topk->k)) : n;
+    vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows, first, exact);
+    for (size_t i = 0; i < first; i++)
+        worst = fmaxf(worst, exact[i]);
+    double cut = vssi_sq8_cut(&walk->index->sq8, &walk->code, fminf(vssi_topk_bound(topk, worst), topk->threshold));
+    while (end < limit && (double)walk->scores[end] <= cut)
+        end++;
+    vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows + first, end - first, exact + first);
+    walk->scored += end;
+    return end;
 }
 
 static void search_offer(search_walk *walk, const vssi_query *query, vssi_topk *topk)
 {
     size_t n = 0;
-    for (size_t i = 0; i < walk->n; i++) {
-        uint32_t row = walk->pool[i].row & ~SEARCH_EXPANDED;
+    for (size_t i = 0; i < walk->pool.n; i++) {
+        uint32_t row = walk->pool.rows[i] & ~VSSI_POOL_FOLLOWED;
         if (query->allow && !vssi_bitmap_get(query->allow, row))
             continue;
         walk->rows[n] = row;
-        walk->scores[n++] = walk->pool[i].score;
+        walk->scores[n++] = walk->pool.scores[i];
     }
-    vssi_topk_add(topk, walk->scores, walk->rows, n);
+    float *scores = walk->scores;
+    if (walk->coded) {
+        n = search_rerank(walk, n, (size_t)query->params[HNSW_PARAM_RERANK], topk);
+        scores += walk->batch;
+    }
+    vssi_topk_add(topk, scores, walk->rows, n);
 }
 
 vss_status vssi_hnsw_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
@@ -156,10 +205,13 @@ vss_status vssi_hnsw_search(const void *index, const vssi_vectors *vectors, cons
     search_walk walk = {.index = index, .vectors = vectors, .query = &query->probe};
     if (walk.index->rows == 0 || (query->allow && query->n_allow == 0))
         return VSS_OK;
-    walk.capacity = search_capacity(query, walk.index->rows, topk->k);
+    walk.pool.capacity = search_capacity(query, walk.index->rows, topk->k);
     VSSI_TRY(search_prepare(&walk, scratch, err));
+    if (walk.index->coded)
+        VSSI_TRY(search_prepare_code(&walk, scratch, err));
+    search_bind(&walk);
     search_run(&walk, query->control);
-    scratch->distances += walk.scored;
     search_offer(&walk, query, topk);
+    scratch->distances += walk.scored;
     return topk->status;
 }

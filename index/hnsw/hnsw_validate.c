@@ -1,10 +1,11 @@
 /*
  * hnsw_validate.c - look at every link of a stored graph
  *
- * Counts, ids, links to itself, links twice in a row, entries, and whether every row is reached from the entries.
- * Per row the first fault is told. One look at every link for the checks and one for the walk; 9 bytes a row
- * meanwhile.
+ * Counts, ids, links to itself, links twice in a row, entries, and whether every row is reached from the entries; of
+ * codes, that the grid begins at finite numbers and that they end with zeros. Per row the first fault is told. One look
+ * at every link for the checks and one for the walk; 9 bytes a row meanwhile.
  */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -89,6 +90,23 @@ static void validate_walk(validate_state *v)
     }
 }
 
+static void validate_codes(validate_state *v)
+{
+    const vssi_sq8 *sq8 = &v->index->sq8;
+    for (size_t i = 0; i < sq8->model.width; i++) {
+        if (!isfinite(sq8->low[i]))
+            validate_fault(v, "hnsw: the grid of component %zu begins at %g", i, sq8->low[i]);
+    }
+    for (size_t row = 0; row < v->index->rows; row++) {
+        const uint8_t *code = sq8->codes + row * sq8->model.size;
+        size_t i = sq8->model.width;
+        while (i < sq8->model.size && code[i] == 0)
+            i++;
+        if (i < sq8->model.size)
+            validate_fault(v, "hnsw: row %zu has byte %u at %zu, behind its code", row, code[i], i);
+    }
+}
+
 uint64_t vssi_hnsw_validate(const void *index, void (*fault)(void *state, const char *line), void *state)
 {
     validate_state v = {.index = index, .fault = fault, .fault_state = state};
@@ -102,6 +120,8 @@ uint64_t vssi_hnsw_validate(const void *index, void (*fault)(void *state, const 
             validate_row(&v, row);
         validate_walk(&v);
     }
+    if (v.index->coded)
+        validate_codes(&v);
     vssi_free(v.index->heap, v.seen);
     vssi_free(v.index->heap, v.queue);
     vssi_free(v.index->heap, v.reached);

@@ -125,25 +125,31 @@ static vss_status collection_batch(const vss_batch *batch, vss_batch *out, colle
     return VSS_OK;
 }
 
-vss_status vss_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err)
+typedef vss_status (*collection_write_fn)(vss_collection *col, const vss_batch *batch, vss_write_info *info,
+                                          vss_error *err);
+
+static vss_status collection_write(collection_write_fn write, const char *function, vss_collection *col,
+                                   const vss_batch *batch, vss_write_info *info, vss_error *err)
 {
     vss_batch b;
     collection_columns room;
     vss_write_info done = VSS_INIT(vss_write_info);
-    VSSI_TRY(collection_door(col, "vss_collection_insert", err));
-    DOOR_NEED("vss_collection_insert", batch);
+    VSSI_TRY(collection_door(col, function, err));
+    DOOR_NEED(function, batch);
     VSSI_TRY(collection_batch(batch, &b, &room, err));
-    VSSI_TRY(vssi_collection_insert(col, &b, &done, err));
+    VSSI_TRY(write(col, &b, &done, err));
     vssi_door_return(&done, info);
     return VSS_OK;
 }
 
+vss_status vss_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err)
+{
+    return collection_write(vssi_collection_insert, "vss_collection_insert", col, batch, info, err);
+}
+
 vss_status vss_collection_upsert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err)
 {
-    (void)batch;
-    (void)info;
-    VSSI_TRY(collection_door(col, "vss_collection_upsert", err));
-    return vssi_fail(err, VSS_ERR_UNSUPPORTED, "upsert is not supported in this version");
+    return collection_write(vssi_collection_upsert, "vss_collection_upsert", col, batch, info, err);
 }
 
 vss_status vss_collection_delete(vss_collection *col, const vss_column *keys, vss_write_info *info, vss_error *err)
@@ -201,7 +207,7 @@ vss_status vss_collection_flush(vss_collection *col, vss_error *err)
 vss_status vss_collection_compact(vss_collection *col, vss_error *err)
 {
     VSSI_TRY(collection_door(col, "vss_collection_compact", err));
-    return vssi_fail(err, VSS_ERR_UNSUPPORTED, "compact is not supported in this version");
+    return vssi_collection_compact(col, err);
 }
 
 vss_status vss_collection_check(vss_db *db, const char *name, vss_check_fn fn, void *state, vss_progress_fn progress,

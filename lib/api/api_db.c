@@ -12,6 +12,9 @@ static vss_status db_storage_check(const vss_storage *given, vss_storage *storag
         return vssi_fail(err, VSS_ERR_INVALID, "vss_storage: read, put, list, size and remove are required");
     if (!storage->map != !storage->unmap || !storage->lock != !storage->unlock)
         return vssi_fail(err, VSS_ERR_INVALID, "vss_storage: map goes with unmap, lock with unlock");
+    if (!storage->log_open != !storage->log_append || !storage->log_open != !storage->log_sync ||
+        !storage->log_open != !storage->log_close)
+        return vssi_fail(err, VSS_ERR_INVALID, "vss_storage: log_open, log_append, log_sync and log_close go together");
     return VSS_OK;
 }
 
@@ -20,6 +23,8 @@ static vss_status db_options_check(const vss_db_options *options, vss_allocator 
 {
     if (options->mode < VSS_OPEN_CREATE || options->mode > VSS_OPEN_READ_ONLY)
         return vssi_fail(err, VSS_ERR_INVALID, "vss_db_options: mode %d is none", (int)options->mode);
+    if (options->sync < VSS_SYNC_COMMIT || options->sync > VSS_SYNC_OFF)
+        return vssi_fail(err, VSS_ERR_INVALID, "vss_db_options: sync %d is none", (int)options->sync);
     VSSI_TRY(vssi_door_struct("vss_allocator", allocator, sizeof *allocator, options->allocator, err));
     if (options->allocator != NULL && (allocator->alloc == NULL || allocator->release == NULL))
         return vssi_fail(err, VSS_ERR_INVALID, "vss_allocator: alloc and release are required");

@@ -44,7 +44,8 @@ typedef struct vssi_control {
 
 void vssi_control_init(vssi_control *c, uint64_t deadline_ms, vss_progress_fn progress, void *progress_state);
 void vssi_control_destroy(vssi_control *c);
-/* Report progress, to the host at most every 10 ms and when done is total; true when the work must stop. c may be NULL. */
+/* Report progress, to the host at most every 10 ms and when done is total; true when the work must stop. c may be
+ * NULL. */
 bool vssi_control_report(vssi_control *c, const char *stage, uint64_t done, uint64_t total);
 /* True when the work must stop: looks at the clock and at an earlier answer, calls nobody. c may be NULL. */
 bool vssi_control_stopped(vssi_control *c);

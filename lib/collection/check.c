@@ -1,5 +1,6 @@
 /*
- * check.c - every byte of the newest version of a collection against its hash, every reference against what it names
+ * check.c - every byte of the newest version of a collection and of its logs against its hash, every reference against
+ * what it names
  *
  * Works on storage alone, beside any handle. Cost: one read of all objects. What is below it reports whatever it can't
  * read as a fault found; memory that is refused is none, so the check allocates through a heap of its own that
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../format/wal.h"
 #include "collection.h"
 
 typedef struct check_run {
@@ -127,6 +129,57 @@ static void check_segment(check_run *run, const vssi_manifest *m, const vssi_man
         vssi_segment_unref(segment);
 }
 
+typedef struct check_log {
+    check_run *run;
+    const vssi_manifest *m;
+} check_log;
+
+/* Do the values of a batch decode? */
+static vss_status check_frame(void *state, const vssi_wal_frame *frame, vss_error *err)
+{
+    const check_log *log = state;
+    vssi_heap *heap = &log->run->heap;
+    vssi_column *columns[VSS_MAX_FIELDS], *keys;
+    if (frame->kind == VSSI_WAL_DELETE) {
+        VSSI_TRY(vssi_wal_unpack_keys(heap, log->m->schema, frame, &keys, err));
+        vssi_column_free(keys);
+        return VSS_OK;
+    }
+    VSSI_TRY(vssi_wal_unpack_rows(heap, log->m->schema, frame, columns, err));
+    vssi_columns_free(columns, log->m->schema->n_fields);
+    return VSS_OK;
+}
+
+/* Every frame of the logs that follow the manifest. What a commit has removed meanwhile is no fault. */
+static void check_logs(check_run *run, const vssi_manifest *m)
+{
+    const vss_storage *storage = &run->db->storage;
+    check_log log = {run, m};
+    vss_error err = {.status = VSS_OK};
+    uint64_t *numbers;
+    size_t n;
+    if (!run->db->logged)
+        return;
+    if (vssi_wal_list(&run->heap, storage, run->prefix, &numbers, &n, &err) != VSS_OK)
+        check_fault(run, "w/", err.message);
+    for (size_t i = 0; numbers != NULL && i < n && !check_stopped(run); i++) {
+        vssi_wal_header header;
+        bool begun;
+        char name[32];
+        uint64_t size = 0, cut;
+        vssi_wal_name(numbers[i], name);
+        vss_status status = vssi_wal_open(storage, run->prefix, numbers[i], &header, &begun, &err);
+        if (status == VSS_OK && (!begun || header.base != m->version))
+            continue;
+        if (status == VSS_OK)
+            status = vssi_wal_read(&run->heap, storage, run->prefix, &header, check_frame, &log, &size, &cut, &err);
+        if (status != VSS_OK && status != VSS_ERR_NOT_FOUND)
+            check_fault(run, name, err.message);
+        check_counted(run, size);
+    }
+    vssi_free(&run->heap, numbers);
+}
+
 static uint64_t check_total(const vssi_manifest *m)
 {
     uint64_t total = 0;
@@ -167,6 +220,8 @@ static vss_status check_manifest(check_run *run, const char *name, vss_error *er
     check_counted(run, size);
     for (size_t i = 0; i < m->n_segments && !check_stopped(run); i++)
         check_segment(run, m, &m->segments[i]);
+    if (!check_stopped(run))
+        check_logs(run, m);
     vssi_manifest_free(m);
     return VSS_OK;
 }

@@ -1,8 +1,8 @@
 /*
  * collection.h - what a vss_collection handle points to, and what can be done with it
  *
- * Locks, taken in this order: db->mutex (open list) > write_mutex (all that changes the collection: manifest, counters, the
- * choice of the next snapshot) > snapshot_mutex (the pointer to the newest snapshot, held for a few instructions).
+ * Locks, taken in this order: db->mutex (open list) > write_mutex (all that changes the collection: manifest, counters,
+ * the choice of the next snapshot) > snapshot_mutex (the pointer to the newest snapshot, held for a few instructions).
  * Searches take snapshot_mutex only.
  */
 #ifndef VSSI_COLLECTION_H
@@ -37,6 +37,11 @@ struct vss_collection {
     int64_t next_auto_key;       /* write_mutex */
     uint64_t sequence;           /* write_mutex */
     vss_status poisoned;         /* write_mutex; VSS_OK, or why writes are refused */
+    struct vssi_wal *log;        /* write_mutex; of the batches since the manifest; NULL: none yet */
+    uint64_t log_number;         /* the greatest ever given */
+    uint64_t log_bytes;          /* stored, of live logs */
+    uint64_t log_synced_ns;
+    bool replaying;              /* at open: what is written is in a log already */
 
     vssi_mutex snapshot_mutex;
     vssi_snapshot *snapshot;
@@ -80,6 +85,7 @@ vss_status vssi_keys_check(const vssi_schema *schema, const vss_column *keys, vs
 
 /* ---- insert.c, remove.c ---- */
 vss_status vssi_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err);
+vss_status vssi_collection_upsert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err);
 vss_status vssi_collection_delete(vss_collection *col, const vss_column *keys, vss_write_info *info, vss_error *err);
 vss_status vssi_collection_delete_where(vss_collection *col, const char *filter, vss_write_info *info, vss_error *err);
 /* OK, or why this handle can't write. Under write_mutex. */
@@ -97,6 +103,11 @@ vss_status vssi_collection_build_index(vss_collection *col, const char *field, c
                                        const vss_build_options *options, vss_error *err);
 vss_status vssi_collection_indexes(vss_collection *col, int (*fn)(void *state, const vss_index_info *info), void *state,
                                    vss_error *err);
+
+/* ---- compact.c, collect.c ---- */
+vss_status vssi_collection_compact(vss_collection *col, vss_error *err);
+/* Remove the objects of the collection that its newest manifest does not name. Under write_mutex. */
+vss_status vssi_collection_collect(vss_collection *col, vss_error *err);
 
 /* ---- read.c ---- */
 vss_status vssi_collection_get(vss_collection *col, const vss_column *keys, const char *const *fields, size_t n_fields,

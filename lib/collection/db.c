@@ -70,6 +70,9 @@ vss_status vssi_db_open(const char *path, const vss_db_options *options, vss_db 
     VSSI_TRY_GOTO(vssi_strdup(&db->heap, path, strlen(path), &db->path, err), fail);
     VSSI_TRY_GOTO(db_storage(db, options, err), fail);
     db->storage_open = true;
+    db->logged = db->storage.log_open != NULL && (options->storage != NULL || strcmp(path, "mem:") != 0);
+    db->sync = options->sync;
+    db->sync_interval_ns = (options->sync_interval_ms == 0 ? 1000 : (uint64_t)options->sync_interval_ms) * 1000000;
     *out = db;
     return VSS_OK;
 fail:
@@ -121,7 +124,8 @@ static int db_compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names block of the public API: count pointers, then the texts; from the default heap, so that vss_names_free needs no db. */
+/* The names block of the public API: count pointers, then the texts; from the default heap, so that vss_names_free
+ * needs no db. */
 static vss_status db_names_block(vss_db *db, const db_listing *listing, char ***names, size_t *count, vss_error *err)
 {
     vss_status status;

@@ -25,6 +25,9 @@ struct vss_db {
     void *log_state;
     vss_storage storage;
     bool storage_open;
+    bool logged; /* batches go through a log */
+    vss_sync_mode sync;
+    uint64_t sync_interval_ns;
     vssi_mutex mutex;
     struct vss_collection *collections; /* open ones, linked by `next` */
 };

@@ -1,15 +1,15 @@
 /*
- * insert.c - new rows into the growing part of a collection
+ * insert.c - new rows into the growing part of a collection, in place of older ones where they are upserted
  *
- * A batch becomes a small segment in memory. The last growing segments are merged while the one before is no larger than the
- * last, so there are O(log rows) of them and a row is copied O(log rows) times. Readers keep the snapshot they began
- * with; nothing they see changes.
- * Locks: write_mutex throughout.
+ * A batch becomes a small segment in memory; it is in the log before anyone sees it. The last growing segments are
+ * merged while the one before is no larger than the last, so there are O(log rows) of them and a row is copied
+ * O(log rows) times. Readers keep the snapshot they began with; nothing they see changes. Locks: write_mutex throughout.
  */
 #include <stdio.h>
 
 #include "../base/bitmap.h"
-#include "collection.h"
+#include "change.h"
+#include "journal.h"
 
 vss_status vssi_collection_writable(vss_collection *col, vss_error *err)
 {
@@ -29,8 +29,8 @@ static void insert_key_text(const vssi_key *key, char *out, size_t size)
         snprintf(out, size, "%lld", (long long)key->number);
 }
 
-/* No key of the new rows is there twice, and none is live already. */
-static vss_status insert_keys(const vssi_snapshot *old, const vssi_segment *rows, vss_error *err)
+/* No key of the new rows is there twice, and unless they replace rows none is live already. */
+static vss_status insert_keys(const vssi_snapshot *old, const vssi_segment *rows, bool replace, vss_error *err)
 {
     char text[128];
     size_t part, at;
@@ -41,7 +41,7 @@ static vss_status insert_keys(const vssi_snapshot *old, const vssi_segment *rows
             insert_key_text(&key, text, sizeof text);
             return vssi_fail(err, VSS_ERR_INVALID, "key %s is in the batch twice, in rows %zu and %zu", text, first, r);
         }
-        if (vssi_snapshot_find(old, &key, &part, &at)) {
+        if (!replace && vssi_snapshot_find(old, &key, &part, &at)) {
             insert_key_text(&key, text, sizeof text);
             return vssi_fail(err, VSS_ERR_EXISTS, "key %s of row %zu is in the collection already", text, r);
         }
@@ -85,11 +85,11 @@ static vss_status insert_merge(vss_collection *col, const vssi_snapshot *old, si
     return status;
 }
 
-/* The snapshot with these rows added; takes `rows` over on success only. */
-static vss_status insert_snapshot(vss_collection *col, vssi_segment *rows, vssi_snapshot **out, vss_error *err)
+/* The snapshot with these rows added to old. */
+static vss_status insert_snapshot(vss_collection *col, const vssi_snapshot *old, vssi_segment *rows,
+                                  vssi_snapshot **out, vss_error *err)
 {
     vss_status status;
-    const vssi_snapshot *old = col->snapshot;
     size_t n = insert_merge_count(old, vssi_segment_rows(rows));
     vssi_snapshot *s;
     vssi_segment *merged = NULL;
@@ -98,16 +98,13 @@ static vss_status insert_snapshot(vss_collection *col, vssi_segment *rows, vssi_
         VSSI_TRY_GOTO(vssi_part_share(s->heap, &old->parts[i], &s->parts[i], err), fail);
     if (n > 0)
         VSSI_TRY_GOTO(insert_merge(col, old, n, rows, &merged, err), fail);
-    if (merged != NULL)
-        vssi_segment_unref(rows);
-    s->parts[s->n_parts - 1].segment = merged != NULL ? merged : rows;
+    s->parts[s->n_parts - 1].segment = merged != NULL ? merged : vssi_segment_ref(rows);
     s->version = old->version;
-    s->sequence = old->sequence + 1;
+    s->sequence = col->sequence + 1;
     s->n_sealed = old->n_sealed;
     *out = s;
     return VSS_OK;
 fail:
-    s->parts[s->n_parts - 1].segment = NULL;
     vssi_snapshot_unref(s);
     return status;
 }
@@ -131,49 +128,117 @@ static void insert_seal(vss_collection *col)
         vssi_db_log(col->db, VSS_LOG_WARNING, "collection \"%s\" could not be sealed: %s", col->name, err.message);
 }
 
-static vss_status insert_columns(vss_collection *col, vssi_column **columns, size_t rows, vss_error *err)
+/* The snapshot with these rows, those with their keys deleted before. */
+static vss_status insert_replacing(vss_collection *col, const vss_column *keys, vssi_segment *rows,
+                                   vssi_snapshot **out, vss_error *err)
+{
+    vssi_snapshot *without;
+    uint64_t removed = 0;
+    VSSI_TRY(vssi_change_begin(col->snapshot, &without, err));
+    vss_status status = vssi_change_delete(col->snapshot, without, keys, &removed, err);
+    if (status == VSS_OK)
+        status = insert_snapshot(col, without, rows, out, err);
+    vssi_snapshot_unref(without);
+    return status;
+}
+
+/* Takes columns over. */
+static vss_status insert_columns(vss_collection *col, vssi_column **columns, size_t rows, bool replace, vss_error *err)
 {
     const vssi_schema *schema = vssi_collection_fields(col);
+    const bool counted = schema->fields[schema->key].flags & VSS_FIELD_AUTO_ID;
     vssi_segment *segment;
-    vssi_snapshot *s;
+    vssi_snapshot *s = NULL;
     vss_status status;
     VSSI_TRY(vssi_segment_from_columns(&col->db->heap, schema, columns, &segment, err));
-    if (!(schema->fields[schema->key].flags & VSS_FIELD_AUTO_ID)) {
-        VSSI_TRY_GOTO(vssi_snapshot_keys_ready(col->snapshot, err), fail);
-        VSSI_TRY_GOTO(insert_keys(col->snapshot, segment, err), fail);
+    if (!counted) {
+        VSSI_TRY_GOTO(vssi_snapshot_keys_ready(col->snapshot, err), out);
+        VSSI_TRY_GOTO(insert_keys(col->snapshot, segment, replace, err), out);
     }
-    VSSI_TRY_GOTO(insert_snapshot(col, segment, &s, err), fail);
-    if (schema->fields[schema->key].flags & VSS_FIELD_AUTO_ID)
+    if (replace)
+        VSSI_TRY_GOTO(insert_replacing(col, &columns[schema->key]->view, segment, &s, err), out);
+    else
+        VSSI_TRY_GOTO(insert_snapshot(col, col->snapshot, segment, &s, err), out);
+    VSSI_TRY_GOTO(vssi_journal_rows(col, replace ? VSSI_WAL_UPSERT : VSSI_WAL_INSERT, s->sequence, columns, err), out);
+    if (counted)
         col->next_auto_key += (int64_t)rows;
     col->sequence = s->sequence;
     vssi_collection_publish(col, s);
-    return VSS_OK;
-fail:
+    s = NULL;
+out:
+    vssi_snapshot_unref(s);
     vssi_segment_unref(segment);
     return status;
 }
 
-vss_status vssi_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err)
+/* Values as a caller may give them, and keys as the collection counts them. */
+static vss_status insert_replay_check(const vss_collection *col, vssi_column *const *columns, vss_error *err)
 {
     const vssi_schema *schema = vssi_collection_fields(col);
+    const vss_column *keys = &columns[schema->key]->view;
+    for (size_t f = 0; f < schema->n_fields; f++)
+        VSSI_TRY(vssi_values_check(&schema->fields[f], &columns[f]->view, err));
+    for (size_t r = 0; r < keys->length && (schema->fields[schema->key].flags & VSS_FIELD_AUTO_ID); r++)
+        if (col->next_auto_key > INT64_MAX - (int64_t)keys->length ||
+            ((const int64_t *)keys->data)[r] != col->next_auto_key + (int64_t)r)
+            return vssi_fail(err, VSS_ERR_INVALID, "the key of row %zu is not the next", r);
+    return VSS_OK;
+}
+
+vss_status vssi_insert_replay(vss_collection *col, vssi_column **columns, bool replace, vss_error *err)
+{
+    vss_error why = {.status = VSS_OK};
+    vss_status status = insert_replay_check(col, columns, &why);
+    if (status == VSS_OK)
+        status = insert_columns(col, columns, (size_t)columns[0]->view.length, replace, &why);
+    else
+        vssi_columns_free(columns, vssi_collection_fields(col)->n_fields);
+    if (status == VSS_ERR_INVALID || status == VSS_ERR_EXISTS)
+        status = VSS_ERR_CORRUPT;
+    if (status == VSS_OK)
+        return VSS_OK;
+    return vssi_fail(err, status, "collection \"%s\": batch %llu of the log: %.300s", col->name,
+                     (unsigned long long)(col->sequence + 1), why.message);
+}
+
+static vss_status insert_batch(vss_collection *col, const vss_batch *batch, bool replace, vss_write_info *info,
+                               vss_error *err)
+{
+    const vssi_schema *schema = vssi_collection_fields(col);
+    const bool counted = schema->fields[schema->key].flags & VSS_FIELD_AUTO_ID;
+    const int64_t first = col->next_auto_key;
     vssi_column *columns[VSS_MAX_FIELDS];
     size_t rows;
-    vss_status status;
-    vssi_mutex_lock(&col->write_mutex);
-    int64_t first = col->next_auto_key;
-    VSSI_TRY_GOTO(vssi_collection_writable(col, err), out);
-    VSSI_TRY_GOTO(vssi_batch_columns(&col->db->heap, schema, batch, first, columns, &rows, err), out);
+    VSSI_TRY(vssi_collection_writable(col, err));
+    if (replace && counted)
+        return vssi_fail(err, VSS_ERR_INVALID, "collection \"%s\" counts its keys (auto_id): nothing can be replaced",
+                         col->name);
+    VSSI_TRY(vssi_batch_columns(&col->db->heap, schema, batch, first, columns, &rows, err));
     if (rows == 0)
         vssi_columns_free(columns, schema->n_fields);
     else
-        VSSI_TRY_GOTO(insert_columns(col, columns, rows, err), out);
+        VSSI_TRY(insert_columns(col, columns, rows, replace, err));
     if (info != NULL) {
         info->sequence = col->sequence;
         info->rows = rows;
-        info->first_key = schema->fields[schema->key].flags & VSS_FIELD_AUTO_ID ? first : 0;
+        info->first_key = counted ? first : 0;
     }
     insert_seal(col);
-out:
+    return VSS_OK;
+}
+
+vss_status vssi_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err)
+{
+    vssi_mutex_lock(&col->write_mutex);
+    vss_status status = insert_batch(col, batch, false, info, err);
+    vssi_mutex_unlock(&col->write_mutex);
+    return status;
+}
+
+vss_status vssi_collection_upsert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err)
+{
+    vssi_mutex_lock(&col->write_mutex);
+    vss_status status = insert_batch(col, batch, true, info, err);
     vssi_mutex_unlock(&col->write_mutex);
     return status;
 }

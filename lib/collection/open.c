@@ -1,20 +1,23 @@
 /*
  * open.c - create, open, close and drop collections
  *
- * Cost of opening: one listing, the manifest, and the tail of each object it names; no row is touched.
- * Locks: db->mutex while the list of open collections is looked at or changed, and while a collection is being opened, so that one
- * name is opened once.
+ * Cost of opening: two listings, the manifest, the tail of each object it names, and the rows that are in the log; no
+ * other row is touched. Locks: db->mutex while the list of open collections is looked at or changed, and while a
+ * collection is being opened, so that one name is opened once.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "../base/bitmap.h"
 #include "../base/text.h"
-#include "collection.h"
+#include "journal.h"
+
+#define COLLECTION_ATTEMPTS 16
 
 static void collection_free(vss_collection *col)
 {
     vssi_heap *heap = &col->db->heap;
+    vssi_wal_close(col->log);
     vssi_snapshot_unref(col->snapshot);
     vssi_scratch_clear(col);
     vssi_manifest_free(col->manifest);
@@ -188,6 +191,7 @@ static vss_status collection_first_manifest(vss_collection *col, const vss_schem
     m->owns_schema = true;
     m->next_field_id = (uint32_t)m->schema->n_fields + 1;
     VSSI_TRY(collection_load(col, err));
+    VSSI_TRY(vssi_journal_replay(col, err)); /* takes away what a collection of that name left behind */
     return vssi_manifest_commit(m, &col->db->storage, col->prefix, err);
 }
 
@@ -229,9 +233,55 @@ vss_status vssi_collection_create(vss_db *db, const char *name, const vss_schema
     return status;
 }
 
-static vss_status collection_open(vss_db *db, const char *name, vss_collection **out, vss_error *err)
+/* A handle on the newest version and what the logs hold beyond it. *version: the one that was read, 0 for none. */
+static vss_status collection_read(vss_db *db, const char *name, vss_collection **out, uint64_t *version, vss_error *err)
 {
     vss_status status;
+    vss_collection *col;
+    *version = 0;
+    VSSI_TRY(collection_begin(db, name, &col, err));
+    VSSI_TRY_GOTO(collection_manifest(db, name, &col->manifest, version, &col->manifest_bytes, err), fail);
+    if (col->manifest == NULL) {
+        status = vssi_fail(err, VSS_ERR_NOT_FOUND, "no collection \"%s\" in \"%s\"", name, db->path);
+        goto fail;
+    }
+    VSSI_TRY_GOTO(collection_load(col, err), fail);
+    VSSI_TRY_GOTO(vssi_journal_replay(col, err), fail);
+    *out = col;
+    return VSS_OK;
+fail:
+    collection_free(col);
+    return status;
+}
+
+/* Without the lock a commit can come in between: then what was read is perhaps no state that there ever was. */
+static vss_status collection_read_beside(vss_db *db, const char *name, vss_collection **out, vss_error *err)
+{
+    char prefix[80];
+    snprintf(prefix, sizeof prefix, "%s/", name);
+    for (int attempt = 0; attempt < COLLECTION_ATTEMPTS; attempt++) {
+        uint64_t before, after;
+        vss_collection *col = NULL;
+        vss_status status = collection_read(db, name, &col, &before, err);
+        if (status == VSS_ERR_NO_MEMORY || status == VSS_ERR_BUDGET)
+            return status;
+        vss_status asked = vssi_manifest_newest(&db->storage, prefix, &after, status == VSS_OK ? err : NULL);
+        bool last = attempt == COLLECTION_ATTEMPTS - 1; /* an object that is gone may have been replaced, or is missing */
+        if (asked == VSS_OK && before == after && (status != VSS_ERR_NOT_FOUND || last)) {
+            *out = col;
+            return status;
+        }
+        if (col != NULL)
+            collection_free(col);
+        if (asked != VSS_OK || after == 0)
+            return status == VSS_OK ? asked : status;
+    }
+    return vssi_fail(err, VSS_ERR_BUSY, "collection \"%s\" changed each of the %d times it was read", name,
+                     COLLECTION_ATTEMPTS);
+}
+
+static vss_status collection_open(vss_db *db, const char *name, vss_collection **out, vss_error *err)
+{
     vss_collection *col = collection_find(db, name);
     bool exists;
     uint64_t version;
@@ -243,19 +293,13 @@ static vss_status collection_open(vss_db *db, const char *name, vss_collection *
     VSSI_TRY(vssi_collection_exists(db, name, &exists, err)); /* before the lock, which would leave a folder behind */
     if (!exists)
         return vssi_fail(err, VSS_ERR_NOT_FOUND, "no collection \"%s\" in \"%s\"", name, db->path);
-    VSSI_TRY(collection_begin(db, name, &col, err));
-    VSSI_TRY_GOTO(collection_manifest(db, name, &col->manifest, &version, &col->manifest_bytes, err), fail);
-    if (col->manifest == NULL) {
-        status = vssi_fail(err, VSS_ERR_NOT_FOUND, "no collection \"%s\" in \"%s\"", name, db->path);
-        goto fail;
-    }
-    VSSI_TRY_GOTO(collection_load(col, err), fail);
+    if (db->mode == VSS_OPEN_READ_ONLY)
+        VSSI_TRY(collection_read_beside(db, name, &col, err));
+    else
+        VSSI_TRY(collection_read(db, name, &col, &version, err));
     collection_link(db, col);
     *out = col;
     return VSS_OK;
-fail:
-    collection_free(col);
-    return status;
 }
 
 vss_status vssi_collection_open(vss_db *db, const char *name, vss_collection **out, vss_error *err)

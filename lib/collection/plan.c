@@ -1,8 +1,8 @@
 /*
  * plan.c - how each segment is searched: which rows may be returned, and by scan or by index
  *
- * Until there is a cost model: the index, unless at most 4,096 or 5 % of the rows pass, when those are scanned. Decided once a search and
- * segment, for all its queries.
+ * Until there is a cost model: the index, unless at most 4,096 or 5 % of the rows pass, when those are scanned. Decided
+ * once a search and segment, for all its queries.
  */
 #include <string.h>
 

@@ -136,7 +136,7 @@ vss_status vssi_collection_stats(vss_collection *col, vss_collection_stats *stat
     stats->growing = growing;
     stats->version = col->manifest->version;
     stats->sequence = col->sequence;
-    stats->bytes = read_object_bytes(col->manifest) + col->manifest_bytes;
+    stats->bytes = read_object_bytes(col->manifest) + col->manifest_bytes + col->log_bytes;
     vssi_mutex_unlock(&col->write_mutex);
     return VSS_OK;
 }

@@ -71,8 +71,8 @@ void vssi_rescore_source(rescore *r, vssi_topk_source *source)
 
 /*
  * simd.h bounds a score by gamma * scale. l2 and hamming: the scale is the distance itself; the absolute term covers
- * underflow. ip: the scale is |q||v|, at most |q| times the segment's greatest norm. cosine: the product is divided by both norms,
- * four more roundings that gamma has room for, so that the scale is 1 up to rounding. jaccard: 2^-23.
+ * underflow. ip: the scale is |q||v|, at most |q| times the segment's greatest norm. cosine: the product is divided by
+ * both norms, four more roundings that gamma has room for, so that the scale is 1 up to rounding. jaccard: 2^-23.
  */
 void vssi_rescore_bound(const search_part *p, double query_norm, double *relative, double *absolute)
 {
@@ -83,7 +83,7 @@ void vssi_rescore_bound(const search_part *p, double query_norm, double *relativ
         *absolute = gamma * query_norm * p->vectors.max_norm * 1.000001 + underflow;
         break;
     case VSS_METRIC_COSINE:
-        *absolute = gamma * 1.000001;
+        *absolute = gamma * 1.000001 + 1e-10; /* underflow: 32,768 times 2^-149, over norms of at least 1e-15 each */
         break;
     case VSS_METRIC_JACCARD:
         *absolute = 0x1p-22;

@@ -1,7 +1,9 @@
 /*
- * seal.c - flush: growing rows become a sealed segment, with its indexes, committed; and building indexes for what is sealed
+ * seal.c - flush: growing rows become a sealed segment, with its indexes, committed; and building indexes for what is
+ * sealed
  *
- * Cost: one copy of the growing rows and one write of each object. Locks: write_mutex throughout; searches go on beside it.
+ * Cost: one copy of the growing rows and one write of each object. Locks: write_mutex throughout; searches go on beside
+ * it.
  */
 #include <string.h>
 
@@ -36,27 +38,6 @@ static vss_status seal_merge(vss_collection *col, vssi_segment **out, vss_error 
     return status;
 }
 
-/* Write the growing rows and put them into the job as its last part. */
-static vss_status seal_segment(seal_job *job, vssi_segment *rows, vss_error *err)
-{
-    vss_collection *col = job->col;
-    vssi_heap *heap = &col->db->heap;
-    vssi_manifest *m = job->manifest;
-    vssi_part *part = &job->snapshot->parts[job->snapshot->n_parts - 1];
-    vssi_object_ref ref = {0};
-    char name[64];
-    VSSI_TRY(vssi_realloc(heap, m->n_segments + 1, sizeof *m->segments, &m->segments, err));
-    VSSI_TRY(vssi_seal_name(job, "s", "seg", name, err));
-    VSSI_TRY(vssi_segment_write(rows, &col->db->storage, col->prefix, name, &ref, err));
-    m->segments[m->n_segments++] = (vssi_manifest_segment){.rows = vssi_segment_rows(rows), .object = ref};
-    VSSI_TRY(vssi_segment_open(heap, &col->db->storage, col->prefix, vssi_collection_fields(col), &ref,
-                               &part->segment, err));
-    part->sealed = true;
-    for (size_t i = 0; i < m->n_definitions; i++)
-        VSSI_TRY(vssi_seal_index(job, job->snapshot->n_parts - 1, &m->definitions[i], err));
-    return VSS_OK;
-}
-
 static bool seal_wanted(const vss_collection *col)
 {
     return col->snapshot->n_parts > col->snapshot->n_sealed || col->sequence != col->manifest->sequence ||
@@ -72,10 +53,10 @@ vss_status vssi_collection_seal(vss_collection *col, const vssi_seal_options *op
     if (!seal_wanted(col))
         return VSS_OK;
     VSSI_TRY(seal_merge(col, &rows, err));
-    VSSI_TRY_GOTO(vssi_seal_begin(&job, col, options, col->snapshot->n_sealed + (rows != NULL), err), out);
+    VSSI_TRY_GOTO(vssi_seal_begin(&job, col, options, NULL, rows != NULL, err), out);
     VSSI_TRY_GOTO(vssi_seal_deletes(&job, err), out);
     if (rows != NULL)
-        VSSI_TRY_GOTO(seal_segment(&job, rows, err), out);
+        VSSI_TRY_GOTO(vssi_seal_segment(&job, rows, err), out);
     status = vssi_seal_commit(&job, err);
 out:
     vssi_seal_end(&job);
@@ -127,7 +108,7 @@ static vss_status seal_define_and_build(vss_collection *col, size_t field, const
     vssi_manifest_definition *definition;
     uint32_t id = vssi_collection_fields(col)->fields[field].id;
     VSSI_TRY(vssi_collection_seal(col, options, err));
-    VSSI_TRY_GOTO(vssi_seal_begin(&job, col, options, col->snapshot->n_sealed, err), out);
+    VSSI_TRY_GOTO(vssi_seal_begin(&job, col, options, NULL, 0, err), out);
     VSSI_TRY_GOTO(seal_define(job.manifest, id, type, params, &definition, err), out);
     for (size_t i = 0; i < job.snapshot->n_parts; i++)
         VSSI_TRY_GOTO(vssi_seal_index(&job, i, definition, err), out);

@@ -2,28 +2,38 @@
  * seal_job.c - the steps that every commit shares
  *
  * Order on storage: objects first, each durable, then the manifest that names them. A crash in between leaves objects
- * that nothing names. Locks: the caller holds write_mutex.
+ * that nothing names. A commit covers every batch, so that the log is done with. Locks: the caller holds write_mutex.
  */
 #include "seal_job.h"
+
+#include "journal.h"
 
 #include <stdio.h>
 #include <string.h>
 
-vss_status vssi_seal_begin(seal_job *job, vss_collection *col, const vssi_seal_options *options, size_t n_parts,
-                           vss_error *err)
+vss_status vssi_seal_begin(seal_job *job, vss_collection *col, const vssi_seal_options *options, const bool *drop,
+                           size_t n_new, vss_error *err)
 {
     const vssi_snapshot *old = col->snapshot;
+    size_t kept = 0;
     *job = (seal_job){.col = col, .options = options};
+    for (size_t i = 0; i < old->n_sealed; i++)
+        kept += drop == NULL || !drop[i];
     VSSI_TRY(vssi_manifest_clone(col->manifest, &job->manifest, err));
     job->manifest->version++;
     job->manifest->sequence = col->sequence;
     job->manifest->next_auto_key = col->next_auto_key;
-    VSSI_TRY(vssi_snapshot_create(&col->db->heap, n_parts, &job->snapshot, err));
+    for (size_t i = old->n_sealed; drop != NULL && i-- > 0;)
+        if (drop[i])
+            vssi_manifest_drop_segment(job->manifest, i);
+    VSSI_TRY(vssi_snapshot_create(&col->db->heap, kept + n_new, &job->snapshot, err));
     job->snapshot->version = job->manifest->version;
     job->snapshot->sequence = col->sequence;
-    job->snapshot->n_sealed = n_parts;
+    job->snapshot->n_sealed = kept + n_new;
+    kept = 0;
     for (size_t i = 0; i < old->n_sealed; i++)
-        VSSI_TRY(vssi_part_share(job->snapshot->heap, &old->parts[i], &job->snapshot->parts[i], err));
+        if (drop == NULL || !drop[i])
+            VSSI_TRY(vssi_part_share(job->snapshot->heap, &old->parts[i], &job->snapshot->parts[kept++], err));
     return VSS_OK;
 }
 
@@ -139,6 +149,27 @@ vss_status vssi_seal_index(seal_job *job, size_t part, const vssi_manifest_defin
     return ref.name == NULL ? VSS_OK : seal_index_attach(job, part, field, &ref, err);
 }
 
+vss_status vssi_seal_segment(seal_job *job, vssi_segment *rows, vss_error *err)
+{
+    vss_collection *col = job->col;
+    vssi_heap *heap = &col->db->heap;
+    vssi_manifest *m = job->manifest;
+    const size_t at = m->n_segments;
+    vssi_part *part = &job->snapshot->parts[at];
+    vssi_object_ref ref = {0};
+    char name[64];
+    VSSI_TRY(vssi_realloc(heap, at + 1, sizeof *m->segments, &m->segments, err));
+    VSSI_TRY(vssi_seal_name(job, "s", "seg", name, err));
+    VSSI_TRY(vssi_segment_write(rows, &col->db->storage, col->prefix, name, &ref, err));
+    m->segments[m->n_segments++] = (vssi_manifest_segment){.rows = vssi_segment_rows(rows), .object = ref};
+    VSSI_TRY(vssi_segment_open(heap, &col->db->storage, col->prefix, vssi_collection_fields(col), &ref,
+                               &part->segment, err));
+    part->sealed = true;
+    for (size_t i = 0; i < m->n_definitions; i++)
+        VSSI_TRY(vssi_seal_index(job, at, &m->definitions[i], err));
+    return VSS_OK;
+}
+
 vss_status vssi_seal_deletes(seal_job *job, vss_error *err)
 {
     vss_collection *col = job->col;
@@ -185,6 +216,7 @@ vss_status vssi_seal_commit(seal_job *job, vss_error *err)
     vssi_collection_define_types(col);
     vssi_collection_publish(col, job->snapshot);
     job->snapshot = NULL;
+    vssi_journal_covered(col);
     return VSS_OK;
 }
 

@@ -1,8 +1,8 @@
 /*
  * segment_index.c - build, store, open and check the index of one field of one sealed segment
  *
- * The object's first block after the container's header is the INDEX_HEADER (docs/format.md); the type's own blocks follow in
- * the order the type made them.
+ * The object's first block after the container's header is the INDEX_HEADER (docs/format.md); the type's own blocks
+ * follow in the order the type made them.
  */
 #include "segment_index.h"
 

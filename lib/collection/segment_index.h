@@ -1,7 +1,8 @@
 /*
  * segment_index.h - the stored index of one vector field of one sealed segment
  *
- * The object's tail is verified when the collection is opened; its blocks when the first search needs them, under `mutex`.
+ * The object's tail is verified when the collection is opened; its blocks when the first search needs them, under
+ * `mutex`.
  */
 #ifndef VSSI_SEGMENT_INDEX_H
 #define VSSI_SEGMENT_INDEX_H

@@ -1,5 +1,6 @@
 /*
- * snapshot.h - one committed state of a collection: the segments that a search sees, and which of their rows are deleted
+ * snapshot.h - one committed state of a collection: the segments that a search sees, and which of their rows are
+ * deleted
  *
  * Everything here is immutable once published and shared by reference count, so that readers need no lock but the one
  * that guards the collection's pointer to its newest snapshot.

@@ -1,9 +1,13 @@
 # The collection: write path, snapshots, search
 target_sources(vss_objects PRIVATE
     lib/collection/batch.c
+    lib/collection/change.c
     lib/collection/check.c
+    lib/collection/compact.c
+    lib/collection/collect.c
     lib/collection/db.c
     lib/collection/insert.c
+    lib/collection/journal.c
     lib/collection/open.c
     lib/collection/plan.c
     lib/collection/read.c

@@ -16,6 +16,7 @@
 #define VALUE_TEXT_MAX 65535
 #define VALUE_ARRAY_MAX 4096
 #define VALUE_NORM_MAX 1e37
+#define VALUE_NORM_MIN 1e-30 /* under cosine: products of components must not vanish in float32 */
 
 #define VALUE_BLOCK 512u /* components widened at a time */
 
@@ -65,8 +66,11 @@ vss_status vssi_vector_check(const char *what, size_t row, vss_type given, vss_t
     double norm = value_square(given, type, v, dim);
     if (!(norm <= VALUE_NORM_MAX))
         return value_vector_fault(what, row, given, type, v, dim, norm, err);
-    if (metric == VSS_METRIC_COSINE && !(norm > 0))
+    if (metric == VSS_METRIC_COSINE && norm == 0)
         return vssi_fail(err, VSS_ERR_INVALID, "%s, row %zu: a zero vector has no cosine", what, row);
+    if (metric == VSS_METRIC_COSINE && norm < VALUE_NORM_MIN)
+        return vssi_fail(err, VSS_ERR_INVALID, "%s, row %zu: squared norm %g is below 1e-30, too short for a cosine",
+                         what, row, norm);
     return VSS_OK;
 }
 

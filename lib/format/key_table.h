@@ -1,9 +1,9 @@
 /*
  * key_table.h - from key to row: rows in buckets by the hash of their keys, sorted by key within a bucket
  *
- * The table is u32 words that can be stored and mapped as they are: starts [buckets + 1], then order [rows]. Bucket b holds
- * the rows order[starts[b]] to order[starts[b + 1]], of rising keys. A look-up costs a hash and about two comparisons, at
- * worst, whatever the keys and whatever the table, a binary search over the rows.
+ * The table is u32 words that can be stored and mapped as they are: starts [buckets + 1], then order [rows]. Bucket b
+ * holds the rows order[starts[b]] to order[starts[b + 1]], of rising keys. A look-up costs a hash and about two
+ * comparisons, at worst, whatever the keys and whatever the table, a binary search over the rows.
  */
 #ifndef VSSI_KEY_TABLE_H
 #define VSSI_KEY_TABLE_H

@@ -275,6 +275,14 @@ static void manifest_free_segment(vssi_heap *heap, vssi_manifest_segment *s)
     vssi_free(heap, s->indexes);
 }
 
+void vssi_manifest_drop_segment(vssi_manifest *manifest, size_t i)
+{
+    manifest_free_segment(manifest->heap, &manifest->segments[i]);
+    manifest->n_segments--;
+    memmove(manifest->segments + i, manifest->segments + i + 1,
+            (manifest->n_segments - i) * sizeof *manifest->segments);
+}
+
 void vssi_manifest_free(vssi_manifest *manifest)
 {
     if (manifest == NULL)

@@ -74,6 +74,8 @@ vss_status vssi_manifest_encode(const vssi_manifest *manifest, vssi_heap *heap, 
  * owner. */
 vss_status vssi_manifest_clone(const vssi_manifest *manifest, vssi_manifest **out, vss_error *err);
 void vssi_manifest_free(vssi_manifest *manifest);
+/* Forget segment i and what belongs to it; those behind it move up. */
+void vssi_manifest_drop_segment(vssi_manifest *manifest, size_t i);
 /* "m/00000000000000000042"; out[32]. */
 void vssi_manifest_name(uint64_t version, char *out);
 

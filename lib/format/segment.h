@@ -42,6 +42,10 @@ vss_status vssi_segment_from_columns(vssi_heap *heap, const vssi_schema *schema,
 vss_status vssi_segment_merge(vssi_heap *heap, const vssi_schema *schema, vssi_segment *const *parts,
                               const uint64_t *const *deleted, size_t n_parts, vssi_segment **out, vss_error *err);
 
+/* The same of sealed ones too, whose rows are verified. */
+vss_status vssi_segment_gather(vssi_heap *heap, const vssi_schema *schema, vssi_segment *const *parts,
+                               const uint64_t *const *deleted, size_t n_parts, vssi_segment **out, vss_error *err);
+
 /* Bytes held in memory. */
 uint64_t vssi_segment_bytes(const vssi_segment *segment);
 
@@ -63,8 +67,8 @@ vssi_segment *vssi_segment_ref(vssi_segment *segment);
 void vssi_segment_unref(vssi_segment *segment); /* NULL is fine */
 size_t vssi_segment_rows(const vssi_segment *segment);
 
-/* Vectors [rows] of a field, in its own type, not verified; inverse norms [rows] for cosine, else NULL, verified at first use;
- * max_norm is at least every |v| of the field. */
+/* Vectors [rows] of a field, in its own type, not verified; inverse norms [rows] for cosine, else NULL, verified at
+ * first use; max_norm is at least every |v| of the field. */
 vss_status vssi_segment_vectors(vssi_segment *segment, size_t field, const void **vectors, const float **inverse_norms,
                                 double *max_norm, vss_error *err);
 /* Make sure that the vectors of rows [first, first + n) are what was written. Free for memory segments and for chunks

@@ -14,8 +14,12 @@ target_sources(vss_objects PRIVATE
     lib/format/schema_json.c
     lib/format/segment.c
     lib/format/segment_check.c
+    lib/format/segment_gather.c
     lib/format/segment_memory.c
     lib/format/segment_read.c
     lib/format/segment_stats.c
     lib/format/segment_write.c
+    lib/format/wal.c
+    lib/format/wal_read.c
+    lib/format/wal_rows.c
 )

@@ -2,8 +2,9 @@
  * memory.c - objects in memory
  *
  * A sorted array of pointers to counted objects: a look-up is a binary search, a put moves the pointers behind it. One
- * mutex guards array, counts and locks; bytes are copied outside it, which the count makes safe. A mapping is a count
- * more, so that it outlives a remove.
+ * mutex guards array, counts, sizes and locks; bytes are copied outside it, which the count makes safe. A mapping is a
+ * count more, so that it outlives a remove. A log has spare room behind its bytes; where that ends it moves to a
+ * block of twice the size, and who reads the old one keeps it.
  */
 #include "storage.h"
 
@@ -15,12 +16,20 @@
 #include "../base/fail.h"
 #include "../base/parallel.h"
 
-/* The bytes follow, then the name. */
+#define MEMORY_LOG_ROOM 4096u /* bytes a log begins with */
+
+/* The bytes follow, capacity of them, then the name. */
 typedef struct memory_object {
     _Alignas(64) size_t references;
     size_t size;
+    size_t capacity; /* above the size in a log only */
     const char *name;
 } memory_object;
+
+/* One reference to its object, which is in the array unless it was removed. */
+typedef struct memory_log {
+    memory_object *object;
+} memory_log;
 
 typedef struct memory_lock {
     struct memory_lock *next;
@@ -66,16 +75,18 @@ static void memory_release(memory_storage *s, memory_object *object)
         vssi_free(s->heap, object);
 }
 
-/* The object with one reference more, which is the caller's. */
-static vss_status memory_acquire(memory_storage *s, const char *name, memory_object **out, vss_error *err)
+/* The object with one reference more, which is the caller's, and its size now. */
+static vss_status memory_acquire(memory_storage *s, const char *name, memory_object **out, size_t *size, vss_error *err)
 {
     *out = NULL;
+    *size = 0;
     VSSI_TRY(vssi_storage_check_name(name, err));
     vssi_mutex_lock(&s->mutex);
     size_t at = memory_lower_bound(s, name);
     if (memory_found(s, at, name)) {
         *out = s->objects[at];
         (*out)->references++;
+        *size = (*out)->size;
     }
     vssi_mutex_unlock(&s->mutex);
     return *out != NULL ? VSS_OK : vssi_fail(err, VSS_ERR_NOT_FOUND, "no object \"%s\"", name);
@@ -85,11 +96,12 @@ static vss_status memory_read(void *state, const char *name, uint64_t offset, vo
 {
     memory_storage *s = state;
     memory_object *object;
-    VSSI_TRY(memory_acquire(s, name, &object, err));
+    size_t held;
+    VSSI_TRY(memory_acquire(s, name, &object, &held, err));
     vss_status status = VSS_OK;
-    if (offset > object->size || size > object->size - offset)
-        status = vssi_fail(err, VSS_ERR_CORRUPT, "\"%s\" has %zu bytes, %zu wanted at byte %llu", name, object->size,
-                           size, (unsigned long long)offset);
+    if (offset > held || size > held - offset)
+        status = vssi_fail(err, VSS_ERR_CORRUPT, "\"%s\" has %zu bytes, %zu wanted at byte %llu", name, held, size,
+                           (unsigned long long)offset);
     else if (size != 0)
         memcpy(buffer, memory_data(object) + offset, size);
     memory_release(s, object);
@@ -100,9 +112,10 @@ static vss_status memory_size(void *state, const char *name, uint64_t *size, vss
 {
     memory_storage *s = state;
     memory_object *object;
+    size_t held;
     *size = 0;
-    VSSI_TRY(memory_acquire(s, name, &object, err));
-    *size = object->size;
+    VSSI_TRY(memory_acquire(s, name, &object, &held, err));
+    *size = held;
     memory_release(s, object);
     return VSS_OK;
 }
@@ -111,10 +124,11 @@ static vss_status memory_map(void *state, const char *name, uint64_t size, const
 {
     memory_storage *s = state;
     memory_object *object;
+    size_t held;
     *data = NULL;
-    VSSI_TRY(memory_acquire(s, name, &object, err));
-    if (object->size != size) {
-        vss_status status = vssi_fail(err, VSS_ERR_CORRUPT, "\"%s\" has %zu bytes, expected %llu", name, object->size,
+    VSSI_TRY(memory_acquire(s, name, &object, &held, err));
+    if (held != size) {
+        vss_status status = vssi_fail(err, VSS_ERR_CORRUPT, "\"%s\" has %zu bytes, expected %llu", name, held,
                                       (unsigned long long)size);
         memory_release(s, object);
         return status;
@@ -130,28 +144,49 @@ static void memory_unmap(void *state, const void *data, uint64_t size)
         memory_release(state, (memory_object *)((uintptr_t)data - sizeof(memory_object)));
 }
 
+static vss_status memory_total(const vss_span *parts, size_t n_parts, size_t *total, vss_error *err)
+{
+    *total = 0;
+    for (size_t i = 0; i < n_parts; i++)
+        if (!vssi_add(*total, parts[i].size, total))
+            return vssi_fail_memory(err, SIZE_MAX);
+    return VSS_OK;
+}
+
+static void memory_gather(uint8_t *to, const vss_span *parts, size_t n_parts)
+{
+    for (size_t i = 0; i < n_parts; i++)
+        if (parts[i].size != 0) {
+            memcpy(to, parts[i].data, parts[i].size);
+            to += parts[i].size;
+        }
+}
+
+/* An object of no bytes with room for capacity. */
+static vss_status memory_room(memory_storage *s, const char *name, size_t capacity, memory_object **out, vss_error *err)
+{
+    size_t name_size = strlen(name) + 1, total;
+    memory_object *object;
+    *out = NULL;
+    if (!vssi_add(capacity, sizeof *object + name_size, &total))
+        return vssi_fail_memory(err, SIZE_MAX);
+    VSSI_TRY(vssi_alloc(s->heap, total, 1, &object, err));
+    *object = (memory_object){.references = 1, .capacity = capacity, .name = (char *)memory_data(object) + capacity};
+    memcpy(memory_data(object) + capacity, name, name_size);
+    *out = object;
+    return VSS_OK;
+}
+
 static vss_status memory_make(memory_storage *s, const char *name, const vss_span *parts, size_t n_parts,
                               memory_object **out, vss_error *err)
 {
+    size_t size;
     *out = NULL;
-    size_t name_size = strlen(name) + 1;
-    size_t size = 0, total = 0;
-    bool fits = true;
-    for (size_t i = 0; i < n_parts; i++)
-        fits = fits && vssi_add(size, parts[i].size, &size);
-    if (!fits || !vssi_add(size, sizeof(memory_object) + name_size, &total))
-        return vssi_fail_memory(err, SIZE_MAX);
-    memory_object *object;
-    VSSI_TRY(vssi_alloc(s->heap, total, 1, &object, err));
-    uint8_t *at = memory_data(object);
-    for (size_t i = 0; i < n_parts; i++)
-        if (parts[i].size != 0) {
-            memcpy(at, parts[i].data, parts[i].size);
-            at += parts[i].size;
-        }
-    memcpy(at, name, name_size);
-    *object = (memory_object){.references = 1, .size = size, .name = (const char *)at};
-    *out = object;
+    VSSI_TRY(memory_total(parts, n_parts, &size, err));
+    VSSI_TRY(memory_room(s, name, size, out, err));
+    vssi_storage_huge(*out, sizeof(memory_object) + size);
+    memory_gather(memory_data(*out), parts, n_parts);
+    (*out)->size = size;
     return VSS_OK;
 }
 
@@ -203,6 +238,87 @@ static vss_status memory_remove(void *state, const char *name, vss_error *err)
         return vssi_fail(err, VSS_ERR_NOT_FOUND, "no object \"%s\"", name);
     memory_release(s, object);
     return VSS_OK;
+}
+
+static vss_status memory_log_open(void *state, const char *name, void **log, vss_error *err)
+{
+    memory_storage *s = state;
+    memory_log *made;
+    *log = NULL;
+    VSSI_TRY(vssi_storage_check_name(name, err));
+    VSSI_TRY(vssi_alloc(s->heap, 1, sizeof *made, &made, err));
+    vss_status status = memory_room(s, name, MEMORY_LOG_ROOM, &made->object, err);
+    if (status == VSS_OK) {
+        vssi_mutex_lock(&s->mutex);
+        status = memory_insert(s, made->object, err);
+        made->object->references += status == VSS_OK;
+        vssi_mutex_unlock(&s->mutex);
+    }
+    if (status != VSS_OK) {
+        vssi_free(s->heap, made->object);
+        vssi_free(s->heap, made);
+        return status;
+    }
+    *log = made;
+    return VSS_OK;
+}
+
+/* Move the log to a block with room for wanted bytes. */
+static vss_status memory_log_move(memory_storage *s, memory_log *log, size_t wanted, vss_error *err)
+{
+    memory_object *old = log->object, *larger;
+    size_t twice = old->capacity <= SIZE_MAX / 2 ? old->capacity * 2 : SIZE_MAX;
+    VSSI_TRY(memory_room(s, old->name, vssi_max(wanted, twice), &larger, err));
+    memcpy(memory_data(larger), memory_data(old), old->size);
+    larger->size = old->size;
+    vssi_mutex_lock(&s->mutex);
+    size_t at = memory_lower_bound(s, old->name);
+    bool listed = at < s->count && s->objects[at] == old;
+    if (listed) {
+        s->objects[at] = larger;
+        larger->references++;
+    }
+    vssi_mutex_unlock(&s->mutex);
+    if (listed)
+        memory_release(s, old);
+    memory_release(s, old);
+    log->object = larger;
+    return VSS_OK;
+}
+
+static vss_status memory_log_append(void *state, void *handle, const vss_span *parts, size_t n_parts, vss_error *err)
+{
+    memory_storage *s = state;
+    memory_log *log = handle;
+    size_t added, wanted;
+    VSSI_TRY(memory_total(parts, n_parts, &added, err));
+    if (!vssi_add(log->object->size, added, &wanted))
+        return vssi_fail_memory(err, SIZE_MAX);
+    if (wanted > log->object->capacity)
+        VSSI_TRY(memory_log_move(s, log, wanted, err));
+    memory_gather(memory_data(log->object) + log->object->size, parts, n_parts);
+    vssi_mutex_lock(&s->mutex);
+    log->object->size = wanted;
+    vssi_mutex_unlock(&s->mutex);
+    return VSS_OK;
+}
+
+static vss_status memory_log_sync(void *state, void *log, vss_error *err)
+{
+    (void)state;
+    (void)log;
+    (void)err;
+    return VSS_OK;
+}
+
+static void memory_log_close(void *state, void *handle)
+{
+    memory_storage *s = state;
+    memory_log *log = handle;
+    if (log == NULL)
+        return;
+    memory_release(s, log->object);
+    vssi_free(s->heap, log);
 }
 
 /* Bytes of the name to list: all, or with shallow up to and with the first '/' behind the prefix. */
@@ -345,5 +461,9 @@ vss_status vssi_storage_memory(vssi_heap *heap, vss_storage *out, vss_error *err
     out->lock = memory_lock_take;
     out->unlock = memory_lock_give;
     out->close = memory_close;
+    out->log_open = memory_log_open;
+    out->log_append = memory_log_append;
+    out->log_sync = memory_log_sync;
+    out->log_close = memory_log_close;
     return VSS_OK;
 }

@@ -292,5 +292,9 @@ vss_status vssi_storage_posix(vssi_heap *heap, const char *root, bool create, bo
     out->lock = vssi_posix_lock;
     out->unlock = vssi_posix_unlock;
     out->close = posix_close;
+    out->log_open = vssi_posix_log_open;
+    out->log_append = vssi_posix_log_append;
+    out->log_sync = vssi_posix_log_sync;
+    out->log_close = vssi_posix_log_close;
     return VSS_OK;
 }

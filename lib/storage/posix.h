@@ -32,11 +32,18 @@ vss_status vssi_posix_writable(const vssi_posix_storage *s, const char *doing, c
 /* Remove the folders that name stands in, deepest first, as long as they are empty. */
 void vssi_posix_prune(const vssi_posix_storage *s, const char *name);
 
+/* Write the parts one after another, however little a call of the system takes. name: for the line. */
+vss_status vssi_posix_write(int fd, const char *name, const vss_span *parts, size_t n_parts, vss_error *err);
+
 /* Entries of the function table that have a file of their own. */
 vss_status vssi_posix_put(void *state, const char *name, const vss_span *parts, size_t n_parts, vss_error *err);
 vss_status vssi_posix_list(void *state, const char *prefix, int shallow, vss_storage_list_fn fn, void *arg,
                            vss_error *err);
 vss_status vssi_posix_lock(void *state, const char *name, void **lock, vss_error *err);
 void vssi_posix_unlock(void *state, void *lock);
+vss_status vssi_posix_log_open(void *state, const char *name, void **log, vss_error *err);
+vss_status vssi_posix_log_append(void *state, void *log, const vss_span *parts, size_t n_parts, vss_error *err);
+vss_status vssi_posix_log_sync(void *state, void *log, vss_error *err);
+void vssi_posix_log_close(void *state, void *log);
 
 #endif

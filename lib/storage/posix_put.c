@@ -50,8 +50,7 @@ static vss_status posix_put_begin(const vssi_posix_storage *s, const char *name,
     }
 }
 
-/* Write the parts one after another, however little a call of the system takes. */
-static vss_status posix_put_write(int fd, const char *name, const vss_span *parts, size_t n_parts, vss_error *err)
+vss_status vssi_posix_write(int fd, const char *name, const vss_span *parts, size_t n_parts, vss_error *err)
 {
     size_t part = 0;
     size_t skip = 0; /* bytes of parts[part] that are written */
@@ -110,7 +109,7 @@ vss_status vssi_posix_put(void *state, const char *name, const vss_span *parts, 
     VSSI_TRY(vssi_posix_writable(s, "create", name, err));
     posix_target t;
     VSSI_TRY(posix_put_begin(s, name, &t, err));
-    vss_status status = posix_put_write(t.file, name, parts, n_parts, err);
+    vss_status status = vssi_posix_write(t.file, name, parts, n_parts, err);
     if (status == VSS_OK && vssi_posix_sync(t.file) != 0)
         status = vssi_posix_fail(err, errno, "write", name);
     if (status == VSS_OK)

@@ -23,8 +23,11 @@ vss_status vssi_storage_check_lock(const char *name, vss_error *err);
 vss_status vssi_storage_posix(vssi_heap *heap, const char *root, bool create, bool read_only, vss_storage *out,
                               vss_error *err);
 
-/* Objects in memory, gone at close, which must come after every unmap and unlock. Offers every function. */
+/* Objects in memory, gone at close, which must come after every unmap, unlock and log_close. Offers every function. */
 vss_status vssi_storage_memory(vssi_heap *heap, vss_storage *out, vss_error *err);
+
+/* huge.c: memory that is about to be written and then read at random; a hint. */
+void vssi_storage_huge(void *memory, size_t size);
 
 /* The whole object as memory, 64-byte aligned: mapped where the storage can, else read into the heap. Never NULL. */
 typedef struct vssi_view {

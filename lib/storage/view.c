@@ -25,6 +25,7 @@ static vss_status view_read(const vss_storage *storage, vssi_heap *heap, const c
         return VSS_OK;
     uint8_t *block;
     VSSI_TRY(vssi_alloc(heap, (size_t)size, 1, &block, err));
+    vssi_storage_huge(block, (size_t)size);
     vss_status status = storage->read(storage->state, name, 0, block, (size_t)size, err);
     if (status != VSS_OK) {
         vssi_free(heap, block);

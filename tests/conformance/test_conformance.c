@@ -1,8 +1,8 @@
 /*
  * test_conformance.c - every index type, vector type and metric against a slow truth written here
  *
- * Exact types must return the truth's keys, order and distances to the bit; approximate ones the right number of rows, no row twice or
- * deleted or filtered out, true distances, true order, and most of the truth's rows.
+ * Exact types must return the truth's keys, order and distances to the bit; approximate ones the right number of rows,
+ * no row twice or deleted or filtered out, true distances, true order, and most of the truth's rows.
  */
 #include <math.h>
 #include <stdio.h>

@@ -16,7 +16,8 @@ typedef struct fault_copy {
     void *data;
 } fault_copy;
 
-static const char *const fault_names[FAULT_KINDS] = {"any", "read", "put", "list", "size", "remove", "map", "lock"};
+static const char *const fault_names[FAULT_KINDS] = {"any", "read", "put", "list", "size", "remove",
+                                                    "map", "lock", "open log", "append to", "sync"};
 
 static bool fault_hits(const fault_storage *f, fault_kind kind, uint64_t number)
 {
@@ -160,6 +161,35 @@ static void fault_unlock(void *state, void *lock)
     f->inner.unlock(f->inner.state, lock);
 }
 
+static vss_status fault_log_open(void *state, const char *name, void **log, vss_error *err)
+{
+    fault_storage *f = state;
+    *log = NULL;
+    if (fault_count(f, FAULT_LOG_OPEN))
+        return fault_report(f, FAULT_LOG_OPEN, name, err);
+    return f->inner.log_open(f->inner.state, name, log, err);
+}
+
+static vss_status fault_log_append(void *state, void *log, const vss_span *parts, size_t n_parts, vss_error *err)
+{
+    fault_storage *f = state;
+    if (fault_count(f, FAULT_LOG_APPEND))
+        return fault_report(f, FAULT_LOG_APPEND, "log", err);
+    return f->inner.log_append(f->inner.state, log, parts, n_parts, err);
+}
+
+static vss_status fault_log_sync(void *state, void *log, vss_error *err)
+{
+    fault_storage *f = state;
+    FAULT_CALL(f, FAULT_LOG_SYNC, "log", err, f->inner.log_sync(f->inner.state, log, err));
+}
+
+static void fault_log_close(void *state, void *log)
+{
+    fault_storage *f = state;
+    f->inner.log_close(f->inner.state, log);
+}
+
 static void fault_close(void *state)
 {
     fault_storage *f = state;
@@ -185,6 +215,12 @@ void fault_storage_wrap(fault_storage *f, const vss_storage *inner, vss_storage 
     out->lock = inner->lock != NULL ? fault_lock : NULL;
     out->unlock = inner->unlock != NULL ? fault_unlock : NULL;
     out->close = fault_close;
+    if (inner->log_open != NULL) {
+        out->log_open = fault_log_open;
+        out->log_append = fault_log_append;
+        out->log_sync = fault_log_sync;
+        out->log_close = fault_log_close;
+    }
 }
 
 void fault_storage_fail(fault_storage *f, fault_kind kind, uint64_t nth, vss_status status, fault_mode mode)

@@ -20,6 +20,9 @@ typedef enum fault_kind {
     FAULT_REMOVE,
     FAULT_MAP,
     FAULT_LOCK,
+    FAULT_LOG_OPEN,
+    FAULT_LOG_APPEND,
+    FAULT_LOG_SYNC,
     FAULT_KINDS
 } fault_kind;
 

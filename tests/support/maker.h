@@ -51,7 +51,8 @@ void maker_insert_typed(vss_collection *col, vss_type type, const void *vectors,
 /* An int64 key column over keys[n]. */
 vss_column maker_keys(const int64_t *keys, size_t n);
 
-/* The value a search must return, by its definition (design: 8 lanes, pairwise, rounded once), written apart from the library. */
+/* The value a search must return, by its definition (design: 8 lanes, pairwise, rounded once), written apart from
+ * the library. */
 float maker_distance(const double *a, const double *b, uint32_t dim, vss_metric metric);
 /* n vectors as numbers [n][dim]. */
 void maker_widen(vss_type type, const void *vectors, size_t n, uint32_t dim, double *out);

@@ -97,6 +97,28 @@ static vss_status run_insert(scenario_world *w, const char *argument, vss_error 
     return vss_collection_insert(w->col, &batch, NULL, err);
 }
 
+/* Half of the keys are there already. */
+static vss_status run_upsert(scenario_world *w, const char *argument, vss_error *err)
+{
+    (void)argument;
+    int64_t keys[NEW_ROWS];
+    for (int64_t i = 0; i < NEW_ROWS; i++)
+        keys[i] = i % 2 == 0 ? i : NEW_KEY + i;
+    vss_column id = maker_keys(keys, NEW_ROWS), v = VSS_INIT(vss_column);
+    v.type = VSS_TYPE_VECTOR_F32, v.length = NEW_ROWS, v.dim = DIM, v.data = model_vectors;
+    const char *names[] = {"id", "number", "v"};
+    const vss_column *columns[] = {&id, &id, &v};
+    vss_batch batch = VSS_INIT(vss_batch);
+    batch.n_columns = 3, batch.names = names, batch.columns = columns;
+    return vss_collection_upsert(w->col, &batch, NULL, err);
+}
+
+static vss_status run_compact(scenario_world *w, const char *argument, vss_error *err)
+{
+    (void)argument;
+    return vss_collection_compact(w->col, err);
+}
+
 static vss_status run_delete(scenario_world *w, const char *argument, vss_error *err)
 {
     (void)argument;
@@ -195,6 +217,8 @@ static const scenario fixed[] = {
     {"open", MODEL_INDEXED, .run = run_open, .opens = true},
     {"list", MODEL_INDEXED, .run = run_list},
     {"insert", MODEL_INDEXED, .run = run_insert},
+    {"upsert", MODEL_INDEXED, .run = run_upsert},
+    {"compact", MODEL_PLAIN, .run = run_compact, .growing = true},
     {"delete", MODEL_INDEXED, .run = run_delete},
     {"delete where", MODEL_INDEXED, .run = run_delete_where, .argument = "number in [5, 6] or name like \"n7%\""},
     {"flush", MODEL_INDEXED, .run = run_flush, .growing = true},
@@ -429,6 +453,14 @@ const scenario_reference *scenario_reference_get(size_t i)
         return r;
     scenario_begin(&w, s, &none);
     scenario_describe(&w, r->stored);
+    memcpy(r->half, r->stored, sizeof r->half);
+    if (s->growing) {
+        MUST(run_insert(&w, NULL, &err));
+        scenario_describe(&w, r->half);
+        scenario_close(&w);
+        scenario_end(&w);
+        scenario_begin(&w, s, &none);
+    }
     MUST(scenario_prepare(&w, s, &err));
     scenario_describe(&w, r->before);
     scenario_close(&w);

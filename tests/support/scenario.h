@@ -92,7 +92,8 @@ void scenario_check(scenario_world *w);
 typedef struct scenario_reference {
     scenario_state before;
     scenario_state after;
-    scenario_state stored; /* as before, after reopening without the call and without a flush */
+    scenario_state stored; /* before anything was written */
+    scenario_state half;   /* with the first of two writes that come before the call */
     uint64_t answer;
     uint64_t peak; /* bytes the database held at most */
 } scenario_reference;

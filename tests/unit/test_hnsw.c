@@ -74,7 +74,9 @@ static vss_status hnsw_exact(void *state, const uint32_t *rows, size_t n, float 
             values[i] = (float)vssi_exact_l2_f32(all->query, row, dim);
             continue;
         }
-        double scale = all->vectors.metric == VSS_METRIC_COSINE ? (double)all->inverse[rows[i]] : 1;
+        bool cosine = all->vectors.metric == VSS_METRIC_COSINE;
+        double norm = cosine ? sqrt(vssi_exact_ip_f32(all->query, all->query, dim)) : 1;
+        double scale = cosine ? (double)all->inverse[rows[i]] / norm : 1;
         values[i] = (float)(-vssi_exact_ip_f32(all->query, row, dim) * scale);
     }
     return VSS_OK;
@@ -101,14 +103,14 @@ static size_t hnsw_ask(hnsw_data *all, const void *index, vssi_scratch *scratch,
 {
     uint64_t params[HNSW_PARAMS] = {[HNSW_PARAM_EF] = ef};
     vssi_topk_source source = {all, hnsw_exact, hnsw_key_before};
-    vssi_query query = {{all->query, 1}, allow, n_allow, params, NULL};
     vssi_topk topk;
     vss_error err;
     const vssi_vectors *v = &all->vectors;
     double norm = sqrt(vssi_exact_ip_f32(all->query, all->query, v->dim));
+    vssi_query query = {{all->query, (float)(1 / norm)}, allow, n_allow, params, NULL, 0, 0};
     bool l2 = v->metric == VSS_METRIC_L2;
-    double gamma = vssi_simd_gamma(v->dim), scale = v->metric == VSS_METRIC_IP ? v->max_norm : 1.01;
-    assert_int_equal(vssi_topk_init(&topk, scratch, k, l2 ? gamma : 0, l2 ? 0 : gamma * norm * scale, &source, &err),
+    double gamma = vssi_simd_gamma(v->dim), scale = v->metric == VSS_METRIC_IP ? norm * v->max_norm : 1.01;
+    assert_int_equal(vssi_topk_init(&topk, scratch, k, l2 ? gamma : 0, l2 ? 0 : gamma * scale, &source, &err),
                      VSS_OK);
     vss_status status = index ? vssi_hnsw_ops.search(index, v, &query, scratch, &topk, &err)
                               : vssi_flat_search(NULL, v, &query, scratch, &topk, &err);
@@ -130,6 +132,8 @@ typedef struct hnsw_case {
     enum data_kind kind;
     double recall;    /* at least, at ef 64 */
     unsigned allowed; /* of 100; 100: no filter */
+    const char *text; /* parameters of the build */
+    bool coded;       /* what comes of codes=auto */
 } hnsw_case;
 
 /* Share of the hits that are no farther than the true k-th. */
@@ -168,14 +172,25 @@ static void test_recall(void **state)
 {
     (void)state;
     static const hnsw_case cases[] = {
-        {6000, 24, VSS_METRIC_L2, UNIFORM, 0.93, 100},      {6000, 24, VSS_METRIC_COSINE, UNIFORM, 0.93, 100},
-        {6000, 24, VSS_METRIC_IP, UNIFORM, 0.85, 100},      {6000, 16, VSS_METRIC_L2, CLUSTERED, 0.95, 100},
-        {6000, 16, VSS_METRIC_COSINE, CLUSTERED, 0.95, 100}, {6000, 16, VSS_METRIC_L2, DUPLICATES, 0.95, 100},
-        {10000, 16, VSS_METRIC_L2, EQUAL, 1.0, 100},        {3000, 16, VSS_METRIC_L2, NEARLY_EQUAL, 0.9, 100},
-        {6000, 16, VSS_METRIC_L2, FAR_APART, 0.9, 100},     {6000, 24, VSS_METRIC_L2, UNIFORM, 0.93, 20},
-        {6000, 16, VSS_METRIC_L2, CLUSTERED, 0.9, 6},       {1, 16, VSS_METRIC_L2, UNIFORM, 1.0, 100},
-        {2, 16, VSS_METRIC_COSINE, UNIFORM, 1.0, 100},      {30, 16, VSS_METRIC_IP, UNIFORM, 1.0, 100},
-        {700, 1, VSS_METRIC_L2, UNIFORM, 0.9, 100},         {1300, 900, VSS_METRIC_L2, CLUSTERED, 0.95, 100},
+        {6000, 24, VSS_METRIC_L2, UNIFORM, 0.93, 100, NULL, true},
+        {6000, 24, VSS_METRIC_L2, UNIFORM, 0.93, 100, "codes=none", false},
+        {6000, 24, VSS_METRIC_COSINE, UNIFORM, 0.93, 100, NULL, true},
+        {6000, 24, VSS_METRIC_IP, UNIFORM, 0.85, 100, NULL, true},
+        {6000, 24, VSS_METRIC_IP, UNIFORM, 0.85, 100, "codes=none", false},
+        {6000, 16, VSS_METRIC_L2, CLUSTERED, 0.95, 100, NULL, true},
+        {6000, 16, VSS_METRIC_COSINE, CLUSTERED, 0.95, 100, NULL, true},
+        {6000, 16, VSS_METRIC_L2, DUPLICATES, 0.95, 100, NULL, true},
+        {10000, 16, VSS_METRIC_L2, EQUAL, 1.0, 100, NULL, true},
+        {3000, 16, VSS_METRIC_L2, NEARLY_EQUAL, 0.9, 100, NULL, true},
+        {6000, 16, VSS_METRIC_L2, FAR_APART, 0.9, 100, NULL, false},
+        {6000, 24, VSS_METRIC_L2, UNIFORM, 0.93, 20, NULL, true},
+        {6000, 16, VSS_METRIC_L2, CLUSTERED, 0.9, 6, NULL, true},
+        {1, 16, VSS_METRIC_L2, UNIFORM, 1.0, 100, NULL, true},
+        {2, 16, VSS_METRIC_COSINE, UNIFORM, 1.0, 100, NULL, true},
+        {30, 16, VSS_METRIC_IP, UNIFORM, 1.0, 100, NULL, true},
+        {700, 1, VSS_METRIC_L2, UNIFORM, 0.9, 100, NULL, false},
+        {700, 5, VSS_METRIC_IP, UNIFORM, 0.9, 100, "codes=sq8", true},
+        {1300, 900, VSS_METRIC_L2, CLUSTERED, 0.95, 100, NULL, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const hnsw_case *c = &cases[i];
@@ -188,7 +203,8 @@ static void test_recall(void **state)
         vssi_heap_init(&heap, NULL, 0);
         vssi_scratch_init(&scratch, &heap);
         hnsw_make(&all, c->rows, c->dim, c->metric, c->kind);
-        assert_int_equal(hnsw_build(&heap, &all.vectors, NULL, 1, NULL, &image, &err), VSS_OK);
+        assert_int_equal(hnsw_build(&heap, &all.vectors, c->text, 1, NULL, &image, &err), VSS_OK);
+        assert_int_equal(image.n_blocks, c->coded ? 6 : 3);
         assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
         assert_int_equal(vssi_hnsw_ops.validate(index, hnsw_print_fault, NULL), 0);
         double recall = hnsw_recall(&all, index, &scratch, c);
@@ -211,10 +227,10 @@ static void test_bytes_do_not_depend_on_threads(void **state)
     vssi_image image[3];
     vss_error err;
     vssi_heap_init(&heap, NULL, 0);
-    hnsw_make(&all, 9000, 12, VSS_METRIC_L2, DUPLICATES);
+    hnsw_make(&all, 9000, 12, VSS_METRIC_IP, DUPLICATES);
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(hnsw_build(&heap, &all.vectors, "M=6, efConstruction=70", i + 1, NULL, &image[i], &err),
-                         VSS_OK);
+        assert_int_equal(hnsw_build(&heap, &all.vectors, "M=6, efConstruction=70, codes=sq8", i + 1, NULL, &image[i],
+                                    &err), VSS_OK);
     for (size_t i = 1; i < 3; i++) {
         assert_int_equal(image[i].n_blocks, image[0].n_blocks);
         for (size_t j = 0; j < image[0].n_blocks; j++) {
@@ -321,7 +337,7 @@ static void test_no_memory(void **state)
         vssi_image image;
         vss_error err = {0};
         vssi_heap_init(&heap, &hook, 0);
-        status = hnsw_build(&heap, &all.vectors, "m=4,ef_construction=64", 1, NULL, &image, &err);
+        status = hnsw_build(&heap, &all.vectors, "m=4,ef_construction=64,codes=sq8", 1, NULL, &image, &err);
         assert_true(status == VSS_OK || status == VSS_ERR_NO_MEMORY);
         if (status == VSS_OK)
             vssi_image_free(&heap, &image);
@@ -392,7 +408,7 @@ static void test_open_refuses(void **state)
     vssi_block blocks[3] = {image.blocks[0], image.blocks[1], image.blocks[2]};
     blocks[0].data = header;
     static const uint32_t values[] = {0, 1, 2, 7, 15, 99, 101, 1024, 65536, 1u << 30, UINT32_MAX};
-    for (size_t word = 0; word <= HNSW_HEADER_ENTRIES; word++) {
+    for (size_t word = 0; word <= HNSW_HEADER_CODES; word++) {
         for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
             memcpy(header, right, sizeof right);
             header[word] = values[i];
@@ -410,6 +426,104 @@ static void test_open_refuses(void **state)
     assert_int_equal(vssi_hnsw_ops.open(&heap, blocks, 3, &all.vectors, &index, &err), VSS_ERR_CORRUPT);
     vssi_image_free(&heap, &image);
     hnsw_release(&all);
+}
+
+/* Codes and model of random bytes: searches end, and each row comes once; shapes not the vectors' are refused. */
+static void test_hostile_codes(void **state)
+{
+    (void)state;
+    enum { ROWS = 300 };
+    uint64_t seed = 5;
+    hnsw_data all;
+    vssi_heap heap;
+    vssi_scratch scratch;
+    vssi_image image;
+    vss_error err;
+    void *index;
+    vssi_hit hits[ROWS];
+    vssi_heap_init(&heap, NULL, 0);
+    vssi_scratch_init(&scratch, &heap);
+    hnsw_make(&all, ROWS, 18, VSS_METRIC_L2, UNIFORM);
+    all.query = all.data;
+    assert_int_equal(hnsw_build(&heap, &all.vectors, NULL, 1, NULL, &image, &err), VSS_OK);
+    assert_int_equal(image.n_blocks, 6);
+    for (size_t i = 3; i < 6; i++) {
+        vssi_block blocks[6];
+        memcpy(blocks, image.blocks, sizeof blocks);
+        blocks[i].count++;
+        assert_int_equal(vssi_hnsw_ops.open(&heap, blocks, 6, &all.vectors, &index, &err), VSS_ERR_CORRUPT);
+        blocks[i].count--;
+        blocks[i].element *= 2;
+        assert_int_equal(vssi_hnsw_ops.open(&heap, blocks, 6, &all.vectors, &index, &err), VSS_ERR_CORRUPT);
+        blocks[i].element /= 2;
+        blocks[i].kind = 300;
+        assert_int_equal(vssi_hnsw_ops.open(&heap, blocks, 6, &all.vectors, &index, &err), VSS_ERR_CORRUPT);
+    }
+    vssi_sq8_model *model = (vssi_sq8_model *)(uintptr_t)image.blocks[3].data;
+    double *low = (double *)(uintptr_t)image.blocks[4].data;
+    uint8_t *codes = (uint8_t *)(uintptr_t)image.blocks[5].data;
+    for (size_t round = 0; round < 60; round++) {
+        static const double numbers[] = {0, 1e-300, 1, 1e300};
+        for (size_t i = 0; i < (size_t)ROWS * model->size; i++)
+            codes[i] = (uint8_t)vssi_random_next(&seed);
+        for (size_t i = 0; i < model->width; i++)
+            low[i] = round % 4 < 2 ? (round % 4 ? -HUGE_VAL : (double)NAN) : (double)hnsw_random(&seed) * 1e30;
+        model->radius = numbers[round % 4];
+        model->step = numbers[1 + round % 3];
+        assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, 6, &all.vectors, &index, &err), VSS_OK);
+        size_t n = hnsw_ask(&all, index, &scratch, NULL, ROWS, 1 + round, round % 2 ? ROWS : 1, hits);
+        bool seen[ROWS] = {false};
+        for (size_t i = 0; i < n; i++) {
+            assert_true(hits[i].row < ROWS && !seen[hits[i].row]);
+            seen[hits[i].row] = true;
+        }
+        assert_true(vssi_hnsw_ops.validate(index, NULL, NULL) > 0);
+        vssi_hnsw_ops.free(index);
+    }
+    vssi_image_free(&heap, &image);
+    vssi_scratch_free(&scratch);
+    assert_int_equal(heap.used, 0);
+    hnsw_release(&all);
+}
+
+/* With the pool as large as the index the automatic rerank finds what a scan finds; a rerank of 1 still fills k. */
+static void test_rerank(void **state)
+{
+    (void)state;
+    static const vss_metric metrics[] = {VSS_METRIC_L2, VSS_METRIC_IP, VSS_METRIC_COSINE};
+    for (size_t m = 0; m < 3; m++) {
+        hnsw_data all;
+        vssi_heap heap;
+        vssi_scratch scratch;
+        vssi_image image;
+        vss_error err;
+        void *index;
+        vssi_hit truth[10], hits[10];
+        vssi_heap_init(&heap, NULL, 0);
+        vssi_scratch_init(&scratch, &heap);
+        hnsw_make(&all, 2000, 16, metrics[m], CLUSTERED);
+        assert_int_equal(hnsw_build(&heap, &all.vectors, "codes=sq8", 1, NULL, &image, &err), VSS_OK);
+        assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, 6, &all.vectors, &index, &err), VSS_OK);
+        for (size_t q = 0; q < 50; q++) {
+            all.query = all.data + q * 37 * 16;
+            assert_int_equal(hnsw_ask(&all, NULL, &scratch, NULL, 2000, 10, 0, truth), 10);
+            assert_int_equal(hnsw_ask(&all, index, &scratch, NULL, 2000, 10, 2000, hits), 10);
+            assert_memory_equal(truth, hits, sizeof hits);
+            uint64_t params[HNSW_PARAMS] = {[HNSW_PARAM_EF] = 30, [HNSW_PARAM_RERANK] = 1};
+            vssi_topk_source source = {&all, hnsw_exact, hnsw_key_before};
+            vssi_query query = {{all.query, 1}, NULL, 2000, params, NULL, 0, 0};
+            vssi_topk topk;
+            assert_int_equal(vssi_topk_init(&topk, &scratch, 7, 0.1, 1, &source, &err), VSS_OK);
+            assert_int_equal(vssi_hnsw_ops.search(index, &all.vectors, &query, &scratch, &topk, &err), VSS_OK);
+            assert_int_equal(vssi_topk_finish(&topk, &err), VSS_OK);
+            assert_int_equal(topk.n_hits, 7);
+        }
+        vssi_hnsw_ops.free(index);
+        vssi_image_free(&heap, &image);
+        vssi_scratch_free(&scratch);
+        assert_int_equal(heap.used, 0);
+        hnsw_release(&all);
+    }
 }
 
 /* The epoch of the visited marks wraps; an index of another size shares them. */
@@ -452,6 +566,8 @@ int main(void)
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_hostile_graphs),
         cmocka_unit_test(test_open_refuses),
+        cmocka_unit_test(test_hostile_codes),
+        cmocka_unit_test(test_rerank),
         cmocka_unit_test(test_epoch_wraps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /*
- * test_key_table.c - keys chosen to share one bucket, and equal ones: the table is a permutation in the order it promises
+ * test_key_table.c - keys chosen to share one bucket, and equal ones: the table is a permutation in the order it
+ * promises
  */
 #include <stdlib.h>
 #include <string.h>

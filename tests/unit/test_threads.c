@@ -1,8 +1,8 @@
 /*
  * test_threads.c - one writer beside many readers: every read sees exactly one committed batch boundary
  *
- * The writer inserts batches of BATCH rows and deletes whole batches, so that in every committed state the number of live rows is a multiple of BATCH and
- * a batch is whole or absent.
+ * The writer inserts batches of BATCH rows and deletes whole batches, so that in every committed state the number of
+ * live rows is a multiple of BATCH and a batch is whole or absent.
  */
 #include <pthread.h>
 #include <stdatomic.h>

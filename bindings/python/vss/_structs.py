@@ -23,6 +23,9 @@ PRIMARY, AUTO_ID, NULLABLE = 1, 2, 4
 # vss_open_mode
 OPEN_CREATE, OPEN_EXISTING, OPEN_READ_ONLY = 0, 1, 2
 
+# vss_sync_mode
+SYNC_INTERVAL, SYNC_MODES = 1, {"commit": 0, "off": 2}
+
 # vss_result_flags
 RESULT_TRUNCATED, RESULT_APPROXIMATE, RESULT_CAPPED = 1, 2, 4
 
@@ -58,7 +61,8 @@ class SchemaInfo(Sized):
 
 class DbOptions(Sized):
     _fields_ = [("struct_size", c_uint32), ("mode", c_int), ("allocator", c_void_p), ("memory_budget", c_uint64),
-                ("executor", c_void_p), ("log", c_void_p), ("log_state", c_void_p), ("storage", c_void_p)]
+                ("executor", c_void_p), ("log", c_void_p), ("log_state", c_void_p), ("storage", c_void_p),
+                ("sync", c_int), ("sync_interval_ms", c_uint32)]
 
 
 class Batch(Sized):

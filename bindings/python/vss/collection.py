@@ -29,7 +29,7 @@ class Collection:
     """An open collection; made by Database.create_collection and Database.collection.
 
     Usable from any number of threads: searches run side by side, writes one after another. What was written is visible
-    to searches at once and durable after flush() or close().
+    to searches at once and durable as vss.open's sync says.
     """
 
     def __init__(self, database, name, pointer):
@@ -118,7 +118,7 @@ class Collection:
         return self._write(lib.vss_collection_insert, rows)
 
     def upsert(self, rows):
-        """Insert rows or replace those whose keys are there."""
+        """Insert rows in place of those whose keys are there: all of them or, when it raises, none."""
         return self._write(lib.vss_collection_upsert, rows)
 
     def _write(self, function, rows):
@@ -151,7 +151,7 @@ class Collection:
         return info.rows
 
     def flush(self):
-        """Make what was written durable."""
+        """Seal what was written into a segment, durable whatever vss.open's sync says."""
         with self._handle as col:
             call(lib.vss_collection_flush, col)
 
@@ -179,12 +179,13 @@ class Collection:
     # ---- read ----
 
     def search(self, queries, k=10, *, field=None, filter=None, fields=None, exclude=None, threads=None, timeout=None,
-               explain=False, progress=None, **params):
+               within=None, explain=False, progress=None, **params):
         """The k nearest rows of each query: Hits. queries is [n][dim], or [dim] for one, of what the field takes.
 
         field names the vector field where there are several. filter keeps the rows that match it, exclude leaves out
         keys, fields names what to return beside key and distance. timeout (seconds) ends the search with what was
-        found, Hits.truncated set. params are the index's: ef=64, or exact=True to compare every row.
+        found, Hits.truncated set. within=(low, high) keeps the rows whose distance lies between, exactly; None is no
+        bound, and Hits.capped says that there are more than k. params are the index's: ef=64, or exact=True to compare every row.
         """
         vectors = columns.encode_queries(self._vector_type(field), queries)
         names = self._names(fields, [])
@@ -197,6 +198,8 @@ class Collection:
             deadline_ms=_milliseconds(timeout), explain=bool(explain), query_type=vectors.info.type)
         if excluded is not None:
             request.exclude = ctypes.pointer(excluded.info)
+        if within is not None:
+            request.range, request.range_low, request.range_high = 1, *_bounds(within)
 
         def work(on_progress=None):
             if on_progress is not None:
@@ -298,6 +301,15 @@ def _required(what, value):
 
 def _threads(threads):
     return default_threads() if threads is None else number("threads", threads, 2**32 - 1)
+
+
+def _bounds(within):
+    """low and high of a range of distances."""
+    try:
+        low, high = within
+        return (-math.inf if low is None else float(low)), (math.inf if high is None else float(high))
+    except (TypeError, ValueError):
+        raise errors.InvalidArgument(f"within: expected (low, high), got {within!r:.80}") from None
 
 
 def _milliseconds(timeout):

@@ -24,8 +24,9 @@ class CheckReport(NamedTuple):
 class Database:
     """An open database; made by vss.open. Usable from any number of threads and as a context manager."""
 
-    def __init__(self, path, mode, memory_budget):
-        options = s.DbOptions(mode=mode, memory_budget=memory_budget)
+    def __init__(self, path, mode, memory_budget, sync):
+        options = s.DbOptions(mode=mode, memory_budget=memory_budget, sync=sync[0],
+                              sync_interval_ms=sync[1])
         pointer = ctypes.c_void_p()
         self.path = os.fsdecode(path)
         call(lib.vss_db_open, path, ctypes.byref(options), ctypes.byref(pointer))
@@ -126,11 +127,24 @@ def _name(name):
     return text("collection", name)
 
 
-def open(path, read_only=False, create=True, memory_budget=0):
+def _sync(sync):
+    """"commit", "off", or seconds, as vss_sync_mode and milliseconds."""
+    if isinstance(sync, str) and sync in s.SYNC_MODES:
+        return s.SYNC_MODES[sync], 0
+    if isinstance(sync, (int, float)) and not isinstance(sync, bool) and 0.001 <= sync <= 4e6:
+        return s.SYNC_INTERVAL, int(sync * 1000)
+    raise errors.InvalidArgument(f"sync: expected 'commit', 'off' or 0.001 to 4,000,000 seconds, got {sync!r}")
+
+
+def open(path, read_only=False, create=True, memory_budget=0, sync="commit"):
     """Open a database: a directory, made if it is missing, or "mem:" for one in memory that ends with the handle.
 
     read_only takes no lock and writes no byte; create=False opens only what is there. memory_budget: bytes that the
     database may hold at once, mappings not counted; 0: no limit.
+
+    sync: when a write is proof against a power cut. "commit": when it returns. A number: with the first write that many
+    seconds after the last time, and at a flush or close. "off": at a flush or close. What can be lost is the newest
+    whole writes; a crash of the process alone loses none.
     """
     try:
         data = os.fsencode(path)
@@ -139,4 +153,4 @@ def open(path, read_only=False, create=True, memory_budget=0):
     if b"\0" in data:
         raise errors.InvalidArgument(f"path: contains a NUL character: {path!a}")
     mode = s.OPEN_READ_ONLY if read_only else s.OPEN_CREATE if create else s.OPEN_EXISTING
-    return Database(data, mode, number("memory_budget", memory_budget, 2**64 - 1))
+    return Database(data, mode, number("memory_budget", memory_budget, 2**64 - 1), _sync(sync))

@@ -46,12 +46,13 @@ class Hits:
                float16 for f16; int8 and uint8 for i8 and u8, and [n][k][dim / 8] uint8 for binary, padded with 0
     truncated  the timeout ended the search: rows may be missing
     approximate  an index chose the rows
+    capped     some query has more rows within its range than the k nearest that it got
     explain    what was done, where it was asked for
 
     len(hits) is n; hits[q] and iteration give each query's rows as a list of Hit.
     """
 
-    __slots__ = ("keys", "distances", "counts", "fields", "truncated", "approximate", "explain")
+    __slots__ = ("keys", "distances", "counts", "fields", "truncated", "approximate", "capped", "explain")
 
     def __init__(self, pointer, k, names, key_field):
         offsets = _offsets(pointer)
@@ -67,6 +68,7 @@ class Hits:
         flags = lib.vss_result_flags_get(pointer)
         self.truncated = bool(flags & s.RESULT_TRUNCATED)
         self.approximate = bool(flags & s.RESULT_APPROXIMATE)
+        self.capped = bool(flags & s.RESULT_CAPPED)
         self.explain = _explain(pointer)
 
     def __len__(self):

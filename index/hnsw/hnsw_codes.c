@@ -1,0 +1,135 @@
+/*
+ * hnsw_codes.c - a byte a component of every row, to walk on
+ *
+ * A code begins on a multiple of its size: up to 64 bytes it is padded to a power of two, so that it lies in one cache
+ * line, above to a multiple of 64.
+ *
+ * codes=auto keeps them for floats of 16 components or more, where the grid is fine enough: a sample of rows is
+ * compared with their nearest links by their codes. Rounding alone adds width / 6 to such a sum of squared steps; where half of
+ * the sample is below 6 times that, codes hardly tell neighbours apart, and the walk stays on the vectors.
+ *
+ * Cost: two passes over the rows on one thread (three for ip), one on all of them.
+ */
+#include <float.h>
+#include <math.h>
+
+#include "../../lib/base/checked.h"
+#include "../../lib/base/fail.h"
+#include "hnsw.h"
+
+#define CODES_UNIT 4096u   /* rows coded at once */
+#define CODES_LEAST_DIM 16u
+#define CODES_SAMPLE 1024u /* rows */
+#define CODES_LINE 64u     /* bytes */
+
+uint32_t vssi_hnsw_codes_size(const vssi_vectors *v)
+{
+    uint32_t size = vssi_sq8_size(vssi_sq8_width(v->dim, v->metric)), power = 4;
+    if (size >= CODES_LINE)
+        return (size + CODES_LINE - 1) / CODES_LINE * CODES_LINE;
+    while (power < size)
+        power *= 2;
+    return power;
+}
+
+bool vssi_hnsw_codes_wanted(const vssi_build *in)
+{
+    const vssi_vectors *v = in->vectors;
+    uint64_t choice = in->params[HNSW_PARAM_CODES];
+    return choice != HNSW_CODES_NONE && vssi_sq8_can(v->type, v->metric) && v->rows > 0 &&
+           (choice == HNSW_CODES_SQ8 || v->dim >= CODES_LEAST_DIM);
+}
+
+vss_status vssi_hnsw_codes_check(const vssi_build *in, vss_error *err)
+{
+    const vssi_vectors *v = in->vectors;
+    if (in->params[HNSW_PARAM_CODES] == HNSW_CODES_SQ8 && !vssi_sq8_can(v->type, v->metric))
+        return vssi_fail(err, VSS_ERR_INVALID, "hnsw: codes=sq8 is for f32, f16 and bf16 vectors, not for %s",
+                         vss_type_name(v->type));
+    return VSS_OK;
+}
+
+static void codes_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t i)
+{
+    double *radii = arg, *carrier = (double *)(void *)worker->packed;
+    size_t first = i * CODES_UNIT, n = vssi_min(CODES_UNIT, b->rows - first);
+    radii[i] = vssi_sq8_encode(b->model, b->low, b->vectors, first, n, carrier, b->codes + first * b->model->size);
+}
+
+static vss_status codes_encode(vssi_hnsw_build *b, vss_error *err)
+{
+    size_t units = (b->rows + CODES_UNIT - 1) / CODES_UNIT;
+    double *radii;
+    VSSI_TRY(vssi_alloc(b->heap, units, sizeof *radii, &radii, err));
+    vssi_sq8_train(b->vectors, (double *)(void *)b->workers->packed, b->model, b->low);
+    b->model->size = vssi_hnsw_codes_size(b->vectors);
+    vss_status status = vssi_hnsw_run(b, units, CODES_UNIT, codes_unit, radii, err);
+    for (size_t i = 0; i < units && status == VSS_OK; i++)
+        b->model->radius = fmax(b->model->radius, radii[i]);
+    vssi_free(b->heap, radii);
+    return status;
+}
+
+/* The least sum by codes of a row and its links to other vectors; FLT_MAX: it has none. */
+static float codes_nearest(const vssi_hnsw_build *b, uint32_t row, vssi_kernel_gather score)
+{
+    const uint32_t *links = vssi_hnsw_links(b, row);
+    size_t size = b->model->size;
+    float *scores = b->workers->scores, nearest = FLT_MAX;
+    for (size_t at = 0; at < links[0]; at += b->packed_rows) {
+        size_t n = vssi_min(b->packed_rows, links[0] - at);
+        score(b->codes + row * size, b->codes, size, links + 1 + at, n, scores);
+        for (size_t i = 0; i < n; i++) {
+            if (b->twins[links[1 + at + i]] != row)
+                nearest = fminf(nearest, scores[i]);
+        }
+    }
+    return nearest;
+}
+
+static bool codes_are_fine(const vssi_hnsw_build *b)
+{
+    vssi_kernel_gather score = vssi_simd_gather(vssi_simd(), VSSI_SIMD_U8, VSSI_SIMD_L2);
+    size_t step = vssi_max(1, b->n_nodes / CODES_SAMPLE), fine = 0, seen = 0;
+    for (size_t i = 0; i < b->n_nodes; i += step, seen++)
+        fine += codes_nearest(b, b->nodes[i], score) >= (float)b->model->width;
+    return 2 * fine >= seen;
+}
+
+static void codes_drop(vssi_hnsw_build *b)
+{
+    vssi_free(b->heap, b->model);
+    vssi_free(b->heap, b->low);
+    vssi_free(b->heap, b->codes);
+    b->model = NULL;
+    b->low = NULL;
+    b->codes = NULL;
+}
+
+vss_status vssi_hnsw_codes_make(vssi_hnsw_build *b, vss_error *err)
+{
+    const vssi_vectors *v = b->vectors;
+    if (!vssi_hnsw_codes_wanted(b->in))
+        return VSS_OK;
+    VSSI_TRY(vssi_alloc_zero(b->heap, 1, sizeof *b->model, &b->model, err));
+    VSSI_TRY(vssi_alloc(b->heap, vssi_sq8_width(v->dim, v->metric), sizeof *b->low, &b->low, err));
+    VSSI_TRY(vssi_alloc(b->heap, b->rows, vssi_hnsw_codes_size(v), &b->codes, err));
+    VSSI_TRY(codes_encode(b, err));
+    if (b->in->params[HNSW_PARAM_CODES] == HNSW_CODES_AUTO && !codes_are_fine(b))
+        codes_drop(b);
+    return VSS_OK;
+}
+
+vss_status vssi_hnsw_codes_open(vssi_hnsw_index *index, const vssi_block *blocks, size_t n_blocks,
+                                const vssi_vectors *vectors, vss_error *err)
+{
+    const void *model = NULL, *low = NULL, *codes = NULL;
+    if (!vssi_sq8_can(vectors->type, vectors->metric))
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: codes of vectors of type %s", vss_type_name(vectors->type));
+    uint32_t width = vssi_sq8_width(vectors->dim, vectors->metric), size = vssi_hnsw_codes_size(vectors);
+    VSSI_TRY(vssi_hnsw_open_block(blocks, n_blocks, HNSW_BLOCK_MODEL, sizeof(vssi_sq8_model), 8, 1, &model, err));
+    VSSI_TRY(vssi_hnsw_open_block(blocks, n_blocks, HNSW_BLOCK_LOW, sizeof(double), 8, width, &low, err));
+    VSSI_TRY(vssi_hnsw_open_block(blocks, n_blocks, HNSW_BLOCK_CODES, size, 1, vectors->rows, &codes, err));
+    index->coded = true;
+    return vssi_sq8_open_padded(&index->sq8, model, low, codes, size, vectors, err);
+}

@@ -1,0 +1,93 @@
+/*
+ * test_digest_index.c - an index built with the scalar kernels has the same bytes on every processor
+ *
+ * For each case: 5,000 rows from a seed, an index of them on two threads, XXH3-64 of the index object's bytes. The
+ * values change whenever the builder or the format of an index does: then take the new ones that this test prints, if
+ * they are the same on x86-64 and arm64 (tests/arm64.sh).
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../lib/base/hash.h"
+#include "../support/archive.h"
+#include "../support/maker.h"
+
+enum { ROWS = 5000, DIM = 24 };
+
+static const struct {
+    const char *index;
+    vss_type type;
+    vss_metric metric;
+    uint64_t digest;
+} expected[] = {
+    {"hnsw", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xf7bf6f771987feecu},
+    {"hnsw", VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x0a5cb6c217a494f4u},
+};
+
+/* Of the one object that was not there before, beside manifests: those carry names. */
+static uint64_t digest_objects(const archive *a, size_t before)
+{
+    uint64_t digest = 0;
+    size_t objects = 0;
+    for (size_t i = before; i < a->n_files; i++) {
+        if (strstr(a->files[i].name, "/m/") != NULL)
+            continue;
+        digest = vssi_hash(a->files[i].data, a->files[i].size, digest);
+        objects++;
+    }
+    assert_int_equal(objects, 1);
+    return digest;
+}
+
+static uint64_t digest_index(const char *index, vss_type type, vss_metric metric)
+{
+    maker_random r = {(uint64_t)type * 1000 + (uint64_t)metric};
+    uint8_t *rows = malloc(ROWS * maker_size(type, DIM));
+    archive a = {0};
+    vss_storage storage;
+    vss_db_options options = VSS_INIT(vss_db_options);
+    vss_build_options build = VSS_INIT(vss_build_options);
+    vss_db *db;
+    vss_error err;
+    archive_storage(&a, true, &storage);
+    options.storage = &storage;
+    build.threads = 2;
+    maker_typed(&r, rows, ROWS, type, DIM, false);
+    MUST(vss_db_open("archive", &options, &db, &err));
+    vss_collection *col = maker_create_typed(db, type, DIM, metric);
+    maker_insert_typed(col, type, rows, ROWS, DIM, 0, 1);
+    MUST(vss_collection_flush(col, &err));
+    size_t before = a.n_files;
+    MUST(vss_collection_build_index(col, NULL, index, NULL, &build, &err));
+    uint64_t digest = digest_objects(&a, before);
+    MUST(vss_db_close(db, &err));
+    archive_free(&a);
+    free(rows);
+    return digest;
+}
+
+static void digest__index_bytes(void **state)
+{
+    (void)state;
+    size_t wrong = 0, n = sizeof expected / sizeof *expected;
+    assert_string_equal(vss_simd_level(), "scalar");
+    for (size_t i = 0; i < n; i++) {
+        uint64_t digest = digest_index(expected[i].index, expected[i].type, expected[i].metric);
+        if (digest != expected[i].digest)
+            print_message("%s of %s %s: 0x%016" PRIx64 ", expected 0x%016" PRIx64 "\n", expected[i].index,
+                          vss_type_name(expected[i].type), vss_metric_name(expected[i].metric), digest,
+                          expected[i].digest);
+        wrong += digest != expected[i].digest;
+    }
+    print_message("%zu of %zu digests as expected\n", n - wrong, n);
+    assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(digest__index_bytes)};
+    setenv("VSS_SIMD", "scalar", 1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
