@@ -17,6 +17,7 @@ target_sources(vss_objects PRIVATE
     index/flat/flat_codes_build.c
     index/flat/flat_codes_search.c
     index/flat/flat_codes_tile.c
+    index/flat/flat_codes_validate.c
     index/hnsw/hnsw.c
     index/hnsw/hnsw_build.c
     index/hnsw/hnsw_codes.c

@@ -63,6 +63,10 @@ typedef struct vssi_tile_codes {
     void (*halves)(const char *panels, size_t n_panels, size_t units, int32_t *halves);
     /* hits[n_panels][n_queries] */
     void (*multiply)(const vssi_tile_codes_job *job, uint32_t *hits);
+    /* Places of one query's hits that are set in allowed[n_panels] too, counted from `first` on, rising, into rows; returns
+     * how many. hits[p * stride] are panel p's. Up to VSSI_TILE_ROWS numbers behind the last one may be overwritten. */
+    size_t (*collect)(const uint32_t *hits, size_t stride, const uint32_t *allowed, size_t n_panels, uint32_t first,
+                      uint32_t *rows);
 } vssi_tile_codes;
 
 /* The kernels of codes that go with vssi_simd(); and those of the i-th level, NULL past the last. */
@@ -75,6 +79,8 @@ const vssi_tile *vssi_tile_level(size_t i);
 
 extern const vssi_tile vssi_tile_scalar;
 extern const vssi_tile_codes vssi_tile_codes_scalar;
+size_t vssi_tile_codes_collect(const uint32_t *hits, size_t stride, const uint32_t *allowed, size_t n_panels,
+                               uint32_t first, uint32_t *rows); /* in plain C */
 #if defined(__x86_64__)
 extern const vssi_tile vssi_tile_avx2;
 extern const vssi_tile vssi_tile_avx512;

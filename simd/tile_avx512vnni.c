@@ -104,4 +104,23 @@ static void vnni_multiply(const vssi_tile_codes_job *job, uint32_t *hits)
     }
 }
 
-const vssi_tile_codes vssi_tile_codes_vnni = {VSSI_TILE_QUERIES, vnni_pack, vnni_halves, vnni_multiply};
+/* Without a branch a hit: which rows are hit can't be predicted. */
+static size_t vnni_collect(const uint32_t *hits, size_t stride, const uint32_t *allowed, size_t n_panels,
+                           uint32_t first, uint32_t *rows)
+{
+    const __m512i next = _mm512_set1_epi32(16);
+    __m512i number = _mm512_add_epi32(_mm512_set1_epi32((int)first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+                                                                                       11, 12, 13, 14, 15));
+    uint32_t *out = rows;
+    for (size_t p = 0; p < n_panels; p++) {
+        uint32_t bits = hits[p * stride] & allowed[p], low = bits & 0xffff;
+        _mm512_storeu_si512(out, _mm512_maskz_compress_epi32((__mmask16)low, number));
+        number = _mm512_add_epi32(number, next);
+        _mm512_storeu_si512(out + __builtin_popcount(low), _mm512_maskz_compress_epi32((__mmask16)(bits >> 16), number));
+        number = _mm512_add_epi32(number, next);
+        out += __builtin_popcount(bits);
+    }
+    return (size_t)(out - rows);
+}
+
+const vssi_tile_codes vssi_tile_codes_vnni = {VSSI_TILE_QUERIES, vnni_pack, vnni_halves, vnni_multiply, vnni_collect};

@@ -53,4 +53,15 @@ static void codes_multiply(const vssi_tile_codes_job *job, uint32_t *hits)
     }
 }
 
-const vssi_tile_codes vssi_tile_codes_scalar = {8, codes_pack, codes_halves, codes_multiply};
+size_t vssi_tile_codes_collect(const uint32_t *hits, size_t stride, const uint32_t *allowed, size_t n_panels,
+                               uint32_t first, uint32_t *rows)
+{
+    size_t n = 0;
+    for (size_t p = 0; p < n_panels; p++, first += VSSI_TILE_ROWS) {
+        for (uint32_t left = hits[p * stride] & allowed[p]; left != 0; left &= left - 1)
+            rows[n++] = first + (uint32_t)__builtin_ctz(left);
+    }
+    return n;
+}
+
+const vssi_tile_codes vssi_tile_codes_scalar = {8, codes_pack, codes_halves, codes_multiply, vssi_tile_codes_collect};

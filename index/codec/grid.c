@@ -37,16 +37,22 @@ double vssi_grid_step(const vssi_grid_span *span, size_t width)
     return most > 0 ? most / GRID_LEVELS : 1;
 }
 
-double vssi_grid_code(const vssi_grid *grid, const double *point, uint8_t *code)
+double vssi_grid_off(const vssi_grid *grid, const double *point, const uint8_t *code)
 {
-    double square = 0, size = 0, inverse = 1 / grid->step;
+    double square = 0, size = 0;
     for (size_t i = 0; i < grid->width; i++) {
-        double above = point[i] - grid->low[i], steps = fmin(fmax(above * inverse, 0), GRID_LEVELS);
-        code[i] = (uint8_t)(steps + 0.5);
-        double rest = above - grid->step * code[i];
+        double above = point[i] - grid->low[i], rest = above - grid->step * code[i];
         square += rest * rest;
         size += fabs(above) + fabs(point[i]) * 0x1p-6;
     }
-    memset(code + grid->width, 0, grid->size - grid->width);
     return sqrt(square) * (1 + 0x1p-36) + size * GRID_PAD;
+}
+
+double vssi_grid_code(const vssi_grid *grid, const double *point, uint8_t *code)
+{
+    double inverse = 1 / grid->step;
+    for (size_t i = 0; i < grid->width; i++)
+        code[i] = (uint8_t)(fmin(fmax((point[i] - grid->low[i]) * inverse, 0), GRID_LEVELS) + 0.5);
+    memset(code + grid->width, 0, grid->size - grid->width);
+    return vssi_grid_off(grid, point, code);
 }

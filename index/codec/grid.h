@@ -30,4 +30,7 @@ double vssi_grid_step(const vssi_grid_span *span, size_t width);
  * from what its code stands for. */
 double vssi_grid_code(const vssi_grid *grid, const double *point, uint8_t *code);
 
+/* At least how far the point is from what the code stands for; the same number as from vssi_grid_code. */
+double vssi_grid_off(const vssi_grid *grid, const double *point, const uint8_t *code);
+
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../../lib/base/fail.h"
+#include "principal.h"
 
 #define PREFIX_PAD 0x1p-14 /* prefix.h */
 
@@ -35,6 +36,36 @@ double vssi_prefix_code(const vssi_prefix_model *model, const double *low, const
 {
     vssi_grid grid = {model->dims + 1, model->size, model->step, low};
     return vssi_grid_code(&grid, point, code) + length * PREFIX_PAD;
+}
+
+void vssi_prefix_row(const vssi_prefix *prefix, size_t row, uint8_t *code)
+{
+    uint32_t size = prefix->model.size;
+    const char *panel = prefix->panels + row / VSSI_PREFIX_ROWS * vssi_prefix_panel(size);
+    for (size_t i = 0; i < size; i += 4)
+        memcpy(code + i, panel + i * VSSI_PREFIX_ROWS + row % VSSI_PREFIX_ROWS * 4, 4);
+}
+
+double vssi_prefix_off(const vssi_prefix *prefix, const double *carrier, const uint8_t *code, double *point)
+{
+    const vssi_prefix_model *m = &prefix->model;
+    vssi_grid grid = {m->dims + 1, m->size, m->step, prefix->low};
+    double length = vssi_prefix_point(m->width, m->dims, prefix->turn, carrier, point);
+    return vssi_grid_off(&grid, point, code) + length * PREFIX_PAD;
+}
+
+vss_status vssi_prefix_orthonormal(const vssi_prefix *prefix, vssi_heap *heap, bool *yes, vss_error *err)
+{
+    size_t width = prefix->model.width, dims = prefix->model.dims;
+    double *directions;
+    VSSI_TRY(vssi_alloc(heap, dims * width, sizeof *directions, &directions, err));
+    for (size_t i = 0; i < width; i++) {
+        for (size_t j = 0; j < dims; j++)
+            directions[j * width + i] = prefix->turn[i * (1 + dims) + 1 + j];
+    }
+    *yes = vssi_principal_orthonormal(directions, dims, width);
+    vssi_free(heap, directions);
+    return VSS_OK;
 }
 
 vss_status vssi_prefix_open(vssi_prefix *prefix, const void *model, const vssi_sq8 *sq8, vss_error *err)

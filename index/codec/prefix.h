@@ -70,6 +70,14 @@ double vssi_prefix_point(uint32_t width, uint32_t dims, const double *turn, cons
 double vssi_prefix_code(const vssi_prefix_model *model, const double *low, const double *point, double length,
                         uint8_t *code);
 
+/* Bytes [size] of a row in the panels. */
+void vssi_prefix_row(const vssi_prefix *prefix, size_t row, uint8_t *code);
+/* At least how far the row with that carrier is from what its code stands for, as vssi_prefix_code measures it. point:
+ * room for dims + 1 numbers. */
+double vssi_prefix_off(const vssi_prefix *prefix, const double *carrier, const uint8_t *code, double *point);
+/* Do the directions deviate from orthonormal ones by no more than the proof allows. NO_MEMORY, BUDGET. */
+vss_status vssi_prefix_orthonormal(const vssi_prefix *prefix, vssi_heap *heap, bool *yes, vss_error *err);
+
 /* Check a stored model against the codes'. CORRUPT. */
 vss_status vssi_prefix_open(vssi_prefix *prefix, const void *model, const vssi_sq8 *sq8, vss_error *err);
 

@@ -101,6 +101,18 @@ double vssi_sq8_encode(const vssi_sq8_model *model, const double *low, const vss
     return radius;
 }
 
+double vssi_sq8_off(const vssi_sq8 *sq8, const vssi_vectors *v, size_t row, double *carrier)
+{
+    vssi_grid grid = sq8_grid(&sq8->model, sq8->low);
+    double norm = 0, most = sq8->model.most;
+    vssi_sq8_carrier(v, row, most, carrier);
+    for (size_t i = 0; i < v->dim; i++)
+        norm += carrier[i] * carrier[i];
+    if (v->metric == VSS_METRIC_IP && norm > most * most * (1 + 0x1p-50))
+        return INFINITY;
+    return vssi_grid_off(&grid, carrier, sq8->codes + row * sq8->model.size);
+}
+
 vss_status vssi_sq8_open(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
                          const vssi_vectors *v, vss_error *err)
 {

@@ -68,6 +68,10 @@ void vssi_sq8_train(const vssi_vectors *v, const uint64_t *leave, double *carrie
 double vssi_sq8_encode(const vssi_sq8_model *model, const double *low, const vssi_vectors *v, const uint64_t *leave,
                        size_t first, size_t n, double *carrier, uint8_t *codes);
 
+/* At least how far a row's carrier is from what its code stands for, as vssi_sq8_encode measures it; infinite where the
+ * row is longer than M. */
+double vssi_sq8_off(const vssi_sq8 *sq8, const vssi_vectors *v, size_t row, double *carrier);
+
 /* Check a stored model against the vectors and bind the kernels. CORRUPT. */
 vss_status vssi_sq8_open(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
                          const vssi_vectors *v, vss_error *err);

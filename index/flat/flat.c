@@ -93,5 +93,6 @@ const vssi_index_ops vssi_flat_ops = {
     .open = vssi_flat_open,
     .search = vssi_flat_codes_search,
     .search_batch = vssi_flat_codes_batch,
+    .validate = vssi_flat_validate,
     .free = vssi_flat_free,
 };

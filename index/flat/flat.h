@@ -35,6 +35,7 @@ vss_status vssi_flat_codes_search(const void *index, const vssi_vectors *vectors
                                   vssi_scratch *scratch, vssi_topk *topk, vss_error *err);
 vss_status vssi_flat_codes_batch(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
                                  vssi_scratch *scratch, vssi_topk *topks, vss_error *err);
+uint64_t vssi_flat_validate(const void *index, void (*fault)(void *state, const char *line), void *state);
 void vssi_flat_free(void *index);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * flat_codes.c - the index object of flat with codes: open, check, free
+ * flat_codes.c - the index object of flat with codes: open, free
  *
  * Opening looks at sizes, models and the outliers: a thousandth of the rows at most in what is built here, all of them at
  * most in what is not.
@@ -90,6 +90,7 @@ vss_status vssi_flat_open(vssi_heap *heap, const vssi_block *blocks, size_t n_bl
         return vssi_fail(err, VSS_ERR_CORRUPT, "flat: codes of vectors of type %s", vss_type_name(vectors->type));
     VSSI_TRY(vssi_alloc_zero(heap, 1, sizeof *made, &made, err));
     made->heap = heap;
+    made->vectors = *vectors;
     vss_status status = codes_open(made, blocks, n_blocks, vectors, err);
     if (status != VSS_OK) {
         vssi_free(heap, made);

@@ -10,14 +10,15 @@
 
 typedef struct flat_index {
     vssi_heap *heap;
+    vssi_vectors vectors;     /* to validate */
     vssi_sq8 sq8;
     vssi_prefix prefix;       /* panels NULL: none */
     const uint32_t *outliers; /* [n_outliers], rising: rows that neither bound covers */
     size_t n_outliers;
 } flat_index;
 
-#define FLAT_FIRST 96u /* rows that wait for their codes; a panel may come when there are 64 */
-#define FLAT_NEAR 112u /* rows that wait for their vectors; FLAT_FIRST may come when there are 16 */
+#define FLAT_FIRST 384u /* rows that wait for their codes: up to 64 and what comes at once, and room behind them */
+#define FLAT_NEAR 64u   /* rows that wait for their vectors */
 
 /* One query in the making. */
 typedef struct flat_codes_query {
@@ -33,7 +34,7 @@ typedef struct flat_codes_query {
 } flat_codes_query;
 
 /* Rows that the prefix, or nothing yet, can't rule out: keep those that the codes can't, and offer them when there are
- * enough to score together. n <= FLAT_BLOCK. True: the cut has fallen. */
+ * enough to score together. n <= FLAT_FIRST. True: the cut has fallen. */
 bool vssi_flat_codes_narrow(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
                             size_t n);
 /* Rows that the codes can't rule out, likewise. */

@@ -11,6 +11,7 @@
 #include "../../lib/base/bitmap.h"
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
+#include "../codec/outliers.h"
 #include "flat_codes.h"
 
 #define BUILD_TASK 8192u /* rows; a multiple of a panel's */

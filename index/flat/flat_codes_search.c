@@ -82,8 +82,8 @@ static float codes_limit(const flat_codes_query *q) { return (float)fmin(q->cut,
 bool vssi_flat_codes_narrow(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
                             size_t n)
 {
-    float sums[FLAT_BLOCK], limit = codes_limit(q);
-    uint32_t kept[FLAT_BLOCK];
+    float sums[FLAT_FIRST], limit = codes_limit(q);
+    uint32_t kept[FLAT_FIRST];
     size_t n_kept = 0;
     index->sq8.score_gather(q->code.code, index->sq8.codes, index->sq8.model.size, rows, n, sums);
     for (size_t i = 0; i < n; i++) {

@@ -15,8 +15,12 @@
 #include "../../simd/tile.h"
 #include "flat_codes.h"
 
-#define TILE_PANELS 16u               /* most at once */
+#define TILE_PANELS 8u                /* most at once */
 #define TILE_BYTES ((size_t)24 << 10) /* of panels at once, which stay in the first cache */
+
+#define TILE_FIRST 64u                /* rows whose codes are compared together */
+#define TILE_LOCAL 16u                /* queries from which many share a row whose code is wanted */
+#define TILE_LOCAL_ROWS 1024u         /* whose codes the second cache holds meanwhile */
 
 typedef struct tile_search {
     const flat_index *index;
@@ -25,7 +29,7 @@ typedef struct tile_search {
     flat_codes_query *of; /* [n] */
     size_t n, groups, end;
     size_t units;
-    bool prefix;
+    bool prefix, local;
     int64_t *squares;     /* [n]: sum d^2 */
     char *panel;          /* where codes are packed */
     int32_t *halves, *packed, *least;
@@ -97,33 +101,41 @@ static vss_status tile_begin(tile_search *s, vssi_scratch *scratch, vss_error *e
     return VSS_OK;
 }
 
-/* Let the rows of a panel's hits wait for query q's next stage; flush when there are enough. */
-static void tile_pass(tile_search *s, size_t q, uint32_t hits, size_t first)
+/* Compare the rows that wait for their codes. */
+static void tile_narrow(tile_search *s, size_t q)
 {
-    const flat_index *index = s->index;
     flat_codes_query *one = &s->of[q];
-    uint32_t rows[VSSI_TILE_ROWS];
-    size_t n = 0, size = index->sq8.model.size;
-    for (; hits != 0; hits &= hits - 1) {
-        size_t place = (size_t)__builtin_ctz(hits);
-        rows[n++] = s->prefix ? (uint32_t)(first + place) : s->ids[place];
-    }
-    if (!s->prefix) {
-        if (vssi_flat_codes_keep(index, s->v, one, rows, n))
-            tile_cut(s, q);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        const char *code = (const char *)index->sq8.codes + rows[i] * size;
-        __builtin_prefetch(code);
-        __builtin_prefetch(code + size - 1);
-        one->first[one->n_first++] = rows[i];
-    }
-    if (one->n_first <= FLAT_FIRST - VSSI_TILE_ROWS)
-        return;
-    if (vssi_flat_codes_narrow(index, s->v, one, one->first, one->n_first))
+    if (one->n_first > 0 && vssi_flat_codes_narrow(s->index, s->v, one, one->first, one->n_first))
         tile_cut(s, q);
     one->n_first = 0;
+}
+
+/* What query q's hits among stored panels leave over waits for its codes, which are asked for unless they are near. */
+static void tile_stored_hits(tile_search *s, size_t q, const uint32_t *hits, size_t stride, size_t n_panels, size_t first)
+{
+    flat_codes_query *one = &s->of[q];
+    size_t size = s->index->sq8.model.size, i = one->n_first;
+    one->n_first += (uint32_t)s->kernels->collect(hits, stride, s->allowed, n_panels, (uint32_t)first, one->first + i);
+    for (; !s->local && i < one->n_first; i++) {
+        const char *code = (const char *)s->index->sq8.codes + one->first[i] * size;
+        __builtin_prefetch(code);
+        __builtin_prefetch(code + size - 1);
+    }
+    if (one->n_first >= TILE_FIRST)
+        tile_narrow(s, q);
+}
+
+/* What query q's hits in a packed panel leave over waits for its vectors. */
+static void tile_packed_hits(tile_search *s, size_t q, const uint32_t *hits)
+{
+    uint32_t rows[2 * VSSI_TILE_ROWS];
+    if ((*hits & s->allowed[0]) == 0)
+        return;
+    size_t n = vssi_tile_codes_collect(hits, 1, s->allowed, 1, 0, rows);
+    for (size_t i = 0; i < n; i++)
+        rows[i] = s->ids[rows[i]];
+    if (vssi_flat_codes_keep(s->index, s->v, &s->of[q], rows, n))
+        tile_cut(s, q);
 }
 
 /* Multiply panels, whose first row is `first` unless they were packed, with all queries. */
@@ -133,16 +145,15 @@ static void tile_multiply(tile_search *s, const char *panels, size_t n_panels, s
                                .halves = s->halves, .least = s->least, .next = next};
     s->kernels->halves(panels, n_panels, s->units, s->halves);
     for (size_t g = 0, q = 0; g < s->groups; g++) {
-        const uint32_t *hits = s->hits;
-        job.n_queries = tile_group(s, g);
+        size_t count = job.n_queries = tile_group(s, g);
         s->kernels->multiply(&job, s->hits);
-        for (size_t p = 0; p < n_panels; p++) {
-            for (size_t j = 0; j < job.n_queries; j++, hits++) {
-                if ((*hits & s->allowed[p]) != 0)
-                    tile_pass(s, q + j, *hits & s->allowed[p], first + p * VSSI_TILE_ROWS);
-            }
+        for (size_t j = 0; j < count && q + j < s->n; j++) {
+            if (s->prefix)
+                tile_stored_hits(s, q + j, s->hits + j, count, n_panels, first);
+            else
+                tile_packed_hits(s, q + j, s->hits + j);
         }
-        q += job.n_queries;
+        q += count;
         job.queries += job.n_queries * job.units;
         job.least += job.n_queries;
     }
@@ -199,9 +210,9 @@ vss_status vssi_flat_codes_tile(const flat_index *index, const vssi_vectors *v, 
 {
     const vssi_query *query = of->query;
     size_t units = (prefix ? index->prefix.model.size : index->sq8.model.size) / 4, asked = FLAT_ASK, count;
-    size_t most = vssi_max(1, vssi_min(TILE_PANELS, TILE_BYTES / (units * 4 * VSSI_TILE_ROWS))), panels = 1;
+    size_t most = vssi_max(1, vssi_min(TILE_PANELS, TILE_BYTES / (units * 4 * VSSI_TILE_ROWS))), panels = 1, rows = 0;
     tile_search s = {.index = index, .v = v, .kernels = vssi_tile_codes_best(), .of = of, .n = n, .units = units,
-                     .prefix = prefix, .end = query->end != 0 ? query->end : v->rows};
+                     .prefix = prefix, .local = prefix && n >= TILE_LOCAL, .end = query->end != 0 ? query->end : v->rows};
     VSSI_TRY(tile_begin(&s, scratch, err));
     size_t at = prefix ? query->begin / VSSI_TILE_ROWS * VSSI_TILE_ROWS : query->begin;
     for (; at < s.end; asked += count * n) {
@@ -210,6 +221,10 @@ vss_status vssi_flat_codes_tile(const flat_index *index, const vssi_vectors *v, 
         asked = asked >= FLAT_ASK ? 0 : asked;
         count = prefix ? tile_stored(&s, &at, panels) : tile_packed(&s, &at);
         panels = vssi_min(2 * panels, most);
+        rows += count;
+        for (size_t q = 0; q < n && s.local && rows >= TILE_LOCAL_ROWS; q++)
+            tile_narrow(&s, q);
+        rows = rows >= TILE_LOCAL_ROWS ? 0 : rows;
         scratch->distances += count * n;
     }
     return VSS_OK;
