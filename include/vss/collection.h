@@ -114,8 +114,8 @@ VSS_API vss_status vss_collection_count(vss_collection *col, const char *filter,
 VSS_API vss_status vss_collection_flush(vss_collection *col, vss_error *err);
 
 /* Flush; merge segments of less than half a segment's rows and rewrite those of whose rows a fifth or more is deleted,
- * with new indexes, in one commit; then remove the objects that the newest version does not name. Searches go on beside
- * it, writes wait; readers in other processes keep the version they opened. Cost: memory for one merged segment, the
+ * with new indexes, in one commit; then remove the objects that the newest version does not name. Searches and writes
+ * go on beside it; readers in other processes keep the version they opened. Cost: memory for one merged segment, the
  * time to write it and to build its indexes. A failure leaves the collection as it was, or compacted with some objects
  * not yet removed. Errors as of flush. */
 VSS_API vss_status vss_collection_compact(vss_collection *col, vss_error *err);

@@ -1,6 +1,8 @@
 # The collection: write path, snapshots, search
 target_sources(vss_objects PRIVATE
     lib/collection/batch.c
+    lib/collection/build_index.c
+    lib/collection/carry.c
     lib/collection/change.c
     lib/collection/check.c
     lib/collection/compact.c
