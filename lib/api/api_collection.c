@@ -210,6 +210,12 @@ vss_status vss_collection_compact(vss_collection *col, vss_error *err)
     return vssi_collection_compact(col, err);
 }
 
+vss_status vss_collection_purge(vss_collection *col, vss_error *err)
+{
+    VSSI_TRY(collection_door(col, "vss_collection_purge", err));
+    return vssi_collection_purge(col, err);
+}
+
 vss_status vss_collection_check(vss_db *db, const char *name, vss_check_fn fn, void *state, vss_progress_fn progress,
                                 void *progress_state, vss_check_report *report, vss_error *err)
 {

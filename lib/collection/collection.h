@@ -54,6 +54,12 @@ struct vss_collection {
     vssi_mutex snapshot_mutex;
     vssi_snapshot *snapshot;
 
+    vssi_mutex background_mutex;
+    struct vssi_background *background; /* background_mutex; the task that waits or runs; NULL: none */
+    vss_status background_status;       /* background_mutex; of the last one */
+    uint64_t background_pause_ns;       /* background_mutex; none before */
+    _Atomic int closing;                /* no new ones */
+
     vssi_mutex scratch_mutex;
     struct vssi_scratch_node *idle_scratch;
 };
@@ -105,10 +111,11 @@ typedef struct vssi_seal_options {
     vssi_control *control; /* or NULL */
 } vssi_seal_options;
 vss_status vssi_collection_flush(vss_collection *col, const vssi_seal_options *options, vss_error *err);
-/* The same, when there are rows enough for a full segment. */
-vss_status vssi_collection_flush_full(vss_collection *col, const vssi_seal_options *options, vss_error *err);
-/* Are there, not counting what is being sealed? Under write_mutex. */
+/* The same, when there are rows enough for a segment; *sealed: were there? */
+vss_status vssi_seal_full(vss_collection *col, const vssi_seal_options *options, bool *sealed, vss_error *err);
+/* Are there, not counting what is being sealed? Twice as many? Under write_mutex. */
 bool vssi_collection_full(const vss_collection *col);
+bool vssi_collection_overfull(const vss_collection *col);
 vss_status vssi_collection_build_index(vss_collection *col, const char *field, const char *type, const char *params,
                                        const vss_build_options *options, vss_error *err);
 vss_status vssi_collection_indexes(vss_collection *col, int (*fn)(void *state, const vss_index_info *info), void *state,
@@ -116,6 +123,12 @@ vss_status vssi_collection_indexes(vss_collection *col, int (*fn)(void *state, c
 
 /* ---- compact.c, collect.c ---- */
 vss_status vssi_collection_compact(vss_collection *col, vss_error *err);
+/* As compact, and every segment with a deleted row is rewritten. */
+vss_status vssi_collection_purge(vss_collection *col, vss_error *err);
+/* As compact, but only what is worth while and fits the budget for work in the background; *worked: was there any? */
+vss_status vssi_compact_background(vss_collection *col, const vssi_seal_options *options, bool *worked, vss_error *err);
+/* Does it look as if there was? */
+bool vssi_compact_wanted(vss_collection *col);
 /* Remove the objects of the collection that its newest manifest does not name. Under job_mutex. */
 vss_status vssi_collection_collect(vss_collection *col, vss_error *err);
 

@@ -10,6 +10,7 @@
 
 #include "../base/bitmap.h"
 #include "../base/checked.h"
+#include "background.h"
 #include "change.h"
 #include "journal.h"
 
@@ -215,7 +216,8 @@ static void insert_seal(vss_collection *col)
 {
     vss_error err = {.status = VSS_OK};
     const vssi_seal_options options = {.threads = 1};
-    if (vssi_collection_flush_full(col, &options, &err) != VSS_OK)
+    bool sealed;
+    if (vssi_seal_full(col, &options, &sealed, &err) != VSS_OK)
         vssi_db_log(col->db, VSS_LOG_WARNING, "collection \"%s\" could not be sealed: %s", col->name, err.message);
 }
 
@@ -224,10 +226,13 @@ static vss_status insert_write(vss_collection *col, const vss_batch *batch, bool
 {
     vssi_mutex_lock(&col->write_mutex);
     vss_status status = insert_batch(col, batch, replace, info, err);
-    const bool full = status == VSS_OK && vssi_collection_full(col);
+    const bool seals = status == VSS_OK && (vssi_background_offered(col) ? vssi_collection_overfull(col)
+                                                                          : vssi_collection_full(col));
     vssi_mutex_unlock(&col->write_mutex);
-    if (full)
+    if (seals)
         insert_seal(col);
+    if (status == VSS_OK)
+        vssi_background_notice(col);
     return status;
 }
 

@@ -10,6 +10,7 @@
 
 #include "../base/bitmap.h"
 #include "../base/text.h"
+#include "background.h"
 #include "journal.h"
 
 #define COLLECTION_ATTEMPTS 16
@@ -30,6 +31,7 @@ static void collection_free(vss_collection *col)
     vssi_mutex_destroy(&col->seal_mutex);
     vssi_mutex_destroy(&col->write_mutex);
     vssi_mutex_destroy(&col->snapshot_mutex);
+    vssi_mutex_destroy(&col->background_mutex);
     vssi_mutex_destroy(&col->scratch_mutex);
     vssi_free(heap, col->prefix);
     vssi_free(heap, col->name);
@@ -50,6 +52,7 @@ static vss_status collection_begin(vss_db *db, const char *name, vss_collection 
     vssi_mutex_init(&col->seal_mutex);
     vssi_mutex_init(&col->write_mutex);
     vssi_mutex_init(&col->snapshot_mutex);
+    vssi_mutex_init(&col->background_mutex);
     vssi_mutex_init(&col->scratch_mutex);
     VSSI_TRY_GOTO(vssi_strdup(&db->heap, name, strlen(name), &col->name, err), fail);
     snprintf(text, sizeof text, "%s/", name);
@@ -330,6 +333,7 @@ vss_status vssi_collection_close(vss_collection *col, vss_error *err)
     vssi_mutex_unlock(&db->mutex);
     if (!last)
         return VSS_OK;
+    vssi_background_stop(col);
     if (!col->read_only && col->poisoned == VSS_OK)
         status = vssi_collection_flush(col, &(vssi_seal_options){.threads = 1}, err);
     collection_free(col);

@@ -139,5 +139,8 @@ vss_status vssi_collection_stats(vss_collection *col, vss_collection_stats *stat
     stats->sequence = col->sequence;
     stats->bytes = read_object_bytes(col->manifest) + col->manifest_bytes + vssi_journal_bytes(col);
     vssi_mutex_unlock(&col->write_mutex);
+    vssi_mutex_lock(&col->background_mutex);
+    stats->background = col->background_status;
+    vssi_mutex_unlock(&col->background_mutex);
     return VSS_OK;
 }

@@ -6,6 +6,7 @@
  * write_mutex to begin and to commit.
  */
 #include "../base/checked.h"
+#include "background.h"
 #include "seal_job.h"
 
 /* Where the growing rows go, and how many of them live. */
@@ -82,24 +83,29 @@ vss_status vssi_collection_flush(vss_collection *col, const vssi_seal_options *o
     return status;
 }
 
-bool vssi_collection_full(const vss_collection *col)
+/* Rows enough for so many segments? */
+static bool seal_enough(const vss_collection *col, uint64_t segments)
 {
     const vssi_snapshot *s = col->snapshot;
+    const uint64_t most = vssi_background_offered(col) ? vssi_background_seal_bytes(col->db) : VSSI_SEGMENT_BYTES;
     uint64_t rows = 0, bytes = 0;
     for (size_t i = vssi_max(s->n_sealed, col->n_frozen); i < s->n_parts; i++) {
         rows += vssi_segment_rows(s->parts[i].segment);
         bytes += vssi_segment_bytes(s->parts[i].segment);
     }
-    return rows >= VSSI_SEGMENT_ROWS || bytes >= VSSI_SEGMENT_BYTES;
+    return rows >= segments * VSSI_SEGMENT_ROWS || bytes >= segments * most;
 }
 
-vss_status vssi_collection_flush_full(vss_collection *col, const vssi_seal_options *options, vss_error *err)
+bool vssi_collection_full(const vss_collection *col) { return seal_enough(col, 1); }
+bool vssi_collection_overfull(const vss_collection *col) { return seal_enough(col, 2); }
+
+vss_status vssi_seal_full(vss_collection *col, const vssi_seal_options *options, bool *sealed, vss_error *err)
 {
     vssi_mutex_lock(&col->seal_mutex);
     vssi_mutex_lock(&col->write_mutex);
-    const bool full = vssi_collection_full(col); /* another writer may have sealed them meanwhile */
+    *sealed = vssi_collection_full(col); /* another writer may have sealed them meanwhile */
     vssi_mutex_unlock(&col->write_mutex);
-    const vss_status status = full ? seal_flush(col, options, err) : VSS_OK;
+    const vss_status status = *sealed ? seal_flush(col, options, err) : VSS_OK;
     vssi_mutex_unlock(&col->seal_mutex);
     return status;
 }
