@@ -1,6 +1,9 @@
 # The collection: write path, snapshots, search
 target_sources(vss_objects PRIVATE
+    lib/collection/background.c
     lib/collection/batch.c
+    lib/collection/build_index.c
+    lib/collection/carry.c
     lib/collection/change.c
     lib/collection/check.c
     lib/collection/compact.c
