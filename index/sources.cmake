@@ -5,12 +5,19 @@ target_sources(vss_objects PRIVATE
     index/scratch.c
     index/topk.c
     index/vectors.c
+    index/codec/grid.c
+    index/codec/outliers.c
+    index/codec/prefix.c
+    index/codec/prefix_train.c
+    index/codec/principal.c
     index/codec/sq8.c
     index/flat/flat.c
     index/flat/flat_batch.c
     index/flat/flat_codes.c
+    index/flat/flat_codes_build.c
     index/flat/flat_codes_search.c
     index/flat/flat_codes_tile.c
+    index/flat/flat_codes_validate.c
     index/hnsw/hnsw.c
     index/hnsw/hnsw_build.c
     index/hnsw/hnsw_codes.c

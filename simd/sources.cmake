@@ -6,6 +6,7 @@ target_sources(vss_objects PRIVATE
     simd/pool.c
     simd/simd_scalar.c
     simd/tile.c
+    simd/tile_codes_scalar.c
     simd/tile_scalar.c)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set(avx2 -mavx2 -mfma -mf16c -mpopcnt)
@@ -15,9 +16,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set_source_files_properties(simd/simd_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
     set_source_files_properties(simd/simd_avx512vnni.c PROPERTIES COMPILE_OPTIONS
         "${avx512};-mavx512vnni;-mavx512vpopcntdq")
-    target_sources(vss_objects PRIVATE simd/pool_avx512.c simd/tile_avx2.c simd/tile_avx512.c simd/tile_avx512vnni.c)
+    target_sources(vss_objects PRIVATE simd/pool_avx512.c simd/tile_avx2.c simd/tile_avx512.c simd/tile_avx512vnni.c
+        simd/tile_codes_avx2.c)
     set_source_files_properties(simd/pool_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
-    set_source_files_properties(simd/tile_avx2.c PROPERTIES COMPILE_OPTIONS "${avx2}")
+    set_source_files_properties(simd/tile_avx2.c simd/tile_codes_avx2.c PROPERTIES COMPILE_OPTIONS "${avx2}")
     set_source_files_properties(simd/tile_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
     set_source_files_properties(simd/tile_avx512vnni.c PROPERTIES COMPILE_OPTIONS "${avx512};-mavx512vnni")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
