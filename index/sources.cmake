@@ -8,9 +8,12 @@ target_sources(vss_objects PRIVATE
     index/codec/sq8.c
     index/flat/flat.c
     index/flat/flat_batch.c
+    index/flat/flat_bytes.c
     index/flat/flat_codes.c
     index/flat/flat_codes_search.c
     index/flat/flat_codes_tile.c
+    index/flat/flat_floats.c
+    index/flat/flat_tile.c
     index/hnsw/hnsw.c
     index/hnsw/hnsw_build.c
     index/hnsw/hnsw_codes.c

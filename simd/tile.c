@@ -5,8 +5,6 @@
  */
 #include "tile.h"
 
-#include "simd.h"
-
 static const vssi_tile *tile_of(const vssi_kernels *level)
 {
 #if defined(__x86_64__)
@@ -29,6 +27,24 @@ const vssi_tile_codes *vssi_tile_codes_best(void)
 #if defined(__x86_64__)
     if (vssi_simd() == &vssi_simd_avx512vnni)
         return &vssi_tile_codes_vnni;
+#endif
+    return NULL;
+}
+
+const vssi_tile_bytes *vssi_tile_bytes_best(void)
+{
+#if defined(__x86_64__)
+    if (vssi_simd() == &vssi_simd_avx512vnni)
+        return &vssi_tile_bytes_vnni;
+#endif
+    return NULL;
+}
+
+vssi_few vssi_few_best(void)
+{
+#if defined(__x86_64__)
+    if (vssi_tile_best() == &vssi_tile_avx512)
+        return vssi_few_avx512;
 #endif
     return NULL;
 }

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "simd.h"
+
 #define VSSI_TILE_ROWS 32u    /* most rows of a panel at any level */
 #define VSSI_TILE_QUERIES 14u /* most queries a call at any level */
 
@@ -38,6 +40,8 @@ typedef struct vssi_tile {
     size_t rows, queries;
     /* The first n rows, of dim float32 each, into a panel; the other places become 0. */
     void (*pack)(const char *const *rows, size_t n, size_t dim, float *panel);
+    /* The same of rows of F16, BF16, I8 or U8, which become float32 exactly. */
+    void (*widen)(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, float *panel);
     /* norms[rows] = the squared norm of every place of a panel, in float32. */
     void (*norms)(const float *panel, size_t dim, float *norms);
     void (*multiply)(const vssi_tile_job *job, uint32_t *hits);
@@ -62,6 +66,54 @@ typedef struct vssi_tile_codes {
 /* The kernels of codes that go with vssi_tile_best()'s panels; NULL: this level has none. */
 const vssi_tile_codes *vssi_tile_codes_best(void);
 
+/* Rows of bytes go the same way as they are, in whole numbers, and what is compared is the score of simd.h. A panel holds
+ * c = the row's bytes, of I8 plus 128; a query is signed bytes w, of U8 its bytes less 128. Bytes that fill up the last
+ * unit: the row's are of value 0, the query's too. Up to 32,768 components,
+ *     bit r of hits[q] = float(base[r] - 2^doubled sum_i w[q][i] * c[r][i] + add[q]) * scale[r] <= cuts[q]
+ * with add[q] = sum (w + 128)^2 for L2, 128 sum w for IP of I8, 0 for IP of U8; doubled is 1 for L2. */
+typedef struct vssi_tile_bytes_job {
+    const int32_t *queries; /* [units][n_queries], four signed bytes each */
+    size_t n_queries;       /* even, from 2 to the table's queries */
+    const void *panel;      /* [units][rows] of four bytes, 64-byte aligned */
+    size_t units;
+    const int32_t *base;    /* [rows], 64-byte aligned */
+    const int32_t *add;     /* [n_queries] */
+    const float *scale;     /* [rows], 64-byte aligned */
+    const float *cuts;      /* [n_queries] */
+    int doubled;            /* 1: L2 */
+    const char *next;       /* 4 * units * rows bytes that are wanted soon */
+} vssi_tile_bytes_job;
+
+typedef struct vssi_tile_bytes {
+    size_t rows, queries;
+    /* The first n rows, of dim bytes, into a panel with its bases; the other places become 0. */
+    void (*pack)(vssi_simd_type type, vssi_simd_op op, const char *const *rows, size_t n, size_t dim, void *panel,
+                 int32_t *base);
+    void (*multiply)(const vssi_tile_bytes_job *job, uint32_t *hits);
+} vssi_tile_bytes;
+
+/* The kernels of bytes of this level; NULL: it has none. */
+const vssi_tile_bytes *vssi_tile_bytes_best(void);
+
+/* A few queries of float32 at once against rows that are anywhere, without panels: scores as in simd.h, each line of a
+ * row read once. */
+#define VSSI_FEW_QUERIES 4u
+#define VSSI_FEW_AHEAD 8u /* rows */
+
+typedef struct vssi_few_job {
+    vssi_simd_type type;           /* F32, F16 or BF16 */
+    vssi_simd_op op;
+    const float *queries[VSSI_FEW_QUERIES];
+    size_t n_queries;              /* 2 to VSSI_FEW_QUERIES */
+    const char *const *rows;       /* [n + VSSI_FEW_AHEAD], all of them rows; those from n on are wanted soon */
+    size_t n, dim;
+    float *scores[VSSI_FEW_QUERIES]; /* [n rounded up to 4] each */
+} vssi_few_job;
+
+/* NULL: this level has none. */
+typedef void (*vssi_few)(const vssi_few_job *job);
+vssi_few vssi_few_best(void);
+
 /* The table that goes with vssi_simd(), chosen once; and the one of the i-th level, NULL past the last. */
 const vssi_tile *vssi_tile_best(void);
 const vssi_tile *vssi_tile_level(size_t i);
@@ -71,6 +123,8 @@ extern const vssi_tile vssi_tile_scalar;
 extern const vssi_tile vssi_tile_avx2;
 extern const vssi_tile vssi_tile_avx512;
 extern const vssi_tile_codes vssi_tile_codes_vnni;
+extern const vssi_tile_bytes vssi_tile_bytes_vnni;
+void vssi_few_avx512(const vssi_few_job *job);
 #endif
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "components.h"
 #include "tile.h"
 
 #define SCALAR_ROWS 8u
@@ -15,6 +16,15 @@ static void scalar_pack(const char *const *rows, size_t n, size_t dim, float *pa
     for (size_t r = 0; r < n; r++) {
         for (size_t i = 0; i < dim; i++)
             memcpy(&panel[i * SCALAR_ROWS + r], rows[r] + i * sizeof *panel, sizeof *panel);
+    }
+}
+
+static void scalar_widen(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, float *panel)
+{
+    memset(panel, 0, dim * SCALAR_ROWS * sizeof *panel);
+    for (size_t r = 0; r < n; r++) {
+        for (size_t i = 0; i < dim; i++)
+            panel[i * SCALAR_ROWS + r] = vssi_components_get(type, rows[r], i);
     }
 }
 
@@ -47,4 +57,5 @@ static void scalar_multiply(const vssi_tile_job *job, uint32_t *hits)
     }
 }
 
-const vssi_tile vssi_tile_scalar = {"scalar", SCALAR_ROWS, 8, scalar_pack, scalar_norms, scalar_multiply};
+const vssi_tile vssi_tile_scalar = {
+    "scalar", SCALAR_ROWS, 8, scalar_pack, scalar_widen, scalar_norms, scalar_multiply};
