@@ -45,7 +45,8 @@ def photos(folder, kind):
     if not queries.exists():
         folder.mkdir(parents=True, exist_ok=True)
         rows = "800000" if kind == "sift" else "100000"
-        subprocess.run(["/usr/bin/python3", str(ROOT / "bench/data/photos.py"), kind, str(folder), rows, "1000"], check=True)
+        maker = ["/usr/bin/python3", str(ROOT / "bench/data/photos.py"), kind, str(folder), rows, "1000"]
+        subprocess.run(maker, check=True)
     return read(base), read(queries)[:1000]
 
 
@@ -145,7 +146,8 @@ def table_batch(data, arguments):
         title(data, f"ms a query, k = {K}, {threads} thread(s)", arguments.rounds)
         print(f"{'batch':>6} {'faiss':>9} {'vss':>9}  {'times':<20} {'codes':>9}  {'times':<20} faiss's best")
         for batch, count in BATCHES:
-            took = measure(data.engines(threads=threads), data.queries[:count], batch, arguments.rounds, tolerance(data))
+            queries, every = data.queries[:count], data.engines(threads=threads)
+            took = measure(every, queries, batch, arguments.rounds, tolerance(data))
             peer = best(took)
             print(f"{batch:6} {np.median(took[peer]):9.3f} {np.median(took['vss']):9.3f}  "
                   f"{ratio(took[peer], took['vss']):<20} {np.median(took['codes']):9.3f}  "
@@ -226,7 +228,8 @@ def table_threads(data, arguments):
               f"{np.median(took['codes 2']):9.3f}  {ratio(took['codes 1'], took['codes 2'])}", flush=True)
 
 
-TABLES = {"batch": table_batch, "stream": table_stream, "passing": table_passing, "k": table_k, "threads": table_threads}
+TABLES = {"batch": table_batch, "stream": table_stream, "passing": table_passing, "k": table_k,
+          "threads": table_threads}
 SETS = ["sift", "turned", "hog", "packages"]
 
 

@@ -2,8 +2,8 @@
  * few_avx512.c - two to four queries against four rows at a time: up to sixteen registers of sums, no panels
  *
  * A step is sixteen components: a load a row and a query, a subtraction and a multiply-add for each pair (ip: only the
- * latter). Rows are read once, in the order given; the same place of the row VSSI_FEW_AHEAD further on is asked for, for
- * the second cache. Pays while the memory is slower than the arithmetic: up to some eight queries, four at a time.
+ * latter). Rows are read once, in the order given; the same place of the row VSSI_FEW_AHEAD further on is asked for,
+ * for the second cache. Pays while the memory is slower than the arithmetic: up to some eight queries, four at a time.
  */
 #include "simd_avx512.h"
 #include "tile.h"

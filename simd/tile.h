@@ -16,6 +16,7 @@
 #ifndef VSSI_TILE_H
 #define VSSI_TILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,34 @@
 
 #define VSSI_TILE_ROWS 32u    /* most rows of a panel at any level */
 #define VSSI_TILE_QUERIES 14u /* most queries a call at any level */
+
+/* Rows that are wanted soon, and how far they have been asked for: the kernels ask for a few lines a step, so that the
+ * memory works while they do. */
+typedef struct vssi_tile_next {
+    const char *const *rows; /* [n], and one more place that is not looked at */
+    size_t n, size;          /* size: bytes of a row */
+    size_t row, offset;      /* of the next line to ask for; row = n: all have been */
+} vssi_tile_next;
+
+/* Ask for up to `lines` lines, for the second cache. */
+static inline __attribute__((always_inline)) void vssi_tile_ask(vssi_tile_next *next, size_t lines)
+{
+    for (; lines > 0 && next->row < next->n; lines--) {
+        __builtin_prefetch(next->rows[next->row] + next->offset, 0, 2);
+        next->offset += 64;
+        bool over = next->offset >= next->size;
+        next->offset = over ? 0 : next->offset;
+        next->row += over;
+    }
+}
+
+/* Long rows go in several calls, a part of the components each, so that a part of the panel stays in the first cache
+ * for all queries; sums pass from one to the next in memory, and the last one gives the hits. */
+typedef enum vssi_tile_part {
+    VSSI_TILE_WHOLE = 0,
+    VSSI_TILE_MORE_BEFORE = 1,
+    VSSI_TILE_MORE_BEHIND = 2
+} vssi_tile_part;
 
 typedef struct vssi_tile_job {
     const float *queries; /* [dim][n_queries] */
@@ -32,7 +61,10 @@ typedef struct vssi_tile_job {
     const float *scale;   /* [rows], 64-byte aligned */
     const float *base;    /* [rows], 64-byte aligned */
     const float *cuts;    /* [n_queries] */
-    const char *next;     /* 4 * dim * rows bytes that are wanted soon: prefetched on the way; NULL: none */
+    vssi_tile_part part;
+    float *sums;          /* [n_queries][rows], 64-byte aligned, of the parts before; not looked at for a whole */
+    vssi_tile_next *next; /* two lines of which are asked for in each of the first `asks` components */
+    size_t asks;
 } vssi_tile_job;
 
 typedef struct vssi_tile {
@@ -66,9 +98,9 @@ typedef struct vssi_tile_codes {
 /* The kernels of codes that go with vssi_tile_best()'s panels; NULL: this level has none. */
 const vssi_tile_codes *vssi_tile_codes_best(void);
 
-/* Rows of bytes go the same way as they are, in whole numbers, and what is compared is the score of simd.h. A panel holds
- * c = the row's bytes, of I8 plus 128; a query is signed bytes w, of U8 its bytes less 128. Bytes that fill up the last
- * unit: the row's are of value 0, the query's too. Up to 32,768 components,
+/* Rows of bytes go the same way as they are, in whole numbers, and what is compared is the score of simd.h. A panel
+ * holds c = the row's bytes, of I8 plus 128; a query is signed bytes w, of U8 its bytes less 128. Bytes that fill up the
+ * last unit: the row's are of value 0, the query's too. Up to 32,768 components,
  *     bit r of hits[q] = float(base[r] - 2^doubled sum_i w[q][i] * c[r][i] + add[q]) * scale[r] <= cuts[q]
  * with add[q] = sum (w + 128)^2 for L2, 128 sum w for IP of I8, 0 for IP of U8; doubled is 1 for L2. */
 typedef struct vssi_tile_bytes_job {
@@ -81,7 +113,10 @@ typedef struct vssi_tile_bytes_job {
     const float *scale;     /* [rows], 64-byte aligned */
     const float *cuts;      /* [n_queries] */
     int doubled;            /* 1: L2 */
-    const char *next;       /* 4 * units * rows bytes that are wanted soon */
+    vssi_tile_part part;
+    int32_t *sums;          /* as above */
+    vssi_tile_next *next;   /* two lines of which are asked for in each of the first `asks` units */
+    size_t asks;
 } vssi_tile_bytes_job;
 
 typedef struct vssi_tile_bytes {

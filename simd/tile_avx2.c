@@ -119,18 +119,36 @@ TILE_INLINE void tile256_block(const vssi_tile_job *job, const int count, uint32
 {
     __m256 low[6], high[6];
     const float *v = job->panel, *query = job->queries;
+    vssi_tile_next next = *job->next;
 #pragma GCC unroll 6
     for (int q = 0; q < count; q++)
         low[q] = high[q] = _mm256_setzero_ps();
+    if (job->part & VSSI_TILE_MORE_BEFORE) {
+#pragma GCC unroll 6
+        for (int q = 0; q < count; q++) {
+            low[q] = _mm256_load_ps(job->sums + q * 16);
+            high[q] = _mm256_load_ps(job->sums + q * 16 + 8);
+        }
+    }
     for (size_t i = 0; i < job->dim; i++, v += TILE256_ROWS, query += count) {
         __m256 v_low = _mm256_load_ps(v), v_high = _mm256_load_ps(v + 8);
-        _mm_prefetch(job->next + i * 64, _MM_HINT_T0);
+        if (i < job->asks)
+            vssi_tile_ask(&next, 2);
 #pragma GCC unroll 6
         for (int q = 0; q < count; q++) {
             __m256 one = _mm256_set1_ps(query[q]);
             low[q] = _mm256_fmadd_ps(one, v_low, low[q]);
             high[q] = _mm256_fmadd_ps(one, v_high, high[q]);
         }
+    }
+    *job->next = next;
+    if (job->part & VSSI_TILE_MORE_BEHIND) {
+#pragma GCC unroll 6
+        for (int q = 0; q < count; q++) {
+            _mm256_store_ps(job->sums + q * 16, low[q]);
+            _mm256_store_ps(job->sums + q * 16 + 8, high[q]);
+        }
+        return;
     }
     __m256 scale_low = _mm256_load_ps(job->scale), scale_high = _mm256_load_ps(job->scale + 8);
     __m256 base_low = _mm256_load_ps(job->base), base_high = _mm256_load_ps(job->base + 8);

@@ -82,19 +82,36 @@ TILE_INLINE void tile512_block(const vssi_tile_job *job, const int count, uint32
 {
     __m512 low[VSSI_TILE_QUERIES], high[VSSI_TILE_QUERIES];
     const float *v = job->panel, *query = job->queries;
+    vssi_tile_next next = *job->next;
 #pragma GCC unroll 14
     for (int q = 0; q < count; q++)
         low[q] = high[q] = _mm512_setzero_ps();
+    if (job->part & VSSI_TILE_MORE_BEFORE) {
+#pragma GCC unroll 14
+        for (int q = 0; q < count; q++) {
+            low[q] = _mm512_load_ps(job->sums + q * 32);
+            high[q] = _mm512_load_ps(job->sums + q * 32 + 16);
+        }
+    }
     for (size_t i = 0; i < job->dim; i++, v += TILE512_ROWS, query += count) {
         __m512 v_low = _mm512_load_ps(v), v_high = _mm512_load_ps(v + 16);
-        _mm_prefetch(job->next + i * 128, _MM_HINT_T0);
-        _mm_prefetch(job->next + i * 128 + 64, _MM_HINT_T0);
+        if (i < job->asks)
+            vssi_tile_ask(&next, 2);
 #pragma GCC unroll 14
         for (int q = 0; q < count; q++) {
             __m512 one = _mm512_set1_ps(query[q]);
             low[q] = _mm512_fmadd_ps(one, v_low, low[q]);
             high[q] = _mm512_fmadd_ps(one, v_high, high[q]);
         }
+    }
+    *job->next = next;
+    if (job->part & VSSI_TILE_MORE_BEHIND) {
+#pragma GCC unroll 14
+        for (int q = 0; q < count; q++) {
+            _mm512_store_ps(job->sums + q * 32, low[q]);
+            _mm512_store_ps(job->sums + q * 32 + 16, high[q]);
+        }
+        return;
     }
     __m512 scale_low = _mm512_load_ps(job->scale), scale_high = _mm512_load_ps(job->scale + 16);
     __m512 base_low = _mm512_load_ps(job->base), base_high = _mm512_load_ps(job->base + 16);

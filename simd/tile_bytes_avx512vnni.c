@@ -74,19 +74,36 @@ BYTES_INLINE void bytes_block(const vssi_tile_bytes_job *job, const int count, u
     __m512i low[BYTES_QUERIES], high[BYTES_QUERIES];
     const char *v = job->panel;
     const int32_t *query = job->queries;
+    vssi_tile_next next = *job->next;
 #pragma GCC unroll 12
     for (int q = 0; q < count; q++)
         low[q] = high[q] = _mm512_setzero_si512();
+    if (job->part & VSSI_TILE_MORE_BEFORE) {
+#pragma GCC unroll 12
+        for (int q = 0; q < count; q++) {
+            low[q] = _mm512_load_si512(job->sums + q * 32);
+            high[q] = _mm512_load_si512(job->sums + q * 32 + 16);
+        }
+    }
     for (size_t i = 0; i < job->units; i++, v += 128, query += count) {
         __m512i v_low = _mm512_load_si512(v), v_high = _mm512_load_si512(v + 64);
-        _mm_prefetch(job->next + i * 128, _MM_HINT_T0);
-        _mm_prefetch(job->next + i * 128 + 64, _MM_HINT_T0);
+        if (i < job->asks)
+            vssi_tile_ask(&next, 2);
 #pragma GCC unroll 12
         for (int q = 0; q < count; q++) {
             __m512i four = _mm512_set1_epi32(query[q]);
             low[q] = bytes_add(low[q], v_low, four);
             high[q] = bytes_add(high[q], v_high, four);
         }
+    }
+    *job->next = next;
+    if (job->part & VSSI_TILE_MORE_BEHIND) {
+#pragma GCC unroll 12
+        for (int q = 0; q < count; q++) {
+            _mm512_store_si512(job->sums + q * 32, low[q]);
+            _mm512_store_si512(job->sums + q * 32 + 16, high[q]);
+        }
+        return;
     }
 #pragma GCC unroll 12
     for (int q = 0; q < count; q++)

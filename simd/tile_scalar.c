@@ -41,13 +41,19 @@ static void scalar_norms(const float *panel, size_t dim, float *norms)
 static void scalar_multiply(const vssi_tile_job *job, uint32_t *hits)
 {
     for (size_t q = 0; q < job->n_queries; q += 2) {
-        float sum[2][SCALAR_ROWS] = {{0}};
+        float sum[2][SCALAR_ROWS] = {{0}}, *before = job->sums + q * SCALAR_ROWS;
+        if (job->part & VSSI_TILE_MORE_BEFORE)
+            memcpy(sum, before, sizeof sum);
         for (size_t i = 0; i < job->dim; i++) {
             const float *v = job->panel + i * SCALAR_ROWS, *two = job->queries + i * job->n_queries + q;
             for (size_t r = 0; r < SCALAR_ROWS; r++) {
                 sum[0][r] += two[0] * v[r];
                 sum[1][r] += two[1] * v[r];
             }
+        }
+        if (job->part & VSSI_TILE_MORE_BEHIND) {
+            memcpy(before, sum, sizeof sum);
+            continue;
         }
         hits[q] = hits[q + 1] = 0;
         for (size_t r = 0; r < SCALAR_ROWS; r++) {

@@ -74,6 +74,13 @@ static size_t batch_block(batch *b, size_t *at, size_t end)
     return scored;
 }
 
+/* The panels that these vectors can go in, whole numbers where there are kernels for them. False: none. */
+static bool batch_panels(flat_tile *t)
+{
+    t->panels = vssi_flat_bytes.fit(t) ? &vssi_flat_bytes : &vssi_flat_floats;
+    return t->panels == &vssi_flat_bytes || t->panels->fit(t);
+}
+
 static void batch_blocks(batch *b, vssi_scratch *scratch, size_t begin, size_t end)
 {
     size_t asked = FLAT_ASK;
@@ -99,8 +106,7 @@ vss_status vssi_flat_search_batch(const void *index, const vssi_vectors *vectors
     if (n > 1 && n <= BATCH_FEW && batch_floats(vectors))
         b.score = vssi_few_best();
     b.step = vssi_max(vssi_min(BATCH_BYTES / vectors->row_size, FLAT_BLOCK), 8) & ~(size_t)3;
-    tile.panels = vssi_flat_bytes.fit(&tile) ? &vssi_flat_bytes : vssi_flat_floats.fit(&tile) ? &vssi_flat_floats : NULL;
-    if (n >= BATCH_PANELS && b.score == NULL && tile.panels != NULL)
+    if (n >= BATCH_PANELS && b.score == NULL && batch_panels(&tile))
         VSSI_TRY(vssi_flat_tile_search(&tile, scratch, begin, end, err));
     else
         batch_blocks(&b, scratch, begin, end);

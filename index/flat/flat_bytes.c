@@ -70,12 +70,14 @@ static void bytes_fill(flat_tile *t, size_t n)
     vssi_tile_bytes_best()->pack(t->v->kind, bytes_op(t), rows, n, t->v->dim, t->panel, (int32_t *)(void *)t->base);
 }
 
-static void bytes_multiply(const flat_tile *t, const flat_tile_group *group, uint32_t *hits)
+static void bytes_multiply(flat_tile *t, const flat_tile_group *group, uint32_t *hits)
 {
     vssi_tile_bytes_job job = {.queries = (const int32_t *)(const void *)group->packed, .n_queries = group->count,
-                               .panel = t->panel, .units = t->units, .base = (const int32_t *)(const void *)t->base,
-                               .add = t->add + group->first, .scale = t->scale, .cuts = t->cuts + group->first,
-                               .doubled = bytes_op(t) == VSSI_SIMD_L2, .next = group->next};
+                               .panel = group->panel, .units = group->units, .add = t->add + group->first,
+                               .base = (const int32_t *)(const void *)t->base, .scale = t->scale,
+                               .cuts = t->cuts + group->first, .doubled = bytes_op(t) == VSSI_SIMD_L2,
+                               .part = group->part, .sums = (int32_t *)(void *)(t->sums + group->first * t->rows),
+                               .next = &t->next, .asks = t->asks};
     vssi_tile_bytes_best()->multiply(&job, hits);
 }
 

@@ -71,11 +71,12 @@ static void floats_fill(flat_tile *t, size_t n)
         t->base[r] = NAN;
 }
 
-static void floats_multiply(const flat_tile *t, const flat_tile_group *group, uint32_t *hits)
+static void floats_multiply(flat_tile *t, const flat_tile_group *group, uint32_t *hits)
 {
     vssi_tile_job job = {.queries = (const float *)(const void *)group->packed, .n_queries = group->count,
-                         .panel = t->panel, .dim = t->units, .scale = t->scale, .base = t->base,
-                         .cuts = t->cuts + group->first, .next = group->next};
+                         .panel = group->panel, .dim = group->units, .scale = t->scale, .base = t->base,
+                         .cuts = t->cuts + group->first, .part = group->part,
+                         .sums = t->sums + group->first * t->rows, .next = &t->next, .asks = t->asks};
     vssi_tile_best()->multiply(&job, hits);
 }
 

@@ -7,6 +7,8 @@
 #include "../../simd/tile.h"
 #include "flat.h"
 
+#define FLAT_TILE_AHEAD 2u /* panels */
+
 typedef struct flat_tile {
     const vssi_vectors *v;
     const vssi_query *queries;
@@ -17,6 +19,7 @@ typedef struct flat_tile {
     size_t most;              /* queries that are multiplied together */
     size_t units;             /* of four bytes, in a row of a panel */
     size_t groups;            /* of queries that are multiplied together */
+    size_t parts, part_units; /* of rows that are multiplied together; the last one may be shorter */
     void *panel;              /* [units][rows], 64-byte aligned */
     float *scale;             /* [rows] */
     float *base;              /* [rows]; of bytes int32_t */
@@ -25,14 +28,22 @@ typedef struct flat_tile {
     double *squares;          /* [n]: of floats, what is taken from the threshold */
     int32_t *add;             /* [n rounded up to pairs]: of bytes */
     float *row;               /* [dim], room for a query */
-    uint32_t ids[VSSI_TILE_ROWS];
+    float *sums;              /* [n rounded up to pairs][rows], of parts; of bytes int32_t */
+    uint32_t *ids;            /* of the panel's rows, in one of the turns */
+    uint32_t turns[FLAT_TILE_AHEAD + 1][VSSI_TILE_ROWS];
+    size_t counts[FLAT_TILE_AHEAD + 1];
+    const char *ahead[VSSI_TILE_ROWS + 1];
+    vssi_tile_next next;      /* the rows of the panel FLAT_TILE_AHEAD later */
+    size_t asks;              /* of a group, as tile.h has them */
 } flat_tile;
 
-/* One group of queries against the panel. */
+/* One group of queries against one part of the panel. */
 typedef struct flat_tile_group {
     size_t first, count;      /* queries; count is even */
-    const uint32_t *packed;
-    const char *next;         /* rows that are wanted soon */
+    const uint32_t *packed;   /* [units][count] */
+    const float *panel;       /* [units][rows] */
+    size_t units;
+    vssi_tile_part part;
 } flat_tile_group;
 
 typedef struct flat_panels {
@@ -44,7 +55,7 @@ typedef struct flat_panels {
     void (*cut)(flat_tile *t, size_t q);
     /* The panel of the n rows in ids; places beyond them never hit. */
     void (*fill)(flat_tile *t, size_t n);
-    void (*multiply)(const flat_tile *t, const flat_tile_group *group, uint32_t *hits);
+    void (*multiply)(flat_tile *t, const flat_tile_group *group, uint32_t *hits);
 } flat_panels;
 
 extern const flat_panels vssi_flat_floats; /* flat_floats.c: every type but binary */
