@@ -67,7 +67,9 @@ FEW_INLINE void few_score(const vssi_few_job *job, vssi_simd_type type, vssi_sim
 
 FEW_INLINE void few_queries(const vssi_few_job *job, vssi_simd_type type, vssi_simd_op op)
 {
-    if (job->n_queries == 2)
+    if (job->n_queries == 1)
+        few_score(job, type, op, 1);
+    else if (job->n_queries == 2)
         few_score(job, type, op, 2);
     else if (job->n_queries == 3)
         few_score(job, type, op, 3);

@@ -139,7 +139,7 @@ typedef struct vssi_few_job {
     vssi_simd_type type;           /* F32, F16 or BF16 */
     vssi_simd_op op;
     const float *queries[VSSI_FEW_QUERIES];
-    size_t n_queries;              /* 2 to VSSI_FEW_QUERIES */
+    size_t n_queries;              /* 1 to VSSI_FEW_QUERIES */
     const char *const *rows;       /* [n + VSSI_FEW_AHEAD], all of them rows; those from n on are wanted soon */
     size_t n, dim;
     float *scores[VSSI_FEW_QUERIES]; /* [n rounded up to 4] each */

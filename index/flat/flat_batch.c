@@ -1,8 +1,8 @@
 /*
  * flat_batch.c - several queries against every row, or every allowed one, in one pass over the rows
  *
- * Many queries go in panels (flat_tile.c). A few of float32 are scored four at a time as the rows stream by
- * (simd/few_*.c). What is left, and binary rows, goes block by block of rows, each small enough for the second-level
+ * Many queries go in panels (flat_tile.c). A few of float32, or one where many rows are left out, are scored four at a
+ * time as the rows come (simd/few_*.c). What is left, and binary rows, goes block by block of rows, each small enough for the second-level
  * cache, one query after another. Cost: the rows are read from memory once.
  */
 #include "../../lib/base/checked.h"
@@ -103,7 +103,7 @@ vss_status vssi_flat_search_batch(const void *index, const vssi_vectors *vectors
     batch b = {.v = vectors, .queries = queries, .topks = topks, .n = n};
     if (queries->allow && queries->n_allow == 0)
         return VSS_OK;
-    if (n > 1 && n <= BATCH_FEW && batch_floats(vectors))
+    if (n <= BATCH_FEW && batch_floats(vectors))
         b.score = vssi_few_best();
     b.step = vssi_max(vssi_min(BATCH_BYTES / vectors->row_size, FLAT_BLOCK), 8) & ~(size_t)3;
     if (n >= BATCH_PANELS && b.score == NULL && batch_panels(&tile))
