@@ -25,7 +25,7 @@ import numpy as np
 import vss
 
 K = 10
-BATCHES = [(1, 8), (2, 8), (4, 16), (8, 16), (16, 32), (64, 128), (256, 256), (1000, 1000)]  # a call, a round
+BATCHES = {1: 8, 2: 8, 4: 16, 8: 16, 16: 32, 64: 128, 256: 256, 1000: 1000}  # queries a call: a round
 SHARES = [50, 10, 1]  # percent that pass
 KS = [1, 10, 100, 1000, 16384]
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -145,8 +145,8 @@ def table_batch(data, arguments):
     for threads in arguments.threads:
         title(data, f"ms a query, k = {K}, {threads} thread(s)", arguments.rounds)
         print(f"{'batch':>6} {'faiss':>9} {'vss':>9}  {'times':<20} {'codes':>9}  {'times':<20} faiss's best")
-        for batch, count in BATCHES:
-            queries, every = data.queries[:count], data.engines(threads=threads)
+        for batch in arguments.batches:
+            queries, every = data.queries[:BATCHES[batch]], data.engines(threads=threads)
             took = measure(every, queries, batch, arguments.rounds, tolerance(data))
             peer = best(took)
             print(f"{batch:6} {np.median(took[peer]):9.3f} {np.median(took['vss']):9.3f}  "
@@ -217,12 +217,12 @@ def table_k(data, arguments):
 def table_threads(data, arguments):
     title(data, "ms a query, two threads against one", arguments.rounds)
     print(f"{'batch':>6} {'vss: 1':>9} {'2':>9}  {'times':<20} {'codes: 1':>9} {'2':>9}  times")
-    for batch, count in BATCHES:
+    for batch in arguments.batches:
         every = {}
         for threads in (1, 2):
             for name, search in data.engines(threads=threads).items():
                 every.update({} if name.startswith("faiss") else {f"{name} {threads}": search})
-        took = measure(every, data.queries[:count], batch, arguments.rounds, tolerance(data))
+        took = measure(every, data.queries[:BATCHES[batch]], batch, arguments.rounds, tolerance(data))
         print(f"{batch:6} {np.median(took['vss 1']):9.3f} {np.median(took['vss 2']):9.3f}  "
               f"{ratio(took['vss 1'], took['vss 2']):<20} {np.median(took['codes 1']):9.3f} "
               f"{np.median(took['codes 2']):9.3f}  {ratio(took['codes 1'], took['codes 2'])}", flush=True)
@@ -243,14 +243,21 @@ def some_of(known):
     return parse
 
 
+def numbers(text):
+    return [int(number) for number in text.split(",")]
+
+
 def main():
     parser = argparse.ArgumentParser(prog="compare_flat")
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "build/data")
     parser.add_argument("--sets", type=some_of(SETS), default=SETS)
     parser.add_argument("--tables", type=some_of(list(TABLES)), default=list(TABLES))
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=lambda text: [int(n) for n in text.split(",")], default=[1, 2])
+    parser.add_argument("--threads", type=numbers, default=[1, 2])
+    parser.add_argument("--batches", type=numbers, default=list(BATCHES))
     arguments = parser.parse_args()
+    if any(batch not in BATCHES for batch in arguments.batches):
+        parser.error(f"--batches: some of {','.join(map(str, BATCHES))}")
     for name in arguments.sets:
         with vss.open("mem:") as db:
             data = Data(db, name, arguments.data)

@@ -1,4 +1,4 @@
-"""Random exact searches against float64 arithmetic in numpy; run as a program for one part of the cases of test_oracle.
+"""Random exact searches against float64 arithmetic in numpy; as a program one part of the cases of test_oracle.py.
 
 usage: oracle_case.py SEED PART CASES FOLDER. VSS_SIMD names the level of kernels. Prints how often each thing was drawn.
 """
@@ -209,8 +209,8 @@ class Case:
         rows, vectors, within = np.flatnonzero(passes(self.groups, self.parts)), self.components(queries), None
         if self.rng.random() < 0.3:
             within = self.bounds(vectors[0], rows)
-        for what, value in (("batch", len(queries)), ("threads", threads), ("filter", text), ("range", within is not None),
-                            ("level", os.environ.get("VSS_SIMD", "best"))):
+        for what, value in (("batch", len(queries)), ("threads", threads), ("filter", text),
+                            ("range", within is not None), ("level", os.environ.get("VSS_SIMD", "best"))):
             self.draw(what, value)
         hits = self.col.search(queries, k=k, filter=text, threads=threads, fields=["g", "v"], within=within)
         found = [self.expected(vector, rows, *(within or (-np.inf, np.inf))) for vector in vectors]
@@ -224,7 +224,8 @@ class Case:
         assert hits.distances[query, :count].view(np.uint32).tolist() == values.view(np.uint32).tolist(), about
         groups = [None if self.groups[place] < 0 else self.groups[place] for place in places]
         assert list(hits.fields["g"][query, :count]) == groups, about
-        assert all(np.array_equal(hits.fields["v"][query, rank], self.stored[place]) for rank, place in enumerate(places))
+        vectors = hits.fields["v"][query]
+        assert all(np.array_equal(vectors[rank], self.stored[place]) for rank, place in enumerate(places)), about
         assert all(key in (-1, None) for key in hits.keys[query, count:]), about
 
 

@@ -1,8 +1,8 @@
 """Exact search against float64 arithmetic in numpy: the same keys, order and bits of every distance.
 
 Random cases (oracle_case.py), 1,000 in the quick tier and 10,000 in the full one: vectors of every type and metric,
-every level of kernels, batches of 1 to 70, 1 to 4 threads, filters that let pass all, most, few or none, ranges, rows in
-memory and in several sealed segments, with flat indexes without and with codes, keys of both types, ties and equal
+every level of kernels, batches of 1 to 70, 1 to 4 threads, filters that let pass all, most, few or none, ranges, rows
+in memory and in several sealed segments, with flat indexes without and with codes, keys of both types, ties and equal
 rows, deletes, k beyond the rows, and collections that were closed and opened again. VSS_ORACLE_SEED moves to others.
 """
 
