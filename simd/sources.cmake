@@ -16,13 +16,14 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set_source_files_properties(simd/simd_avx512vnni.c PROPERTIES COMPILE_OPTIONS
         "${avx512};-mavx512vnni;-mavx512vpopcntdq")
     target_sources(vss_objects PRIVATE simd/few_avx512.c simd/pool_avx512.c simd/tile_avx2.c simd/tile_avx512.c
-        simd/tile_avx512vnni.c simd/tile_bytes_avx512vnni.c)
+        simd/tile_avx512vnni.c simd/tile_bits_avx512vnni.c simd/tile_bytes_avx512vnni.c)
     set_source_files_properties(simd/few_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
     set_source_files_properties(simd/pool_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
     set_source_files_properties(simd/tile_avx2.c PROPERTIES COMPILE_OPTIONS "${avx2}")
     set_source_files_properties(simd/tile_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
     set_source_files_properties(simd/tile_avx512vnni.c simd/tile_bytes_avx512vnni.c PROPERTIES COMPILE_OPTIONS
         "${avx512};-mavx512vnni")
+    set_source_files_properties(simd/tile_bits_avx512vnni.c PROPERTIES COMPILE_OPTIONS "${avx512};-mavx512vpopcntdq")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
     target_sources(vss_objects PRIVATE simd/simd_neon.c simd/simd_neondot.c)
     # gcc's first scheduling pass loads so far ahead that sums spill to the stack.

@@ -31,11 +31,16 @@ const vssi_tile_codes *vssi_tile_codes_best(void)
     return NULL;
 }
 
-const vssi_tile_bytes *vssi_tile_bytes_best(void)
+const vssi_tile_bytes *vssi_tile_bytes_best(vssi_simd_type type)
 {
 #if defined(__x86_64__)
-    if (vssi_simd() == &vssi_simd_avx512vnni)
+    bool level = vssi_simd() == &vssi_simd_avx512vnni;
+    if (level && (type == VSSI_SIMD_I8 || type == VSSI_SIMD_U8))
         return &vssi_tile_bytes_vnni;
+    if (level && type == VSSI_SIMD_BITS)
+        return &vssi_tile_bits_vpopcnt;
+#else
+    (void)type;
 #endif
     return NULL;
 }

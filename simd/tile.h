@@ -99,12 +99,15 @@ typedef struct vssi_tile_codes {
 const vssi_tile_codes *vssi_tile_codes_best(void);
 
 /* Rows of bytes go the same way as they are, in whole numbers, and what is compared is the score of simd.h. A panel
- * holds c = the row's bytes, of I8 plus 128; a query is signed bytes w, of U8 its bytes less 128. Bytes that fill up the
- * last unit: the row's are of value 0, the query's too. Up to 32,768 components,
- *     bit r of hits[q] = float(base[r] - 2^doubled sum_i w[q][i] * c[r][i] + add[q]) * scale[r] <= cuts[q]
- * with add[q] = sum (w + 128)^2 for L2, 128 sum w for IP of I8, 0 for IP of U8; doubled is 1 for L2. */
+ * holds c = the row's bytes, of I8 plus 128; a query is signed bytes w, of U8 its bytes less 128. Bytes that fill up
+ * the last unit: the row's are of value 0, the query's too. Up to 32,768 components,
+ *     bit r of hits[q] = float(base[r] - m sum_i w[q][i] * c[r][i] + add[q]) * scale[r] <= cuts[q]
+ * with add[q] = sum (w + 128)^2 for L2, 128 sum w for IP of I8, 0 for IP of U8; m is 2 for L2, else 1.
+ *
+ * Rows of BITS too, 32 in a unit: with x the bits in which they differ, base[r] and add[q] the bits of row and query,
+ *     bit r of hits[q] = (HAMMING: x; JACCARD: x / ((base[r] + add[q] + x) / 2), 0 for 0 / 0) * scale[r] <= cuts[q] */
 typedef struct vssi_tile_bytes_job {
-    const int32_t *queries; /* [units][n_queries], four signed bytes each */
+    const int32_t *queries; /* [units][n_queries], four signed bytes or 32 bits each */
     size_t n_queries;       /* even, from 2 to the table's queries */
     const void *panel;      /* [units][rows] of four bytes, 64-byte aligned */
     size_t units;
@@ -112,7 +115,7 @@ typedef struct vssi_tile_bytes_job {
     const int32_t *add;     /* [n_queries] */
     const float *scale;     /* [rows], 64-byte aligned */
     const float *cuts;      /* [n_queries] */
-    int doubled;            /* 1: L2 */
+    vssi_simd_op op;
     vssi_tile_part part;
     int32_t *sums;          /* as above */
     vssi_tile_next *next;   /* two lines of which are asked for in each of the first `asks` units */
@@ -121,14 +124,14 @@ typedef struct vssi_tile_bytes_job {
 
 typedef struct vssi_tile_bytes {
     size_t rows, queries;
-    /* The first n rows, of dim bytes, into a panel with its bases; the other places become 0. */
+    /* The first n rows into a panel with its bases; the other places become 0. */
     void (*pack)(vssi_simd_type type, vssi_simd_op op, const char *const *rows, size_t n, size_t dim, void *panel,
                  int32_t *base);
     void (*multiply)(const vssi_tile_bytes_job *job, uint32_t *hits);
 } vssi_tile_bytes;
 
-/* The kernels of bytes of this level; NULL: it has none. */
-const vssi_tile_bytes *vssi_tile_bytes_best(void);
+/* The kernels of I8 and U8 or those of BITS of this level; NULL: it has none. */
+const vssi_tile_bytes *vssi_tile_bytes_best(vssi_simd_type type);
 
 /* A few queries of float32 at once against rows that are anywhere, without panels: scores as in simd.h, each line of a
  * row read once. */
@@ -159,6 +162,7 @@ extern const vssi_tile vssi_tile_avx2;
 extern const vssi_tile vssi_tile_avx512;
 extern const vssi_tile_codes vssi_tile_codes_vnni;
 extern const vssi_tile_bytes vssi_tile_bytes_vnni;
+extern const vssi_tile_bytes vssi_tile_bits_vpopcnt;
 void vssi_few_avx512(const vssi_few_job *job);
 #endif
 

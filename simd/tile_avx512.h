@@ -54,4 +54,25 @@ VSSI_TILE512_INLINE void vssi_tile512_store(const __m512 *square, size_t columns
     }
 }
 
+/* The first n rows, of `bytes` bytes, into a panel of units of four bytes; what fills up is 0. Then all xor bias. */
+VSSI_TILE512_INLINE void vssi_tile512_pack_bytes(const char *const *rows, size_t n, size_t bytes, char bias,
+                                                 float *panel)
+{
+    const __m512i every = _mm512_set1_epi8(bias);
+    for (size_t i = 0; i < bytes; i += 64, panel += 16 * VSSI_TILE512_ROWS) {
+        size_t left = bytes - i < 64 ? bytes - i : 64;
+        __mmask64 mask = ~(uint64_t)0 >> (64 - left);
+        for (size_t half = 0; half < VSSI_TILE512_ROWS; half += 16) {
+            __m512 square[16];
+#pragma GCC unroll 16
+            for (size_t r = 0; r < 16; r++) {
+                __m512i row = half + r < n ? _mm512_maskz_loadu_epi8(mask, rows[half + r] + i) : _mm512_setzero_si512();
+                square[r] = _mm512_castsi512_ps(_mm512_xor_si512(row, every));
+            }
+            vssi_tile512_transpose(square);
+            vssi_tile512_store(square, (left + 3) / 4, panel + half);
+        }
+    }
+}
+
 #endif

@@ -41,28 +41,13 @@ static void bytes_bases(vssi_simd_type type, vssi_simd_op op, const char *panel,
 static void bytes_pack(vssi_simd_type type, vssi_simd_op op, const char *const *rows, size_t n, size_t dim, void *panel,
                        int32_t *base)
 {
-    const __m512i bias = _mm512_set1_epi8(type == VSSI_SIMD_I8 ? (char)-128 : 0);
-    float *out = panel;
-    for (size_t i = 0; i < dim; i += 64, out += 16 * VSSI_TILE512_ROWS) {
-        size_t bytes = dim - i < 64 ? dim - i : 64, columns = (bytes + 3) / 4;
-        __mmask64 mask = ~(uint64_t)0 >> (64 - bytes);
-        for (size_t half = 0; half < VSSI_TILE512_ROWS; half += 16) {
-            __m512 square[16];
-#pragma GCC unroll 16
-            for (size_t r = 0; r < 16; r++) {
-                __m512i row = half + r < n ? _mm512_maskz_loadu_epi8(mask, rows[half + r] + i) : _mm512_setzero_si512();
-                square[r] = _mm512_castsi512_ps(_mm512_xor_si512(row, bias));
-            }
-            vssi_tile512_transpose(square);
-            vssi_tile512_store(square, columns, out + half);
-        }
-    }
+    vssi_tile512_pack_bytes(rows, n, dim, type == VSSI_SIMD_I8 ? (char)-128 : 0, panel);
     bytes_bases(type, op, panel, (dim + 3) / 4, base);
 }
 
 BYTES_INLINE uint32_t bytes_compare(const vssi_tile_bytes_job *job, size_t q, __m512i sum, size_t at)
 {
-    __m512i twice = _mm512_sll_epi32(sum, _mm_cvtsi32_si128(job->doubled));
+    __m512i twice = _mm512_sll_epi32(sum, _mm_cvtsi32_si128(job->op == VSSI_SIMD_L2));
     __m512i whole = _mm512_sub_epi32(_mm512_load_si512(job->base + at), twice);
     __m512 value = _mm512_cvtepi32_ps(_mm512_add_epi32(whole, _mm512_set1_epi32(job->add[q])));
     value = _mm512_mul_ps(value, _mm512_load_ps(job->scale + at));

@@ -2,9 +2,9 @@
  * flat.c - compare the query with every row, or with every allowed one
  *
  * Blocks of 256 rows: scored in one stream where at least three quarters of them are allowed (those that aren't are
- * left out afterwards), else the allowed ones are gathered. Where fewer than a quarter of all rows are allowed, they are
- * gathered by 256, each row asked for at once; between a quarter and three quarters they are taken in order, as a batch
- * of one query. Cost: the bytes of the rows read once, at memory speed; of few rows theirs and the bitmap's. The
+ * left out afterwards), else the allowed ones are gathered. Where fewer than a quarter of all rows are allowed, they
+ * are gathered by 256, each row asked for at once; between a quarter and three quarters they are taken in order, as a
+ * batch of one query. Cost: the bytes of the rows read once, at memory speed; of few rows theirs and the bitmap's. The
  * call may end early when its control says so: the caller looks at control->stop.
  */
 #include "flat.h"

@@ -2,8 +2,8 @@
  * flat_batch.c - several queries against every row, or every allowed one, in one pass over the rows
  *
  * Many queries go in panels (flat_tile.c). A few of float32, or one where many rows are left out, are scored four at a
- * time as the rows come (simd/few_*.c). What is left, and binary rows, goes block by block of rows, each small enough for the second-level
- * cache, one query after another. Cost: the rows are read from memory once.
+ * time as the rows come (simd/few_*.c). What is left goes block by block of rows, each small enough for the
+ * second-level cache, one query after another. Cost: the rows are read from memory once.
  */
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"

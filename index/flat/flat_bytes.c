@@ -1,5 +1,5 @@
 /*
- * flat_bytes.c - panels of i8 and u8 as they are, in whole numbers
+ * flat_bytes.c - panels of i8, u8 and bits as they are, in whole numbers
  *
  * The tile's value of a row is the score of simd.h itself, so that the top-k's threshold T holds for it. Under cosine
  * it lacks the query's factor, the inverse of its norm: with that it is a score (two roundings of the four that gamma
@@ -8,28 +8,46 @@
 #include <math.h>
 #include <string.h>
 
+#include "../../lib/base/checked.h"
 #include "flat_tile.h"
 
 static bool bytes_fit(flat_tile *t)
 {
-    const vssi_tile_bytes *kernels = vssi_tile_bytes_best();
-    if (kernels == NULL || (t->v->kind != VSSI_SIMD_I8 && t->v->kind != VSSI_SIMD_U8))
+    const vssi_tile_bytes *kernels = vssi_tile_bytes_best(t->v->kind);
+    if (kernels == NULL)
         return false;
     t->rows = kernels->rows;
     t->most = kernels->queries;
-    t->units = ((size_t)t->v->dim + 3) / 4;
+    t->units = (t->v->row_size + 3) / 4;
     return true;
 }
 
 static vssi_simd_op bytes_op(const flat_tile *t)
 {
-    return t->v->metric == VSS_METRIC_L2 ? VSSI_SIMD_L2 : VSSI_SIMD_IP;
+    bool first = t->v->metric == VSS_METRIC_L2 || t->v->metric == VSS_METRIC_HAMMING;
+    return first ? VSSI_SIMD_L2 : VSSI_SIMD_IP; /* of bits HAMMING and JACCARD */
 }
 
-/* The signed bytes of tile.h and what they add. */
+static void bytes_bits(flat_tile *t, size_t q, size_t stride, uint32_t *out)
+{
+    const char *given = t->queries[q].probe.vector;
+    t->add[q] = 0;
+    for (size_t i = 0; i < t->units; i++) {
+        uint32_t unit = 0;
+        memcpy(&unit, given + 4 * i, vssi_min(t->v->row_size - 4 * i, sizeof unit));
+        out[i * stride] = unit;
+        t->add[q] += __builtin_popcount(unit);
+    }
+}
+
+/* The signed bytes of tile.h, or bits, and what they add. */
 static void bytes_query(flat_tile *t, size_t q, size_t stride, uint32_t *out)
 {
     const uint8_t *given = t->queries[q].probe.vector;
+    if (t->v->kind == VSSI_SIMD_BITS) {
+        bytes_bits(t, q, stride, out);
+        return;
+    }
     bool is_signed = t->v->kind == VSSI_SIMD_I8;
     int32_t sum = 0, squares = 0;
     for (size_t i = 0; i < t->units; i++) {
@@ -67,7 +85,8 @@ static void bytes_fill(flat_tile *t, size_t n)
     }
     for (size_t r = n; r < t->rows; r++)
         t->scale[r] = NAN;
-    vssi_tile_bytes_best()->pack(t->v->kind, bytes_op(t), rows, n, t->v->dim, t->panel, (int32_t *)(void *)t->base);
+    int32_t *base = (int32_t *)(void *)t->base;
+    vssi_tile_bytes_best(t->v->kind)->pack(t->v->kind, bytes_op(t), rows, n, t->v->dim, t->panel, base);
 }
 
 static void bytes_multiply(flat_tile *t, const flat_tile_group *group, uint32_t *hits)
@@ -75,10 +94,10 @@ static void bytes_multiply(flat_tile *t, const flat_tile_group *group, uint32_t 
     vssi_tile_bytes_job job = {.queries = (const int32_t *)(const void *)group->packed, .n_queries = group->count,
                                .panel = group->panel, .units = group->units, .add = t->add + group->first,
                                .base = (const int32_t *)(const void *)t->base, .scale = t->scale,
-                               .cuts = t->cuts + group->first, .doubled = bytes_op(t) == VSSI_SIMD_L2,
-                               .part = group->part, .sums = (int32_t *)(void *)(t->sums + group->first * t->rows),
+                               .cuts = t->cuts + group->first, .op = bytes_op(t), .part = group->part,
+                               .sums = (int32_t *)(void *)(t->sums + group->first * t->rows),
                                .next = &t->next, .asks = t->asks};
-    vssi_tile_bytes_best()->multiply(&job, hits);
+    vssi_tile_bytes_best(t->v->kind)->multiply(&job, hits);
 }
 
 const flat_panels vssi_flat_bytes = {bytes_fit, bytes_query, bytes_cut, bytes_fill, bytes_multiply};

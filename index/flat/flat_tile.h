@@ -59,7 +59,7 @@ typedef struct flat_panels {
 } flat_panels;
 
 extern const flat_panels vssi_flat_floats; /* flat_floats.c: every type but binary */
-extern const flat_panels vssi_flat_bytes;  /* flat_bytes.c: i8 and u8 */
+extern const flat_panels vssi_flat_bytes;  /* flat_bytes.c: i8, u8 and binary */
 
 /* Search the rows [begin, end) with t's queries; v, queries, topks and n are given. */
 vss_status vssi_flat_tile_search(flat_tile *t, vssi_scratch *scratch, size_t begin, size_t end, vss_error *err);

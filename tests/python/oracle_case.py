@@ -1,6 +1,7 @@
 """Random exact searches against float64 arithmetic in numpy; as a program one part of the cases of test_oracle.py.
 
-usage: oracle_case.py SEED PART CASES FOLDER. VSS_SIMD names the level of kernels. Prints how often each thing was drawn.
+usage: oracle_case.py SEED PART CASES FOLDER. VSS_SIMD names the level of kernels. Prints how often each value was
+drawn.
 """
 
 import collections

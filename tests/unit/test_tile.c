@@ -198,6 +198,18 @@ typedef struct bytes_case {
     float *scale, cuts[VSSI_TILE_QUERIES];
 } bytes_case;
 
+static float bits_score(const bytes_case *c, size_t q, size_t r)
+{
+    int32_t differ = 0, either = 0;
+    for (size_t i = 0; i < c->dim / 8; i++) {
+        differ += __builtin_popcount(c->rows[r][i] ^ c->queries[q][i]);
+        either += __builtin_popcount(c->rows[r][i] | c->queries[q][i]);
+    }
+    if (c->op == VSSI_SIMD_HAMMING)
+        return (float)differ * c->scale[r];
+    return either == 0 ? 0 : (float)differ / (float)either * c->scale[r];
+}
+
 static int32_t bytes_get(const bytes_case *c, const uint8_t *row, size_t i)
 {
     return c->type == VSSI_SIMD_I8 ? (int8_t)row[i] : row[i];
@@ -207,6 +219,12 @@ static void bytes_query(bytes_case *c, size_t q)
 {
     c->add[q] = 0;
     for (size_t i = 0; i < 4 * c->units; i++) {
+        if (c->type == VSSI_SIMD_BITS) {
+            uint8_t byte = i < c->dim / 8 ? c->queries[q][i] : 0;
+            c->packed[(i / 4 * c->n_queries + q) * 4 + i % 4] = byte;
+            c->add[q] += __builtin_popcount(byte);
+            continue;
+        }
         uint8_t given = i < c->dim ? c->queries[q][i] : 0, byte = c->type == VSSI_SIMD_I8 ? given : given ^ 0x80;
         int32_t w = (int8_t)byte;
         c->packed[(i / 4 * c->n_queries + q) * 4 + i % 4] = byte;
@@ -220,6 +238,8 @@ static void bytes_query(bytes_case *c, size_t q)
 static float bytes_score(const bytes_case *c, size_t q, size_t r)
 {
     int32_t sum = 0;
+    if (c->type == VSSI_SIMD_BITS)
+        return bits_score(c, q, r);
     for (size_t i = 0; i < c->dim; i++) {
         int32_t a = bytes_get(c, c->queries[q], i), b = bytes_get(c, c->rows[r], i);
         sum += c->op == VSSI_SIMD_L2 ? (a - b) * (a - b) : -a * b;
@@ -233,7 +253,7 @@ static void bytes_multiply(const vssi_tile_bytes *kernels, bytes_case *c, uint32
     vssi_tile_next next = {.rows = wanted, .n = 1, .size = sizeof c->rows};
     vssi_tile_bytes_job job = {.queries = (const int32_t *)(const void *)c->packed, .n_queries = c->n_queries,
                                .panel = c->panel, .units = c->units, .base = c->base, .add = c->add, .scale = c->scale,
-                               .cuts = c->cuts, .doubled = c->op == VSSI_SIMD_L2, .sums = c->sums, .next = &next,
+                               .cuts = c->cuts, .op = c->op, .sums = c->sums, .next = &next,
                                .asks = 9};
     if (c->units > 2 && c->n % 2 == 0) { /* in two parts */
         job.units = c->units / 2;
@@ -272,24 +292,25 @@ static void bytes_try(const vssi_tile_bytes *kernels, bytes_case *c, uint64_t se
     }
 }
 
-/* Bytes are compared as the scores of simd.h: hits are exact. */
+/* Bytes and bits are compared as the scores of simd.h: hits are exact. */
 static void test_bytes(void **state)
 {
     (void)state;
-    const vssi_tile_bytes *kernels = vssi_tile_bytes_best();
+    static const vssi_simd_type types[] = {VSSI_SIMD_I8, VSSI_SIMD_U8, VSSI_SIMD_BITS};
     static bytes_case c;
-    if (kernels == NULL)
+    if (vssi_tile_bytes_best(VSSI_SIMD_I8) == NULL)
         skip();
     c.packed = malloc(sizeof c.queries);
     c.panel = aligned_alloc(64, sizeof c.rows);
     c.base = aligned_alloc(64, VSSI_TILE_ROWS * sizeof *c.base);
     c.sums = aligned_alloc(64, VSSI_TILE_QUERIES * VSSI_TILE_ROWS * sizeof *c.sums);
     c.scale = aligned_alloc(64, VSSI_TILE_ROWS * sizeof *c.scale);
-    for (uint64_t seed = 1; seed < 600; seed++) {
-        c.type = seed % 2 ? VSSI_SIMD_I8 : VSSI_SIMD_U8;
+    for (uint64_t seed = 1; seed < 900; seed++) {
+        c.type = types[seed % 3];
         c.op = seed % 4 < 2 ? VSSI_SIMD_L2 : VSSI_SIMD_IP;
-        c.dim = 1 + seed % 160;
-        c.units = (c.dim + 3) / 4;
+        c.dim = (1 + seed % 160) * (c.type == VSSI_SIMD_BITS ? 8 : 1);
+        c.units = (vssi_simd_row_size(c.type, c.dim) + 3) / 4;
+        const vssi_tile_bytes *kernels = vssi_tile_bytes_best(c.type);
         c.n = 1 + seed % kernels->rows;
         c.n_queries = 2 + 2 * (seed % (kernels->queries / 2));
         bytes_try(kernels, &c, seed);
