@@ -116,7 +116,8 @@ static void codes_block(const flat_index *index, const vssi_vectors *v, flat_cod
 }
 
 /* Offer the outliers in [begin, end) that are allowed. */
-static void codes_outliers(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, size_t begin, size_t end)
+static void codes_outliers(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, size_t begin,
+                           size_t end)
 {
     uint32_t rows[FLAT_BLOCK];
     size_t n = 0;
