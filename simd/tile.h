@@ -99,8 +99,8 @@ typedef struct vssi_tile_codes {
     void (*halves)(const char *panels, size_t n_panels, size_t units, int32_t *halves);
     /* hits[n_panels][n_queries] */
     void (*multiply)(const vssi_tile_codes_job *job, uint32_t *hits);
-    /* Places of one query's hits that are set in allowed[n_panels] too, counted from `first` on, rising, into rows; returns
-     * how many. hits[p * stride] are panel p's. Up to VSSI_TILE_ROWS numbers behind the last one may be overwritten. */
+    /* Places of one query's hits that are set in allowed[n_panels] too, counted from `first` on, rising, into rows;
+     * returns how many. hits[p * stride] are panel p's. VSSI_TILE_ROWS numbers behind the last may be overwritten. */
     size_t (*collect)(const uint32_t *hits, size_t stride, const uint32_t *allowed, size_t n_panels, uint32_t first,
                       uint32_t *rows);
 } vssi_tile_codes;
