@@ -9,9 +9,11 @@
  * caller's base and cuts leave room for that error (flat_batch.c).
  *
  * Codes of a byte go the same way, four of them in place of one float32 and packed as one, in whole numbers without any
- * error: with c a row's codes and d a query's, query[q] = d - 128 as signed bytes, and bases sum c^2 - 256 c,
- *     bit r of hits[q] = base[r] - 2 sum_i query[q][i] * c[r][i] = sum (c - d)^2 - sum d^2 <= cuts[q]
- * for up to 33,000 codes a row.
+ * error. Their panels have 32 rows at every level, so that they may be stored, and a call takes several of them: with c
+ * a row's codes and d a query's, query[q] = d - 128 as signed bytes, halves -floor((sum c^2 - 256 sum c) / 2),
+ *     bit r of hits[p][q] = halves[p][r] + sum_i query[q][i] * c[r][i] >= least[q]
+ * for up to 33,000 codes a row. The left side is floor((sum d^2 - sum (c - d)^2 + 1) / 2), so that with least =
+ * ceil((sum d^2 - cut) / 2) a row whose sum (c - d)^2 is at most cut is always hit (and perhaps one of cut + 1).
  */
 #ifndef VSSI_TILE_H
 #define VSSI_TILE_H
@@ -81,22 +83,31 @@ typedef struct vssi_tile {
 
 typedef struct vssi_tile_codes_job {
     const int32_t *queries; /* [units][n_queries], four signed bytes each */
-    size_t n_queries;       /* even, from 2 to the table's queries */
-    const void *panel;      /* [units][rows] of four codes, 64-byte aligned */
-    size_t units;
-    const int32_t *bases;   /* [rows], 64-byte aligned */
-    const int32_t *cuts;    /* [n_queries] */
-    const char *next;       /* 4 * units * rows bytes that are wanted soon */
+    size_t n_queries;       /* 1, or even up to the table's queries */
+    const char *panels;     /* [n_panels][units][VSSI_TILE_ROWS] of four codes, 64-byte aligned */
+    size_t n_panels, units;
+    const int32_t *halves;  /* [n_panels][VSSI_TILE_ROWS], 64-byte aligned */
+    const int32_t *least;   /* [n_queries] */
+    const char *next;       /* as many bytes as the panels have that are wanted soon: prefetched on the way */
 } vssi_tile_codes_job;
 
 typedef struct vssi_tile_codes {
     size_t queries;
-    void (*bases)(const void *panel, size_t units, int32_t *bases);
+    /* The first n rows, of 4 * units codes each, into a panel; the other places become 0. */
+    void (*pack)(const char *const *rows, size_t n, size_t units, char *panel);
+    /* halves[n_panels][VSSI_TILE_ROWS] */
+    void (*halves)(const char *panels, size_t n_panels, size_t units, int32_t *halves);
+    /* hits[n_panels][n_queries] */
     void (*multiply)(const vssi_tile_codes_job *job, uint32_t *hits);
+    /* Places of one query's hits that are set in allowed[n_panels] too, counted from `first` on, rising, into rows; returns
+     * how many. hits[p * stride] are panel p's. Up to VSSI_TILE_ROWS numbers behind the last one may be overwritten. */
+    size_t (*collect)(const uint32_t *hits, size_t stride, const uint32_t *allowed, size_t n_panels, uint32_t first,
+                      uint32_t *rows);
 } vssi_tile_codes;
 
-/* The kernels of codes that go with vssi_tile_best()'s panels; NULL: this level has none. */
+/* The kernels of codes that go with vssi_simd(); and those of the i-th level, NULL past the last. */
 const vssi_tile_codes *vssi_tile_codes_best(void);
+const vssi_tile_codes *vssi_tile_codes_level(size_t i);
 
 /* Rows of bytes go the same way as they are, in whole numbers, and what is compared is the score of simd.h. A panel
  * holds c = the row's bytes, of I8 plus 128; a query is signed bytes w, of U8 its bytes less 128. Bytes that fill up
@@ -157,9 +168,13 @@ const vssi_tile *vssi_tile_best(void);
 const vssi_tile *vssi_tile_level(size_t i);
 
 extern const vssi_tile vssi_tile_scalar;
+extern const vssi_tile_codes vssi_tile_codes_scalar;
+size_t vssi_tile_codes_collect(const uint32_t *hits, size_t stride, const uint32_t *allowed, size_t n_panels,
+                               uint32_t first, uint32_t *rows); /* in plain C */
 #if defined(__x86_64__)
 extern const vssi_tile vssi_tile_avx2;
 extern const vssi_tile vssi_tile_avx512;
+extern const vssi_tile_codes vssi_tile_codes_avx2;
 extern const vssi_tile_codes vssi_tile_codes_vnni;
 extern const vssi_tile_bytes vssi_tile_bytes_vnni;
 extern const vssi_tile_bytes vssi_tile_bits_vpopcnt;

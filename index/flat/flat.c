@@ -11,6 +11,7 @@
 
 #include "../../lib/base/bitmap.h"
 #include "../../lib/base/checked.h"
+#include "../codec/prefix.h"
 
 #define FLAT_FEW 4u /* one in: fewer rows that are allowed are gathered */
 
@@ -79,11 +80,13 @@ static const char *const flat_codes[] = {[FLAT_CODES_NONE] = "none", [FLAT_CODES
 static const vssi_param flat_params[FLAT_PARAMS] = {
     [FLAT_PARAM_CODES] = {.name = "codes", .max = FLAT_CODES_SQ8, .names = flat_codes,
                           .help = "sq8: a byte a component, compared first; the result is the same"},
+    [FLAT_PARAM_PREFIX] = {.name = "prefix", .max = VSSI_PREFIX_MOST, .default_value = FLAT_PREFIX_AUTO,
+                           .help = "with codes, bytes a row compared before them; 1: as many as pay, 0: none"},
 };
 
 const vssi_index_ops vssi_flat_ops = {
     .name = "flat",
-    .format = 1,
+    .format = 2,
     .exact = true,
     .params = flat_params,
     .n_params = FLAT_PARAMS,
@@ -91,5 +94,6 @@ const vssi_index_ops vssi_flat_ops = {
     .open = vssi_flat_open,
     .search = vssi_flat_codes_search,
     .search_batch = vssi_flat_codes_batch,
+    .validate = vssi_flat_validate,
     .free = vssi_flat_free,
 };

@@ -143,47 +143,61 @@ static void test_pack_and_norms(void **state)
 }
 
 /* Codes are compared in whole numbers: hits are exact. */
+static void codes_try(const vssi_tile_codes *kernels, size_t units, size_t n_panels, size_t n, uint64_t seed)
+{
+    size_t rows = n_panels * VSSI_TILE_ROWS, size = 4 * units, panel = VSSI_TILE_ROWS * size;
+    size_t last = seed % VSSI_TILE_ROWS + 1; /* rows of the last panel */
+    uint8_t *codes = calloc(rows, size), *queries = malloc(n * size);
+    char *panels = aligned_alloc(64, n_panels * panel);
+    int32_t *halves = aligned_alloc(64, rows * sizeof *halves), *least = malloc(n * sizeof *least);
+    uint32_t *packed = malloc(units * n * sizeof *packed), *hits = malloc(n_panels * n * sizeof *hits);
+    for (size_t i = 0; i < (rows - VSSI_TILE_ROWS + last) * size; i++)
+        codes[i] = (uint8_t)(n == 2 ? 255 : vssi_random_next(&seed));
+    for (size_t i = 0; i < n * size; i++)
+        queries[i] = (uint8_t)(n == 4 ? 0 : vssi_random_next(&seed));
+    for (size_t p = 0; p < n_panels; p++) {
+        const char *pointers[VSSI_TILE_ROWS];
+        for (size_t r = 0; r < VSSI_TILE_ROWS; r++)
+            pointers[r] = (const char *)codes + (p * VSSI_TILE_ROWS + r) * size;
+        kernels->pack(pointers, p + 1 == n_panels ? last : VSSI_TILE_ROWS, units, panels + p * panel);
+    }
+    kernels->halves(panels, n_panels, units, halves);
+    for (size_t q = 0; q < n; q++) {
+        least[q] = (int32_t)(vssi_random_next(&seed) % (size * 16000)) - (int32_t)(size * 8000);
+        for (size_t i = 0; i < units; i++) {
+            memcpy(&packed[i * n + q], queries + q * size + 4 * i, 4);
+            packed[i * n + q] ^= 0x80808080u;
+        }
+    }
+    vssi_tile_codes_job job = {(const int32_t *)packed, n, panels, n_panels, units, halves, least, panels};
+    kernels->multiply(&job, hits);
+    for (size_t q = 0; q < n; q++) {
+        for (size_t r = 0; r < rows; r++) {
+            const uint8_t *c = codes + r * size, *d = queries + q * size;
+            int64_t sum = 0; /* sum d^2 - sum (c - d)^2 */
+            for (size_t i = 0; i < size; i++)
+                sum += d[i] * d[i] - (c[i] - d[i]) * (c[i] - d[i]);
+            int64_t value = (sum + 1 - ((sum + 1) % 2 != 0 && sum + 1 < 0)) / 2;
+            if ((hits[r / VSSI_TILE_ROWS * n + q] >> r % VSSI_TILE_ROWS & 1) != (value >= least[q]))
+                fail_msg("units %zu panels %zu queries %zu: row %zu, query %zu: %lld, least %d", units, n_panels, n, r, q,
+                         (long long)value, least[q]);
+        }
+    }
+    free(codes), free(queries), free(panels), free(halves), free(least), free(packed), free(hits);
+}
+
 static void test_codes(void **state)
 {
     (void)state;
-    enum { UNITS = 37, ROWS = 32 };
-    const vssi_tile_codes *kernels = vssi_tile_codes_best();
-    uint64_t seed = 5;
-    uint8_t rows[ROWS][4 * UNITS], queries[VSSI_TILE_QUERIES][4 * UNITS];
-    const char *pointers[ROWS];
-    if (kernels == NULL)
-        skip();
-    uint32_t *panel = aligned_alloc(64, sizeof rows), packed[UNITS * VSSI_TILE_QUERIES], hits[VSSI_TILE_QUERIES];
-    int32_t *bases = aligned_alloc(64, ROWS * sizeof *bases), cuts[VSSI_TILE_QUERIES];
-    for (size_t n = 2; n <= kernels->queries; n += 2) {
-        for (size_t i = 0; i < sizeof rows; i++)
-            rows[i / (4 * UNITS)][i % (4 * UNITS)] = (uint8_t)(n == 2 ? 255 : vssi_random_next(&seed));
-        for (size_t i = 0; i < sizeof queries; i++)
-            queries[i / (4 * UNITS)][i % (4 * UNITS)] = (uint8_t)(n == 4 ? 0 : vssi_random_next(&seed));
-        for (size_t r = 0; r < ROWS; r++)
-            pointers[r] = (const char *)rows[r];
-        vssi_tile_best()->pack(pointers, ROWS, UNITS, (float *)(void *)panel);
-        kernels->bases(panel, UNITS, bases);
-        for (size_t q = 0; q < n; q++) {
-            cuts[q] = -(int32_t)(vssi_random_next(&seed) % 400000);
-            for (size_t i = 0; i < UNITS; i++) {
-                memcpy(&packed[i * n + q], queries[q] + 4 * i, 4);
-                packed[i * n + q] ^= 0x80808080u;
-            }
-        }
-        vssi_tile_codes_job job = {(const int32_t *)packed, n, panel, UNITS, bases, cuts, NULL};
-        kernels->multiply(&job, hits);
-        for (size_t q = 0; q < n; q++) {
-            for (size_t r = 0; r < ROWS; r++) {
-                int32_t sum = 0;
-                for (size_t i = 0; i < 4 * (size_t)UNITS; i++)
-                    sum += (rows[r][i] - queries[q][i]) * (rows[r][i] - queries[q][i]) - queries[q][i] * queries[q][i];
-                assert_int_equal(hits[q] >> r & 1, sum <= cuts[q]);
-            }
+    static const size_t units[] = {1, 2, 6, 7, 8, 9, 16, 17, 37};
+    const vssi_tile_codes *kernels;
+    for (size_t level = 0; (kernels = vssi_tile_codes_level(level)) != NULL; level++) {
+        assert_true(kernels->queries <= VSSI_TILE_QUERIES && kernels->queries % 2 == 0);
+        for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+            for (size_t n = 1; n <= kernels->queries; n += n == 1 ? 1 : 2)
+                codes_try(kernels, units[u], 1 + (n + u) % 5, n, 100 * u + n);
         }
     }
-    free(panel);
-    free(bases);
 }
 
 /* A case of the bytes: rows, queries as they are given, and the same as the kernel takes them. */
