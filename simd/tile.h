@@ -147,7 +147,7 @@ const vssi_tile_bytes *vssi_tile_bytes_best(vssi_simd_type type);
 /* A few queries of float32 at once against rows that are anywhere, without panels: scores as in simd.h, each line of a
  * row read once. */
 #define VSSI_FEW_QUERIES 4u
-#define VSSI_FEW_AHEAD 8u /* rows */
+#define VSSI_FEW_AHEAD 16u /* rows */
 
 typedef struct vssi_few_job {
     vssi_simd_type type;           /* F32, F16 or BF16 */
