@@ -12,6 +12,7 @@ target_sources(vss_objects PRIVATE
     index/flat/flat_codes_search.c
     index/flat/flat_codes_tile.c
     index/hnsw/hnsw.c
+    index/hnsw/hnsw_arrange.c
     index/hnsw/hnsw_build.c
     index/hnsw/hnsw_codes.c
     index/hnsw/hnsw_leaf.c
@@ -21,6 +22,8 @@ target_sources(vss_objects PRIVATE
     index/hnsw/hnsw_prune.c
     index/hnsw/hnsw_repair.c
     index/hnsw/hnsw_search.c
+    index/hnsw/hnsw_set.c
+    index/hnsw/hnsw_space.c
     index/hnsw/hnsw_twins.c
     index/hnsw/hnsw_validate.c
     index/hnsw/hnsw_work.c)

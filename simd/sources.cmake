@@ -3,6 +3,7 @@ target_sources(vss_objects PRIVATE
     simd/detect.c
     simd/dispatch.c
     simd/exact.c
+    simd/pairs.c
     simd/pool.c
     simd/simd_scalar.c
     simd/tile.c
@@ -15,11 +16,13 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set_source_files_properties(simd/simd_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
     set_source_files_properties(simd/simd_avx512vnni.c PROPERTIES COMPILE_OPTIONS
         "${avx512};-mavx512vnni;-mavx512vpopcntdq")
-    target_sources(vss_objects PRIVATE simd/pool_avx512.c simd/tile_avx2.c simd/tile_avx512.c simd/tile_avx512vnni.c)
+    target_sources(vss_objects PRIVATE simd/pool_avx512.c simd/tile_avx2.c simd/tile_avx512.c simd/tile_avx512vnni.c
+        simd/pairs_avx512vnni.c)
     set_source_files_properties(simd/pool_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
     set_source_files_properties(simd/tile_avx2.c PROPERTIES COMPILE_OPTIONS "${avx2}")
     set_source_files_properties(simd/tile_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
     set_source_files_properties(simd/tile_avx512vnni.c PROPERTIES COMPILE_OPTIONS "${avx512};-mavx512vnni")
+    set_source_files_properties(simd/pairs_avx512vnni.c PROPERTIES COMPILE_OPTIONS "${avx512};-mavx512vnni")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
     target_sources(vss_objects PRIVATE simd/simd_neon.c simd/simd_neondot.c)
     # gcc's first scheduling pass loads so far ahead that sums spill to the stack.
