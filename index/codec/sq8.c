@@ -48,39 +48,77 @@ static void sq8_carrier(const vssi_vectors *v, size_t row, double most, double *
         carrier[i] *= inverse;
 }
 
-/* The greatest norm of a row. */
-static double sq8_most(const vssi_vectors *v, double *carrier)
+/* Training shares the rows among threads by parts. */
+typedef struct sq8_parts {
+    const vssi_vectors *v;
+    size_t n, width;
+    double most;
+    double *room; /* [n][3][width]: carrier, least, greatest; the greatest squared norm is put at the carrier */
+} sq8_parts;
+
+static void sq8_norms(void *arg, size_t part)
 {
-    double most = 0;
-    for (size_t row = 0; row < v->rows; row++) {
+    const sq8_parts *p = arg;
+    double *carrier = p->room + part * 3 * p->width, most = 0;
+    for (size_t row = p->v->rows * part / p->n; row < p->v->rows * (part + 1) / p->n; row++) {
         double norm = 0;
-        sq8_carrier(v, row, 0, carrier);
-        for (size_t i = 0; i < v->dim; i++)
+        sq8_carrier(p->v, row, 0, carrier);
+        for (size_t i = 0; i < p->v->dim; i++)
             norm += carrier[i] * carrier[i];
-        most = fmax(most, norm);
+        most = norm > most ? norm : most;
     }
-    return sqrt(most);
+    carrier[0] = most;
 }
 
-void vssi_sq8_train(const vssi_vectors *v, double *carrier, vssi_sq8_model *model, double *low)
+static void sq8_bounds(void *arg, size_t part)
 {
+    const sq8_parts *p = arg;
+    double *carrier = p->room + part * 3 * p->width, *low = carrier + p->width, *high = low + p->width;
+    size_t first = p->v->rows * part / p->n;
+    for (size_t row = first; row < p->v->rows * (part + 1) / p->n; row++) {
+        sq8_carrier(p->v, row, p->most, carrier);
+        for (size_t i = 0; i < p->width; i++) {
+            low[i] = row == first || carrier[i] < low[i] ? carrier[i] : low[i];
+            high[i] = row == first || carrier[i] > high[i] ? carrier[i] : high[i];
+        }
+    }
+}
+
+/* Of equal bounds the first, so that zeros have the sign they have on one thread. */
+static double sq8_span(const sq8_parts *p, double *low)
+{
+    double span = 0;
+    for (size_t i = 0; i < p->width; i++) {
+        double high = p->room[2 * p->width + i];
+        low[i] = p->room[p->width + i];
+        for (size_t part = 1; part < p->n; part++) {
+            const double *bounds = p->room + part * 3 * p->width + p->width;
+            low[i] = bounds[i] < low[i] ? bounds[i] : low[i];
+            high = fmax(high, bounds[p->width + i]);
+        }
+        span = fmax(span, high - low[i]);
+    }
+    return span;
+}
+
+vss_status vssi_sq8_train(const vssi_build *build, vssi_sq8_model *model, double *low, vss_error *err)
+{
+    const vssi_vectors *v = build->vectors;
     uint32_t width = vssi_sq8_width(v->dim, v->metric);
+    sq8_parts p = {.v = v, .n = vssi_max(1, vssi_min(build->threads, v->rows)), .width = width, .most = 1};
+    VSSI_TRY(vssi_alloc_zero(build->heap, p.n * 3 * width, sizeof *p.room, &p.room, err));
+    if (v->metric == VSS_METRIC_IP) {
+        vssi_parallel_for(build->executor, build->threads, p.n, sq8_norms, &p);
+        p.most = 0;
+        for (size_t part = 0; part < p.n; part++)
+            p.most = fmax(p.most, sqrt(p.room[part * 3 * width]));
+    }
+    vssi_parallel_for(build->executor, build->threads, p.n, sq8_bounds, &p);
+    double span = sq8_span(&p, low);
     *model = (vssi_sq8_model){.rows = v->rows, .dim = v->dim, .metric = (uint32_t)v->metric, .width = width,
-                              .size = vssi_sq8_size(width), .most = 1};
-    if (v->metric == VSS_METRIC_IP)
-        model->most = sq8_most(v, carrier);
-    double span = 0, most = model->most;
-    for (size_t row = 0; row < v->rows; row++) {
-        sq8_carrier(v, row, most, carrier);
-        for (size_t i = 0; i < width; i++)
-            low[i] = row == 0 ? carrier[i] : fmin(low[i], carrier[i]);
-    }
-    for (size_t row = 0; row < v->rows; row++) {
-        sq8_carrier(v, row, most, carrier);
-        for (size_t i = 0; i < width; i++)
-            span = fmax(span, carrier[i] - low[i]);
-    }
-    model->step = span > 0 ? span / SQ8_LEVELS : 1;
+                              .size = vssi_sq8_size(width), .step = span > 0 ? span / SQ8_LEVELS : 1, .most = p.most};
+    vssi_free(build->heap, p.room);
+    return VSS_OK;
 }
 
 /* The nearest point of a carrier, and at most how far it is. */

@@ -55,8 +55,9 @@ bool vssi_sq8_can(vss_type type, vss_metric metric);
 uint32_t vssi_sq8_width(uint32_t dim, vss_metric metric);
 uint32_t vssi_sq8_size(uint32_t width);
 
-/* Fit the grid to the vectors: model (radius still 0) and low[width]. Two passes over the rows, one thread. */
-void vssi_sq8_train(const vssi_vectors *v, double *carrier, vssi_sq8_model *model, double *low);
+/* Fit the grid to the vectors: model (radius still 0) and low[width], the same on any number of the build's threads.
+ * One pass over the rows, two for ip. NO_MEMORY, BUDGET. */
+vss_status vssi_sq8_train(const vssi_build *build, vssi_sq8_model *model, double *low, vss_error *err);
 
 /* Codes [n][size] of the rows from first on. Returns the radius they need. carrier: room for width numbers. */
 double vssi_sq8_encode(const vssi_sq8_model *model, const double *low, const vssi_vectors *v, size_t first, size_t n,

@@ -35,12 +35,12 @@ static vss_status codes_make(codes_build *b, vss_error *err)
 {
     const vssi_build *build = b->build;
     size_t tasks = (build->vectors->rows + CODES_TASK - 1) / CODES_TASK;
+    VSSI_TRY(vssi_sq8_train(build, b->model, b->low, err));
     vss_status status = vssi_alloc(build->heap, tasks * (size_t)(1 + vssi_sq8_width(build->vectors->dim,
                                    build->vectors->metric)), sizeof(double), &b->radii, err);
     if (status != VSS_OK)
         return status;
     b->carriers = b->radii + tasks;
-    vssi_sq8_train(build->vectors, b->carriers, b->model, b->low);
     vssi_parallel_for(build->executor, build->threads, tasks, codes_task, b);
     if (vssi_control_report(build->control, "flat", tasks, tasks) || vssi_control_stopped(build->control))
         status = vssi_fail(err, (vss_status)atomic_load(&build->control->stop), "the build of flat was stopped");

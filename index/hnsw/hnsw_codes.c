@@ -8,7 +8,7 @@
  * compared with all others by their codes. Rounding alone adds width / 6 to such a sum of squared steps; where half of
  * the sample is below 6 times that, codes hardly tell neighbours apart, and the walk stays on the vectors.
  *
- * Cost: two passes over the rows on one thread (three for ip), one on all of them.
+ * Cost: two passes over the rows (three for ip).
  */
 #include <float.h>
 #include <math.h>
@@ -65,9 +65,10 @@ static vss_status codes_encode(vssi_hnsw_build *b, vss_error *err)
     size_t units = (b->rows + CODES_UNIT - 1) / CODES_UNIT;
     double *radii;
     VSSI_TRY(vssi_alloc(b->heap, units, sizeof *radii, &radii, err));
-    vssi_sq8_train(b->vectors, (double *)(void *)b->workers->packed, b->model, b->low);
+    vss_status status = vssi_sq8_train(b->in, b->model, b->low, err);
     b->model->size = vssi_hnsw_codes_size(b->vectors);
-    vss_status status = vssi_hnsw_run(b, units, CODES_UNIT, codes_unit, radii, err);
+    if (status == VSS_OK)
+        status = vssi_hnsw_run(b, units, CODES_UNIT, codes_unit, radii, err);
     for (size_t i = 0; i < units && status == VSS_OK; i++)
         b->model->radius = fmax(b->model->radius, radii[i]);
     vssi_free(b->heap, radii);
