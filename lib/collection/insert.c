@@ -2,8 +2,8 @@
  * insert.c - new rows into the growing part of a collection, in place of older ones where they are upserted
  *
  * A batch becomes a small segment in memory; it is in the log before anyone sees it. The last growing segments are
- * merged while the one before is no larger than the last, so there are O(log rows) of them and a row is copied
- * O(log rows) times. Readers keep the snapshot they began with; nothing they see changes. Locks: write_mutex throughout.
+ * merged while the one before is no larger than the last and below VSSI_GROW_ROWS, so there are few of them and a row is
+ * copied O(log VSSI_GROW_ROWS) times; large ones get indexes in memory (grow.c). Readers keep the snapshot they began with; nothing they see changes. Locks: write_mutex throughout.
  */
 #include <stdio.h>
 
@@ -55,7 +55,7 @@ static size_t insert_merge_count(const vssi_snapshot *old, size_t rows)
     size_t n = 0;
     while (old->n_parts - n > old->n_sealed) {
         size_t before = vssi_segment_rows(old->parts[old->n_parts - 1 - n].segment);
-        if (before > rows)
+        if (before > rows || before >= VSSI_GROW_ROWS)
             break;
         rows += before;
         n++;
@@ -224,6 +224,7 @@ static vss_status insert_batch(vss_collection *col, const vss_batch *batch, bool
         info->first_key = counted ? first : 0;
     }
     insert_seal(col);
+    vssi_collection_grow(col);
     return VSS_OK;
 }
 

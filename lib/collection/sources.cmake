@@ -6,6 +6,7 @@ target_sources(vss_objects PRIVATE
     lib/collection/compact.c
     lib/collection/collect.c
     lib/collection/db.c
+    lib/collection/grow.c
     lib/collection/insert.c
     lib/collection/journal.c
     lib/collection/open.c
