@@ -8,7 +8,7 @@
  * compared with all others by their codes. Rounding alone adds width / 6 to such a sum of squared steps; where half of
  * the sample is below 6 times that, codes hardly tell neighbours apart, and the walk stays on the vectors.
  *
- * Cost: two passes over the rows (three for ip).
+ * Cost: a pass over the rows on one thread (two for ip), one on all of them.
  */
 #include <float.h>
 #include <math.h>
@@ -57,7 +57,8 @@ static void codes_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, 
 {
     double *radii = arg, *carrier = (double *)(void *)worker->packed;
     size_t first = i * CODES_UNIT, n = vssi_min(CODES_UNIT, b->rows - first);
-    radii[i] = vssi_sq8_encode(b->model, b->low, b->vectors, first, n, carrier, b->codes + first * b->model->size);
+    radii[i] = vssi_sq8_encode(b->model, b->low, b->vectors, NULL, first, n, carrier,
+                               b->codes + first * b->model->size);
 }
 
 static vss_status codes_encode(vssi_hnsw_build *b, vss_error *err)
@@ -65,10 +66,9 @@ static vss_status codes_encode(vssi_hnsw_build *b, vss_error *err)
     size_t units = (b->rows + CODES_UNIT - 1) / CODES_UNIT;
     double *radii;
     VSSI_TRY(vssi_alloc(b->heap, units, sizeof *radii, &radii, err));
-    vss_status status = vssi_sq8_train(b->in, b->model, b->low, err);
+    vssi_sq8_train(b->vectors, NULL, (double *)(void *)b->workers->packed, b->model, b->low);
     b->model->size = vssi_hnsw_codes_size(b->vectors);
-    if (status == VSS_OK)
-        status = vssi_hnsw_run(b, units, CODES_UNIT, codes_unit, radii, err);
+    vss_status status = vssi_hnsw_run(b, units, CODES_UNIT, codes_unit, radii, err);
     for (size_t i = 0; i < units && status == VSS_OK; i++)
         b->model->radius = fmax(b->model->radius, radii[i]);
     vssi_free(b->heap, radii);

@@ -10,14 +10,16 @@
  * the graph and are left out by the bitmap of the search, as in sealed segments. A build that fails leaves the segment
  * to be scanned. Locks: write_mutex, held by the caller.
  */
+#include "../base/checked.h"
 #include "collection.h"
 
 #define GROW_PARAMS 64u /* parameters of an index type at most, as search.c has room for */
 
-/* The first growing part that wants indexes; SIZE_MAX: none does. */
-static size_t grow_part(const vssi_snapshot *s)
+/* The first growing part that wants indexes, of those that no flush is sealing; SIZE_MAX: none does. */
+static size_t grow_part(const vss_collection *col)
 {
-    for (size_t i = s->n_sealed; i < s->n_parts; i++) {
+    const vssi_snapshot *s = col->snapshot;
+    for (size_t i = vssi_max(s->n_sealed, col->n_frozen); i < s->n_parts; i++) {
         const vssi_part *p = &s->parts[i];
         if (!p->settled && vssi_segment_rows(p->segment) >= VSSI_GROW_ROWS)
             return i;
@@ -81,7 +83,7 @@ void vssi_collection_grow(vss_collection *col)
 {
     vssi_snapshot *s;
     vss_error err = {.status = VSS_OK};
-    size_t at = grow_part(col->snapshot);
+    size_t at = grow_part(col);
     if (at == SIZE_MAX || col->manifest->n_definitions == 0 || !atomic_exchange(&col->growing_scanned, false))
         return;
     vss_status status = grow_snapshot(col->snapshot, &s, &err);

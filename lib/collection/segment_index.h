@@ -2,7 +2,8 @@
  * segment_index.h - the index of one vector field of one segment: stored, of a sealed one; in memory, of a growing one
  *
  * A stored object's tail is verified when the collection is opened; its blocks when the first search needs them, under
- * `mutex`.
+ * `mutex`. A type that reads them at random gets them copied into memory there, where that can be had: what was mapped
+ * stays, untouched.
  */
 #ifndef VSSI_SEGMENT_INDEX_H
 #define VSSI_SEGMENT_INDEX_H
@@ -17,6 +18,7 @@ typedef struct vssi_segment_index {
     const vssi_index_ops *ops;
     vssi_object *object; /* NULL: in memory */
     vssi_image image;    /* in memory */
+    vssi_view copy;      /* of a file that is read at random; empty: the object's own view serves */
     vssi_mutex mutex;
     _Atomic(void *) opened;
 } vssi_segment_index;

@@ -2,8 +2,7 @@
  * test_digest_index.c - an index built on codes has the same bytes on every processor and at every level of kernels
  *
  * For each case: 5,000 rows from a seed, an index of them on two threads, XXH3-64 of the index object's bytes; at the
- * level that VSS_SIMD names, else the processor's best. The
- * values change whenever the builder or the format of an index does: then take the new ones that this test prints, if
+ * level that VSS_SIMD names, else the processor's best. The values change whenever the builder or the format of an index does: then take the new ones that this test prints, if
  * they are the same on x86-64 and arm64 (tests/arm64.sh).
  */
 #include <inttypes.h>
@@ -18,16 +17,18 @@
 enum { ROWS = 5000, DIM = 24 };
 
 static const struct {
-    const char *index;
+    const char *index, *params;
     vss_type type;
     vss_metric metric;
     uint64_t digest;
 } expected[] = {
-    {"hnsw", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x26fe847a09ccb0d8u},
-    {"hnsw", VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x9393715636ab733fu},
-    {"hnsw", VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x655f6386c2092154u},
-    {"hnsw", VSS_TYPE_VECTOR_U8, VSS_METRIC_L2, 0x0b6342a2336f180eu},
-    {"hnsw", VSS_TYPE_VECTOR_BINARY, VSS_METRIC_HAMMING, 0x16e6b6564dbb5634u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x26fe847a09ccb0d8u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x9393715636ab733fu},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x655f6386c2092154u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_U8, VSS_METRIC_L2, 0x0b6342a2336f180eu},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_BINARY, VSS_METRIC_HAMMING, 0x16e6b6564dbb5634u},
+    {"flat", "codes=sq8,prefix=12", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xd44fe8f095a3b71cu},
+    {"flat", "codes=sq8,prefix=8", VSS_TYPE_VECTOR_F16, VSS_METRIC_IP, 0x7ace283dbd434527u},
 };
 
 /* Of the one object that was not there before, beside manifests: those carry names. */
@@ -45,7 +46,7 @@ static uint64_t digest_objects(const archive *a, size_t before)
     return digest;
 }
 
-static uint64_t digest_index(const char *index, vss_type type, vss_metric metric)
+static uint64_t digest_index(const char *index, const char *params, vss_type type, vss_metric metric)
 {
     maker_random r = {(uint64_t)type * 1000 + (uint64_t)metric};
     uint8_t *rows = malloc(ROWS * maker_size(type, DIM));
@@ -64,7 +65,7 @@ static uint64_t digest_index(const char *index, vss_type type, vss_metric metric
     maker_insert_typed(col, type, rows, ROWS, DIM, 0, 1);
     MUST(vss_collection_flush(col, &err));
     size_t before = a.n_files;
-    MUST(vss_collection_build_index(col, NULL, index, NULL, &build, &err));
+    MUST(vss_collection_build_index(col, NULL, index, params, &build, &err));
     uint64_t digest = digest_objects(&a, before);
     MUST(vss_db_close(db, &err));
     archive_free(&a);
@@ -77,7 +78,7 @@ static void digest__index_bytes(void **state)
     (void)state;
     size_t wrong = 0, n = sizeof expected / sizeof *expected;
     for (size_t i = 0; i < n; i++) {
-        uint64_t digest = digest_index(expected[i].index, expected[i].type, expected[i].metric);
+        uint64_t digest = digest_index(expected[i].index, expected[i].params, expected[i].type, expected[i].metric);
         if (digest != expected[i].digest)
             print_message("%s of %s %s: 0x%016" PRIx64 ", expected 0x%016" PRIx64 "\n", expected[i].index,
                           vss_type_name(expected[i].type), vss_metric_name(expected[i].metric), digest,
