@@ -214,8 +214,8 @@ vss_status vssi_hnsw_link(vssi_hnsw_build *b, vss_error *err);
 /* hnsw_repair.c: choose the entries; make every row reachable from them. */
 vss_status vssi_hnsw_repair(vssi_hnsw_build *b, vss_error *err);
 
-/* hnsw_codes.c: bytes of a stored code; can the build have the codes it asks for (INVALID); does it want any; are they worth while; make them
- * of all rows, by row; do they tell neighbours apart; check and bind those of an index. */
+/* hnsw_codes.c: bytes of a stored code; can the build have the codes it asks for (INVALID); does it want any; are they
+ * worth while; make them of all rows, by row; do they tell neighbours apart; check and bind those of an index. */
 uint32_t vssi_hnsw_codes_size(const vssi_vectors *v);
 bool vssi_hnsw_codes_wanted(const vssi_build *in);
 bool vssi_hnsw_codes_helpful(const vssi_vectors *v);

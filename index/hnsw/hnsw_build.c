@@ -1,8 +1,8 @@
 /*
  * hnsw_build.c - from vectors to a graph, the same bytes on any number of threads
  *
- * Stages, each a parallel loop over fixed units: find equal rows; choose codes or floats to compare by; order the nodes by
- * place; rounds of partitioning, in which rows meet their neighbours; prune; add reverse links; hang on the equal rows;
+ * Stages, each a parallel loop over fixed units: find equal rows; choose codes or floats to compare by; order the nodes
+ * by place; rounds of partitioning, in which rows meet their neighbours; prune; add reverse links; hang on the equal rows;
  * make every row reachable; number by row again. Random numbers come from fixed seeds. ef_construction is turned into
  * rounds (3 ef / 100, 1 to 16) and candidates that a leaf leaves with a row (ef / 25, 6 to 24).
  *

@@ -2,8 +2,8 @@
  * hnsw_link.c - every link gets its reverse
  *
  * The links to each row are gathered by a counting sort; then each row takes them up, and where they are more than
- * it has room for, some above the degree, it is pruned again among its own and the new ones. A row reads and writes its own part only. 4
- * bytes a link meanwhile.
+ * it has room for, some above the degree, it is pruned again among its own and the new ones. A row reads and writes
+ * its own part only. 4 bytes a link meanwhile.
  */
 #include <string.h>
 

@@ -5,8 +5,8 @@
  * pivots; then each row goes to the HNSW_FANOUT nearest pivots of its cell; cells that came out too large are
  * split again, and in the end (rows that no pivot parts) cut by position. Other rounds take other pivots. All
  * rounds together compare a row with rounds x 3 leaves of about b->leaf rows. Pivots come from a fixed seed; cells
- * and the rows in them keep a fixed order. A partition without overlap, before the rounds, gives the order of the nodes.
- * 30 bytes a row meanwhile.
+ * and the rows in them keep a fixed order. A partition without overlap, before the rounds, gives the order of the
+ * nodes. 30 bytes a row meanwhile.
  */
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"

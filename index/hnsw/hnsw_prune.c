@@ -2,9 +2,9 @@
  * hnsw_prune.c - which of a row's near rows become its links
  *
  * Robust pruning (Vamana): candidates in order of distance; one is passed over when a link chosen before is nearer
- * to it, by the factor alpha, than the row is. Distances are squared here, so the factor is alpha^2. Up to 128 candidates
- * are ordered by keys (simd/pairs.h), more by sorting. Cost: a copy of the candidates' vectors, and the distances of each
- * link from those that are not passed over yet, from cache.
+ * to it, by the factor alpha, than the row is. Distances are squared here, so the factor is alpha^2. Up to 128
+ * candidates are ordered by keys (simd/pairs.h), more by sorting. Cost: a copy of the candidates' vectors, and the
+ * distances of each link from those that are not passed over yet, from cache.
  */
 #include <string.h>
 

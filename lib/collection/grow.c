@@ -1,14 +1,14 @@
 /*
  * grow.c - indexes in memory of rows that are not sealed yet
  *
- * Growing rows lie in several memory segments (insert.c). One that has reached VSSI_GROW_ROWS is not merged any more and
- * gets the indexes that are defined, built as a sealed segment's are, so that its recall is the same; smaller ones are
- * scanned. A write brings at most one segment its indexes, after its rows are visible, and only when a search has had to
- * scan such a segment since: loading pays for none. Readers go on with the snapshot without them meanwhile. So a row is
- * built into a graph at most once before it is sealed, some 15 microseconds of the writer's time at 128 components;
- * growing a graph row by row would cost more of it (docs/performance.md). Deleted rows stay in
- * the graph and are left out by the bitmap of the search, as in sealed segments. A build that fails leaves the segment
- * to be scanned. Locks: write_mutex, held by the caller.
+ * Growing rows lie in several memory segments (insert.c). One that has reached VSSI_GROW_ROWS is not merged any more
+ * and gets the indexes that are defined, built as a sealed segment's are, so that its recall is the same; smaller ones
+ * are scanned. A write brings at most one segment its indexes, after its rows are visible, and only when a search has
+ * had to scan such a segment since: loading pays for none. Readers go on with the snapshot without them meanwhile. So a
+ * row is built into a graph at most once before it is sealed, some 15 microseconds of the writer's time at 128
+ * components; growing a graph row by row would cost more of it (docs/performance.md). Deleted rows stay in the graph
+ * and are left out by the bitmap of the search, as in sealed segments. A build that fails leaves the segment to be
+ * scanned. Locks: write_mutex, held by the caller.
  */
 #include "../base/checked.h"
 #include "collection.h"
@@ -93,5 +93,6 @@ void vssi_collection_grow(vss_collection *col)
         vssi_collection_publish(col, s);
     }
     if (status != VSS_OK)
-        vssi_db_log(col->db, VSS_LOG_WARNING, "collection \"%s\": growing rows are scanned: %s", col->name, err.message);
+        vssi_db_log(col->db, VSS_LOG_WARNING, "collection \"%s\": growing rows are scanned: %s", col->name,
+                    err.message);
 }

@@ -120,7 +120,8 @@ vss_status vssi_segment_index_make(const vssi_build *build, const vssi_index_ops
     VSSI_TRY_GOTO(ops->build(build, &index->image, err), fail);
     if (index->image.n_blocks == 0)
         goto fail;
-    VSSI_TRY_GOTO(ops->open(build->heap, index->image.blocks, index->image.n_blocks, build->vectors, &opened, err), fail);
+    const vssi_image *image = &index->image;
+    VSSI_TRY_GOTO(ops->open(build->heap, image->blocks, image->n_blocks, build->vectors, &opened, err), fail);
     index->heap = build->heap;
     atomic_init(&index->refs, 1);
     index->field = field;

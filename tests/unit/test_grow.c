@@ -8,7 +8,7 @@
 
 #include "../support/maker.h"
 
-enum { DIM = 16, ROWS = 40000, BATCH = 500, K = 10 };
+enum { DIM = 16, ROWS = 20480, BATCH = 512, K = 10 };
 
 typedef struct fixture {
     vss_db *db;
@@ -233,7 +233,7 @@ static void test_no_memory_for_a_graph(void **state)
 {
     fixture *f = *state;
     uint64_t rows;
-    atomic_store(&f->limit, (size_t)7 << 20); /* the graph of 32,000 rows takes 8.2 MB, their vectors 2 MB */
+    atomic_store(&f->limit, (size_t)3 << 20); /* the graph of 16,384 rows takes 4.2 MB, their vectors 1 MB */
     grow_fill_searched(f);
     assert_int_equal(f->warned, 1);
     assert_int_equal(grow_indexed(f, &rows), 0);
