@@ -19,6 +19,7 @@
 #include "vss/index.h"
 
 #define VSSI_INDEX_MIN_ROWS 4096u /* smaller segments are scanned */
+#define VSSI_GROW_ROWS 16384u     /* growing segments from here on have indexes in memory */
 
 struct vss_collection {
     vss_db *db;
@@ -53,6 +54,7 @@ struct vss_collection {
 
     vssi_mutex snapshot_mutex;
     vssi_snapshot *snapshot;
+    _Atomic bool growing_scanned; /* a search had to scan a growing segment that is large enough for an index */
 
     vssi_mutex background_mutex;
     struct vssi_background *background; /* background_mutex; the task that waits or runs; NULL: none */
@@ -104,6 +106,10 @@ vss_status vssi_collection_delete(vss_collection *col, const vss_column *keys, v
 vss_status vssi_collection_delete_where(vss_collection *col, const char *filter, vss_write_info *info, vss_error *err);
 /* OK, or why this handle can't write. Under write_mutex. */
 vss_status vssi_collection_writable(vss_collection *col, vss_error *err);
+
+/* ---- grow.c: indexes in memory for one growing segment that is large enough, where a search has missed them; a failure
+ * is logged. Under write_mutex ---- */
+void vssi_collection_grow(vss_collection *col);
 
 /* ---- seal.c: growing rows to a sealed segment, with indexes, committed ---- */
 typedef struct vssi_seal_options {

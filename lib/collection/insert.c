@@ -2,9 +2,9 @@
  * insert.c - new rows into the growing part of a collection, in place of older ones where they are upserted
  *
  * A batch becomes a small segment in memory; it is in the log before anyone sees it. The last growing segments are
- * merged while the one before is no larger than the last, so there are O(log rows) of them and a row is copied
- * O(log rows) times. Readers keep the snapshot they began with; nothing they see changes. Locks: write_mutex; not for the
- * flush that a full segment brings about.
+ * merged while the one before is no larger than the last and below VSSI_GROW_ROWS, so there are few of them and a row is
+ * copied O(log VSSI_GROW_ROWS) times; large ones get indexes in memory (grow.c). Readers keep the snapshot they began
+ * with; nothing they see changes. Locks: write_mutex; not for the flush that a full segment brings about.
  */
 #include <stdio.h>
 
@@ -59,7 +59,7 @@ static size_t insert_merge_count(const vss_collection *col, const vssi_snapshot 
     size_t n = 0;
     while (old->n_parts - n > fixed) {
         size_t before = vssi_segment_rows(old->parts[old->n_parts - 1 - n].segment);
-        if (before > rows)
+        if (before > rows || before >= VSSI_GROW_ROWS)
             break;
         rows += before;
         n++;
@@ -228,6 +228,8 @@ static vss_status insert_write(vss_collection *col, const vss_batch *batch, bool
     vss_status status = insert_batch(col, batch, replace, info, err);
     const bool seals = status == VSS_OK && (vssi_background_offered(col) ? vssi_collection_overfull(col)
                                                                           : vssi_collection_full(col));
+    if (status == VSS_OK && !seals)
+        vssi_collection_grow(col);
     vssi_mutex_unlock(&col->write_mutex);
     if (seals)
         insert_seal(col);

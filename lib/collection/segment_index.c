@@ -1,5 +1,5 @@
 /*
- * segment_index.c - build, store, open and check the index of one field of one sealed segment
+ * segment_index.c - make, store, open and check the index of one field of one segment
  *
  * The object's first block after the container's header is the INDEX_HEADER (docs/format.md); the type's own blocks
  * follow in the order the type made them.
@@ -109,6 +109,33 @@ fail:
     return status;
 }
 
+vss_status vssi_segment_index_make(const vssi_build *build, const vssi_index_ops *ops, size_t field,
+                                   vssi_segment_index **out, vss_error *err)
+{
+    vssi_segment_index *index;
+    void *opened;
+    vss_status status;
+    *out = NULL;
+    VSSI_TRY(vssi_alloc_zero(build->heap, 1, sizeof *index, &index, err));
+    VSSI_TRY_GOTO(ops->build(build, &index->image, err), fail);
+    if (index->image.n_blocks == 0)
+        goto fail;
+    const vssi_image *image = &index->image;
+    VSSI_TRY_GOTO(ops->open(build->heap, image->blocks, image->n_blocks, build->vectors, &opened, err), fail);
+    index->heap = build->heap;
+    atomic_init(&index->refs, 1);
+    index->field = field;
+    index->ops = ops;
+    atomic_init(&index->opened, opened);
+    vssi_mutex_init(&index->mutex);
+    *out = index;
+    return VSS_OK;
+fail:
+    vssi_image_free(build->heap, &index->image);
+    vssi_free(build->heap, index);
+    return status;
+}
+
 vssi_segment_index *vssi_segment_index_ref(vssi_segment_index *index)
 {
     atomic_fetch_add(&index->refs, 1);
@@ -122,8 +149,10 @@ void vssi_segment_index_unref(vssi_segment_index *index)
     void *opened = atomic_load(&index->opened);
     if (opened != NULL)
         index->ops->free(opened);
-    vssi_view_close(index->object->storage, index->heap, &index->copy);
+    if (index->object != NULL)
+        vssi_view_close(index->object->storage, index->heap, &index->copy);
     vssi_object_close(index->object);
+    vssi_image_free(index->heap, &index->image);
     vssi_mutex_destroy(&index->mutex);
     vssi_free(index->heap, index);
 }

@@ -1,7 +1,7 @@
 /*
- * segment_index.h - the stored index of one vector field of one sealed segment
+ * segment_index.h - the index of one vector field of one segment: stored, of a sealed one; in memory, of a growing one
  *
- * The object's tail is verified when the collection is opened; its blocks when the first search needs them, under
+ * A stored object's tail is verified when the collection is opened; its blocks when the first search needs them, under
  * `mutex`. A type that reads them at random gets them copied into memory there, where that can be had: what was mapped
  * stays, untouched.
  */
@@ -16,8 +16,9 @@ typedef struct vssi_segment_index {
     _Atomic size_t refs;
     size_t field; /* index in the schema */
     const vssi_index_ops *ops;
-    vssi_object *object;
-    vssi_view copy;  /* of a file that is read at random; empty: the object's own view serves */
+    vssi_object *object; /* NULL: in memory */
+    vssi_image image;    /* in memory */
+    vssi_view copy;      /* of a file that is read at random; empty: the object's own view serves */
     vssi_mutex mutex;
     _Atomic(void *) opened;
 } vssi_segment_index;
@@ -34,6 +35,9 @@ vss_status vssi_segment_index_store(vssi_heap *heap, const vssi_index_ops *ops, 
 /* Open the object: tail and header. CORRUPT where it is not an index of this field of a segment with that many rows. */
 vss_status vssi_segment_index_open(vssi_heap *heap, const vss_storage *storage, const char *prefix,
                                    const vssi_object_ref *ref, const vssi_schema *schema, size_t field, size_t rows,
+                                   vssi_segment_index **out, vss_error *err);
+/* Build an index that stays in memory, ready for searches. *out NULL: the type keeps nothing. The vectors outlive it. */
+vss_status vssi_segment_index_make(const vssi_build *build, const vssi_index_ops *ops, size_t field,
                                    vssi_segment_index **out, vss_error *err);
 vssi_segment_index *vssi_segment_index_ref(vssi_segment_index *index);
 void vssi_segment_index_unref(vssi_segment_index *index); /* NULL is fine */

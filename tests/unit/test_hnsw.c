@@ -304,6 +304,45 @@ static void test_cancel_and_deadline(void **state)
     hnsw_release(&all);
 }
 
+/* A build fits in twice the index, with the vectors for what is not known to be codes yet, and in less with a budget. */
+static void test_memory(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t rows, dim;
+        vss_metric metric;
+        const char *text;
+    } cases[] = {{20000, 128, VSS_METRIC_L2, NULL},
+                 {20000, 20, VSS_METRIC_L2, NULL},
+                 {20000, 64, VSS_METRIC_COSINE, "m=16"},
+                 {20000, 64, VSS_METRIC_IP, "ef_construction=500"},
+                 {4000, 900, VSS_METRIC_L2, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hnsw_data all;
+        vssi_heap heap;
+        vssi_image image;
+        vss_error err;
+        uint64_t bytes = 0, room;
+        hnsw_make(&all, cases[i].rows, cases[i].dim, cases[i].metric, CLUSTERED);
+        vssi_heap_init(&heap, NULL, 0);
+        assert_int_equal(hnsw_build(&heap, &all.vectors, cases[i].text, 2, NULL, &image, &err), VSS_OK);
+        for (size_t j = 0; j < image.n_blocks; j++)
+            bytes += image.blocks[j].element * image.blocks[j].count;
+        room = 2 * bytes + all.vectors.rows * all.vectors.row_size;
+        print_message("%zu x %zu: index %zu KB, most in use %.2f times that\n", cases[i].rows, cases[i].dim,
+                      (size_t)bytes / 1000, (double)heap.peak / (double)bytes);
+        assert_true(heap.peak <= room);
+        vssi_image_free(&heap, &image);
+        vssi_heap_init(&heap, NULL, room);
+        assert_int_equal(hnsw_build(&heap, &all.vectors, cases[i].text, 2, NULL, &image, &err), VSS_OK);
+        vssi_image_free(&heap, &image);
+        vssi_heap_init(&heap, NULL, bytes);
+        assert_int_equal(hnsw_build(&heap, &all.vectors, cases[i].text, 2, NULL, &image, &err), VSS_ERR_BUDGET);
+        assert_int_equal(heap.used, 0);
+        hnsw_release(&all);
+    }
+}
+
 typedef struct hnsw_limit {
     size_t left;
 } hnsw_limit;
@@ -563,6 +602,7 @@ int main(void)
         cmocka_unit_test(test_bytes_do_not_depend_on_threads),
         cmocka_unit_test(test_parameters_at_their_ends),
         cmocka_unit_test(test_cancel_and_deadline),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_hostile_graphs),
         cmocka_unit_test(test_open_refuses),
