@@ -1,5 +1,5 @@
 # The two commands: make demo, make test. Everything else is CMake's (CMakePresets.json).
-.PHONY: all demo test test-full clean
+.PHONY: all demo test test-full bench-hnsw clean
 
 all: build/release/build.ninja
 	cmake --build build/release
@@ -20,6 +20,9 @@ test:
 test-full:
 	@cmake/setup.sh full
 	@tests/run.sh full
+
+bench-hnsw: all
+	@bench/compare_hnsw.sh
 
 clean:
 	rm -rf build

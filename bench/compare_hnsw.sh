@@ -2,8 +2,9 @@
 # Graph search beside hnswlib, FAISS and usearch: usage bench/compare_hnsw.sh [compare_hnsw.py's options]
 # Without --set: the vectors under $VSS_BENCH_DATA (build/data), NAME-base, NAME-query and NAME-gt of sift (.u8bin) and
 # hog (.fbin), made there by bench/data/photo_vectors.py if missing. Graphs and results stay in $VSS_BENCH_WORK
-# (build/compare_hnsw): the first run builds them, which takes hnswlib some 20 minutes a set and value of ef_construction.
-# Needs make's release build and network the first time: hnswlib's source, faiss-cpu, usearch and matplotlib come from PyPI.
+# (build/compare_hnsw): the first run builds them, which takes hnswlib some 20 minutes a set and value of
+# ef_construction. Needs make's release build and network the first time: hnswlib's source, faiss-cpu, usearch and
+# matplotlib come from PyPI.
 set -eu
 cd "$(dirname "$0")/.."
 data=${VSS_BENCH_DATA:-build/data} work=${VSS_BENCH_WORK:-build/compare_hnsw} python=build/venv/bin/python
@@ -17,7 +18,8 @@ if [ ! -d "$work/source" ]; then
     mkdir "$work/source"
     tar -xzf "$(ls -t "$work"/hnswlib-*.tar.gz | head -n 1)" -C "$work/source" --strip-components 1
 fi
-c++ -std=c++17 -O3 -march=native -Wall -Wextra -isystem "$work/source" bench/compare_hnsw_hnswlib.cpp -o "$work/hnswlib" -pthread
+c++ -std=c++17 -O3 -march=native -Wall -Wextra -isystem "$work/source" bench/compare_hnsw_hnswlib.cpp \
+    -o "$work/hnswlib" -pthread
 cc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Iinclude bench/compare_hnsw_vss.c -o "$work/vss" -Lbuild/release -lvss \
     -Wl,-rpath,"$PWD/build/release" -pthread
 case " $* " in

@@ -17,6 +17,7 @@ target_sources(vss_objects PRIVATE
     index/hnsw/hnsw_leaf.c
     index/hnsw/hnsw_link.c
     index/hnsw/hnsw_open.c
+    index/hnsw/hnsw_order.c
     index/hnsw/hnsw_partition.c
     index/hnsw/hnsw_prune.c
     index/hnsw/hnsw_repair.c

@@ -9,7 +9,7 @@
  * sqrt(max^2 - |v|^2), which makes all lengths equal, so that the nearest by l2 is the largest by inner product.
  *
  * Beside the graph there may be codes, a byte a component (codec/sq8.h): then a search walks on them and scores the
- * best of what it found by the vectors.
+ * best of what it found by the vectors. Graph and codes then go by place, not by row (hnsw_order.c).
  */
 #ifndef VSSI_HNSW_H
 #define VSSI_HNSW_H
@@ -32,7 +32,8 @@ enum {
     HNSW_BLOCK_ENTRIES,
     HNSW_BLOCK_MODEL, /* from here on: with codes */
     HNSW_BLOCK_LOW,
-    HNSW_BLOCK_CODES
+    HNSW_BLOCK_CODES,
+    HNSW_BLOCK_MAP
 };
 
 /* Words of the header block. */
@@ -48,7 +49,7 @@ enum {
     HNSW_HEADER_WORDS
 };
 
-#define HNSW_FORMAT 2u
+#define HNSW_FORMAT 3u
 #define HNSW_ALIGN 16u          /* u32 in 64 bytes: a row of the graph begins on a cache line */
 #define HNSW_MAX_STRIDE 2048u
 #define HNSW_MAX_ROWS (1u << 30)
@@ -61,6 +62,7 @@ typedef struct vssi_hnsw_index {
     size_t rows, stride, n_entries;
     const uint32_t *graph;   /* [rows][stride] */
     const uint32_t *entries; /* [n_entries] */
+    const uint32_t *map;     /* [rows] the row at a place; NULL: each row is at its own. May hold anything */
     bool coded;
     vssi_sq8 sq8;            /* where coded */
 } vssi_hnsw_index;
@@ -99,6 +101,7 @@ typedef struct vssi_hnsw_build {
     vssi_sq8_model *model;   /* of the codes; NULL: none */
     double *low;             /* [width] */
     uint8_t *codes;          /* [rows][size] */
+    uint32_t *map;           /* [rows] once graph and codes go by place */
     uint64_t total;          /* units of progress */
     _Atomic uint64_t done;
 } vssi_hnsw_build;
@@ -171,6 +174,9 @@ vss_status vssi_hnsw_codes_check(const vssi_build *in, vss_error *err);
 vss_status vssi_hnsw_codes_make(vssi_hnsw_build *b, vss_error *err);
 vss_status vssi_hnsw_codes_open(vssi_hnsw_index *index, const vssi_block *blocks, size_t n_blocks,
                                 const vssi_vectors *vectors, vss_error *err);
+
+/* hnsw_order.c: move graph, entries and codes to places that suit a walk; without codes nothing moves. */
+vss_status vssi_hnsw_order(vssi_hnsw_build *b, vss_error *err);
 
 /* hnsw_open.c: the block of `kind`, of count elements, in memory aligned to `align`. CORRUPT. */
 vss_status vssi_hnsw_open_block(const vssi_block *blocks, size_t n_blocks, uint32_t kind, size_t element, size_t align,

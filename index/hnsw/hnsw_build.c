@@ -2,9 +2,9 @@
  * hnsw_build.c - from vectors to a graph, the same bytes on any number of threads
  *
  * Stages, each a parallel loop over fixed units: find equal rows; rounds of partitioning, in which rows meet their
- * neighbours; prune; add reverse links; hang on the equal rows; make every row reachable; make codes. Random numbers
- * come from fixed seeds. ef_construction is turned into rounds (ef / 50, 1 to 16), candidates kept for a row (2 ef / 5,
- * 16 to 512) and those of one leaf (ef / 16, 6 to 64).
+ * neighbours; prune; add reverse links; hang on the equal rows; make every row reachable; make codes; and, on one
+ * thread, choose places. Random numbers come from fixed seeds. ef_construction is turned into rounds (ef / 50, 1 to
+ * 16), candidates kept for a row (2 ef / 5, 16 to 512) and those of one leaf (ef / 16, 6 to 64).
  *
  * Memory at the peak: the graph (4 x stride bytes a row), the candidates (8 x (kept + 3 x best of a leaf) bytes a row:
  * 928 at the defaults), some 60 bytes a row, and a worker's packed leaf of at most 16 MiB or 128 rows.
@@ -68,6 +68,7 @@ static vss_status build_graph(vssi_hnsw_build *b, vss_error *err)
     VSSI_TRY(vssi_hnsw_twins_link(b, err));
     VSSI_TRY(vssi_hnsw_repair(b, err));
     VSSI_TRY(vssi_hnsw_codes_make(b, err));
+    VSSI_TRY(vssi_hnsw_order(b, err));
     vssi_control_report(b->in->control, "graph", b->total, b->total); /* too late to stop */
     return VSS_OK;
 }
@@ -101,13 +102,15 @@ static vss_status build_image(vssi_hnsw_build *b, vssi_image *image, vss_error *
     b->entries = NULL;
     if (!b->model)
         return VSS_OK;
-    image->n_blocks = 6;
+    image->n_blocks = 7;
     image->blocks[3] = (vssi_block){HNSW_BLOCK_MODEL, sizeof *b->model, 1, b->model};
     image->blocks[4] = (vssi_block){HNSW_BLOCK_LOW, sizeof *b->low, b->model->width, b->low};
     image->blocks[5] = (vssi_block){HNSW_BLOCK_CODES, b->model->size, b->rows, b->codes};
+    image->blocks[6] = (vssi_block){HNSW_BLOCK_MAP, sizeof *b->map, b->rows, b->map};
     b->model = NULL;
     b->low = NULL;
     b->codes = NULL;
+    b->map = NULL;
     return VSS_OK;
 }
 
@@ -135,5 +138,6 @@ vss_status vssi_hnsw_build_image(const vssi_build *in, vssi_image *image, vss_er
     vssi_free(b.heap, b.model);
     vssi_free(b.heap, b.low);
     vssi_free(b.heap, b.codes);
+    vssi_free(b.heap, b.map);
     return status;
 }
