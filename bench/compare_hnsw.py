@@ -21,7 +21,7 @@ import numpy as np
 
 K = 10
 RECALLS = (.90, .95, .99)
-SWEEP = (10, 13, 17, 22, 28, 36, 46, 60, 77, 100, 130, 170, 220, 290, 380, 500)
+SWEEP = (10, 13, 17, 22, 28, 36, 46, 60, 77, 100, 130, 170, 220, 290, 380, 500, 650, 850)
 PASS_SECONDS = .25  # of passes that are timed together
 HERE = pathlib.Path(__file__).parent
 
