@@ -22,7 +22,7 @@ import numpy as np
 K = 10
 RECALLS = (.90, .95, .99)
 SWEEP = (10, 13, 17, 22, 28, 36, 46, 60, 77, 100, 130, 170, 220, 290, 380, 500, 650, 850)
-PASS_SECONDS = .25  # of passes that are timed together
+PASSES = 5
 HERE = pathlib.Path(__file__).parent
 
 
@@ -90,13 +90,11 @@ class Engine:
         os.sched_setaffinity(self.process.pid, cpus)
 
     def passes(self, ef, batch=1, threads=1):
-        """Queries a second."""
-        taken = [self.ask("search", ef, batch, threads)]
+        """Queries a second in the fastest of a few passes: the others were disturbed."""
+        taken = [self.ask("search", ef, batch, threads) for _ in range(PASSES)]
         if ef not in self.recalls:
             self.recalls[ef] = self.data.recall(self.ids)
-        while sum(taken) < PASS_SECONDS:
-            taken.append(self.ask("search", ef, batch, threads))
-        return len(self.data.asked) / statistics.median(taken)
+        return len(self.data.asked) / min(taken)
 
 
 def logit(recall):
@@ -104,18 +102,14 @@ def logit(recall):
 
 
 def hull(points):
-    """The points (recall, speed, what) that no line between others passes above, by rising recall."""
+    """The points (recall, speed, what) that no other beats in both, by rising recall, with logit and logarithm."""
     kept = []
     for point in sorted(points, key=lambda p: (p[0], p[1])):
         x, y = logit(min(point[0], 1 - 1e-6)), math.log(point[1])
-        while kept and (kept[-1][1] <= y or len(kept) > 1 and below(kept[-2], kept[-1], (x, y))):
+        while kept and kept[-1][1] <= y:
             kept.pop()
         kept.append((x, y, point))
     return kept
-
-
-def below(left, middle, right):
-    return (middle[1] - left[1]) * (right[0] - left[0]) <= (right[1] - left[1]) * (middle[0] - left[0])
 
 
 def around(points, recall):
