@@ -9,7 +9,7 @@
  * sqrt(max^2 - |v|^2), which makes all lengths equal, so that the nearest by l2 is the largest by inner product.
  *
  * Beside the graph there may be codes, a byte a component (codec/sq8.h): then a search walks on them and scores the
- * best of what it found by the vectors.
+ * best of what it found by the vectors. Graph and codes then go by place, not by row (hnsw_order.c).
  */
 #ifndef VSSI_HNSW_H
 #define VSSI_HNSW_H
@@ -33,7 +33,8 @@ enum {
     HNSW_BLOCK_ENTRIES,
     HNSW_BLOCK_MODEL, /* from here on: with codes */
     HNSW_BLOCK_LOW,
-    HNSW_BLOCK_CODES
+    HNSW_BLOCK_CODES,
+    HNSW_BLOCK_MAP
 };
 
 /* Words of the header block. */
@@ -49,7 +50,7 @@ enum {
     HNSW_HEADER_WORDS
 };
 
-#define HNSW_FORMAT 2u
+#define HNSW_FORMAT 3u
 #define HNSW_ALIGN 16u          /* u32 in 64 bytes: a row of the graph begins on a cache line */
 #define HNSW_MAX_STRIDE 2048u
 #define HNSW_MAX_ROWS (1u << 30)
@@ -62,6 +63,7 @@ typedef struct vssi_hnsw_index {
     size_t rows, stride, n_entries;
     const uint32_t *graph;   /* [rows][stride] */
     const uint32_t *entries; /* [n_entries] */
+    const uint32_t *map;     /* [rows] the row at a place; NULL: each row is at its own. May hold anything */
     bool coded;
     vssi_sq8 sq8;            /* where coded */
 } vssi_hnsw_index;
@@ -118,6 +120,7 @@ typedef struct vssi_hnsw_build {
     size_t n_workers;
     uint32_t *entries;
     size_t n_entries;
+    uint32_t *map;           /* [rows] once graph and codes go by places of locality (hnsw_order.c) */
     uint64_t total;          /* units of progress */
     _Atomic uint64_t done;
 } vssi_hnsw_build;
@@ -225,6 +228,9 @@ vss_status vssi_hnsw_codes_fine(vssi_hnsw_build *b, bool *fine, vss_error *err);
 void vssi_hnsw_codes_drop(vssi_hnsw_build *b);
 vss_status vssi_hnsw_codes_open(vssi_hnsw_index *index, const vssi_block *blocks, size_t n_blocks,
                                 const vssi_vectors *vectors, vss_error *err);
+
+/* hnsw_order.c: move graph, entries and codes to places that suit a walk; without codes nothing moves. */
+vss_status vssi_hnsw_order(vssi_hnsw_build *b, vss_error *err);
 
 /* hnsw_open.c: the block of `kind`, of count elements, in memory aligned to `align`. CORRUPT. */
 vss_status vssi_hnsw_open_block(const vssi_block *blocks, size_t n_blocks, uint32_t kind, size_t element, size_t align,

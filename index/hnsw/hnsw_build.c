@@ -3,8 +3,9 @@
  *
  * Stages, each a parallel loop over fixed units: find equal rows; choose codes or floats to compare by; order the nodes
  * by place; rounds of partitioning, in which rows meet their neighbours; prune; add reverse links; hang on the equal rows;
- * make every row reachable; number by row again. Random numbers come from fixed seeds. ef_construction is turned into
- * rounds (3 ef / 100, 1 to 16) and candidates that a leaf leaves with a row (ef / 25, 6 to 24).
+ * make every row reachable; number by row again; with codes, on one thread, choose the places they are stored in. Random
+ * numbers come from fixed seeds. ef_construction is turned into rounds (3 ef / 100, 1 to 16) and candidates that a leaf
+ * leaves with a row (ef / 25, 6 to 24).
  *
  * Memory at the peak: the codes, the graph (4 x stride bytes a row; candidates lie there first), the candidates of two
  * rounds beside it (24 bytes for each that a leaf leaves: 192 at the defaults), some 50 bytes a row, and a worker's
@@ -94,6 +95,7 @@ static vss_status build_graph(vssi_hnsw_build *b, vss_error *err)
     VSSI_TRY(vssi_hnsw_twins_link(b, err));
     VSSI_TRY(vssi_hnsw_repair(b, err));
     VSSI_TRY(vssi_hnsw_arrange_back(b, err));
+    VSSI_TRY(vssi_hnsw_order(b, err));
     vssi_control_report(b->in->control, "graph", b->total, b->total); /* too late to stop */
     return VSS_OK;
 }
@@ -118,13 +120,15 @@ static vss_status build_image(vssi_hnsw_build *b, vssi_image *image, vss_error *
     b->entries = NULL;
     if (!b->stored)
         return VSS_OK;
-    image->n_blocks = 6;
+    image->n_blocks = 7;
     image->blocks[3] = (vssi_block){HNSW_BLOCK_MODEL, sizeof *b->model, 1, b->model};
     image->blocks[4] = (vssi_block){HNSW_BLOCK_LOW, sizeof *b->low, b->model->width, b->low};
     image->blocks[5] = (vssi_block){HNSW_BLOCK_CODES, b->model->size, b->rows, b->codes};
+    image->blocks[6] = (vssi_block){HNSW_BLOCK_MAP, sizeof *b->map, b->rows, b->map};
     b->model = NULL;
     b->low = NULL;
     b->codes = NULL;
+    b->map = NULL;
     return VSS_OK;
 }
 
@@ -151,5 +155,6 @@ vss_status vssi_hnsw_build_image(const vssi_build *in, vssi_image *image, vss_er
     vssi_free(b.heap, b.model);
     vssi_free(b.heap, b.low);
     vssi_free(b.heap, b.codes);
+    vssi_free(b.heap, b.map);
     return status;
 }

@@ -15,6 +15,7 @@
 #define INDEX_HEADER_SIZE 64
 #define INDEX_NAME_SIZE 32
 #define INDEX_MAX_BLOCKS VSSI_IMAGE_BLOCKS
+#define INDEX_OFTEN 1000u /* searches */
 
 vss_status vssi_vectors_of(vssi_segment *segment, const vssi_schema *schema, size_t field, vssi_vectors *out,
                            vss_error *err)
@@ -149,6 +150,8 @@ void vssi_segment_index_unref(vssi_segment_index *index)
     void *opened = atomic_load(&index->opened);
     if (opened != NULL)
         index->ops->free(opened);
+    if (index->mapped != NULL)
+        index->ops->free(index->mapped);
     if (index->object != NULL)
         vssi_view_close(index->object->storage, index->heap, &index->copy);
     vssi_object_close(index->object);
@@ -157,14 +160,11 @@ void vssi_segment_index_unref(vssi_segment_index *index)
     vssi_free(index->heap, index);
 }
 
-/* The type's blocks, verified. Without memory for a copy the mapping serves. */
+/* The type's blocks, verified, in the copy where there is one. */
 static vss_status index_blocks(vssi_segment_index *index, vssi_block *blocks, size_t *n_blocks, vss_error *err)
 {
     vssi_object *object = index->object;
-    vss_error ignored;
     *n_blocks = 0;
-    if (index->ops->scattered && index->copy.data == NULL)
-        (void)vssi_object_load(object, &index->copy, &ignored);
     for (size_t i = 0; i < object->n_entries; i++) {
         const vssi_object_entry *e = &object->entries[i];
         if (e->kind < 256)
@@ -179,23 +179,55 @@ static vss_status index_blocks(vssi_segment_index *index, vssi_block *blocks, si
     return VSS_OK;
 }
 
+static vss_status index_open(vssi_segment_index *index, const vssi_vectors *vectors, void **opened, vss_error *err)
+{
+    vssi_block blocks[INDEX_MAX_BLOCKS];
+    size_t n_blocks;
+    *opened = NULL;
+    VSSI_TRY(index_blocks(index, blocks, &n_blocks, err));
+    return index->ops->open(index->heap, blocks, n_blocks, vectors, opened, err);
+}
+
+/* True once: when searches have come often. */
+static bool index_often(vssi_segment_index *index)
+{
+    if (!index->ops->scattered || atomic_load_explicit(&index->asked, memory_order_relaxed) > INDEX_OFTEN)
+        return false;
+    return atomic_fetch_add_explicit(&index->asked, 1, memory_order_relaxed) == INDEX_OFTEN;
+}
+
+/* Open the index anew on a copy in memory. Whatever is in the way, what is open serves on. With the mutex held. */
+static void index_copy(vssi_segment_index *index, const vssi_vectors *vectors)
+{
+    vss_error ignored;
+    void *opened;
+    if (vssi_object_load(index->object, &index->copy, &ignored) != VSS_OK || index->copy.data == NULL)
+        return;
+    if (index_open(index, vectors, &opened, &ignored) != VSS_OK) {
+        vssi_view_close(index->object->storage, index->heap, &index->copy);
+        return;
+    }
+    index->mapped = atomic_load(&index->opened);
+    atomic_store_explicit(&index->opened, opened, memory_order_release);
+    vssi_view_rest(index->object->storage, &index->object->view);
+}
+
 vss_status vssi_segment_index_get(vssi_segment_index *index, const vssi_vectors *vectors, const void **opened,
                                   vss_error *err)
 {
     vss_status status = VSS_OK;
     void *ready = atomic_load_explicit(&index->opened, memory_order_acquire);
-    if (ready == NULL) {
-        vssi_block blocks[INDEX_MAX_BLOCKS];
-        size_t n_blocks;
+    bool often = index_often(index);
+    if (ready == NULL || often) {
         vssi_mutex_lock(&index->mutex);
         ready = atomic_load(&index->opened);
-        if (ready == NULL) {
-            status = index_blocks(index, blocks, &n_blocks, err);
-            if (status == VSS_OK)
-                status = index->ops->open(index->heap, blocks, n_blocks, vectors, &ready, err);
-            if (status == VSS_OK)
-                atomic_store_explicit(&index->opened, ready, memory_order_release);
-        }
+        if (ready == NULL)
+            status = index_open(index, vectors, &ready, err);
+        if (status == VSS_OK)
+            atomic_store_explicit(&index->opened, ready, memory_order_release);
+        if (status == VSS_OK && often)
+            index_copy(index, vectors);
+        ready = status == VSS_OK ? atomic_load(&index->opened) : NULL;
         vssi_mutex_unlock(&index->mutex);
     }
     *opened = ready;

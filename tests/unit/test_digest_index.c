@@ -22,11 +22,11 @@ static const struct {
     vss_metric metric;
     uint64_t digest;
 } expected[] = {
-    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x26fe847a09ccb0d8u},
-    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x9393715636ab733fu},
-    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x655f6386c2092154u},
-    {"hnsw", NULL, VSS_TYPE_VECTOR_U8, VSS_METRIC_L2, 0x0b6342a2336f180eu},
-    {"hnsw", NULL, VSS_TYPE_VECTOR_BINARY, VSS_METRIC_HAMMING, 0x16e6b6564dbb5634u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x50c00bd28ccea4a9u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x2f50cdfcf4c86000u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x0b3d4a2a534f5c5fu},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_U8, VSS_METRIC_L2, 0x2346b2a749b7bf88u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_BINARY, VSS_METRIC_HAMMING, 0x9e63f9b33622eacdu},
     {"flat", "codes=sq8,prefix=12", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xd44fe8f095a3b71cu},
     {"flat", "codes=sq8,prefix=8", VSS_TYPE_VECTOR_F16, VSS_METRIC_IP, 0x7ace283dbd434527u},
 };
