@@ -21,7 +21,7 @@ typedef struct vss_executor {
      * 0; or return another number and never call it. With it, what writes leave to do is done there: growing rows sealed
      * and indexed, segments compacted, what nothing names removed, within background_memory (vss/db.h), beside writes and
      * searches. At most one task a collection is waiting or running. Closing a collection waits for one that runs; one
-     * that is called after the close does nothing, so it must be called before the process ends or not at all. */
+     * that is called after the close does nothing. One that is never called keeps a few bytes. */
     int (*submit)(void *state, void (*task)(void *arg), void *arg);
 } vss_executor;
 

@@ -105,9 +105,9 @@ static void background_task(void *arg)
 static bool background_wanted(vss_collection *col)
 {
     vssi_mutex_lock(&col->write_mutex);
-    const bool wanted = col->poisoned == VSS_OK && vssi_collection_full(col);
+    const bool usable = col->poisoned == VSS_OK, full = vssi_collection_full(col);
     vssi_mutex_unlock(&col->write_mutex);
-    return wanted || vssi_compact_wanted(col);
+    return usable && (full || vssi_compact_wanted(col));
 }
 
 static struct vssi_background *background_create(vss_collection *col)

@@ -154,6 +154,8 @@ vss_status vssi_segment_sealed_keys(vssi_segment *segment, vss_error *err)
     VSSI_TRY(vssi_object_block(segment->object, segment->keys_entry, &data, err));
     if (segment->text_keys)
         VSSI_TRY(vssi_object_block(segment->object, segment->offsets_entry, &data, err));
+    else
+        vssi_segment_key_range(segment);
     return vssi_object_block(segment->object, segment->table_entry, &data, err);
 }
 
