@@ -16,6 +16,7 @@
 #include "vss/check.h"
 #include "vss/collection.h"
 #include "vss/index.h"
+#include "vss/scan.h"
 
 #define VSSI_INDEX_MIN_ROWS 4096u /* smaller segments are scanned */
 
@@ -117,6 +118,10 @@ vss_status vssi_collection_stats(vss_collection *col, vss_collection_stats *stat
 /* The rows of a part that match: bitmap[words], live or not. */
 vss_status vssi_part_filter(const vssi_part *part, const vssi_filter *filter, uint64_t *bitmap, size_t *passing,
                             vss_error *err);
+
+/* ---- scan.c ---- */
+vss_status vssi_collection_scan(vss_collection *col, const vss_scan_options *options, vss_scan_fn fn, void *state,
+                                vss_error *err);
 
 /* ---- search.c ---- */
 vss_status vssi_collection_search(vss_collection *col, const vss_search_request *request, vss_result **out,

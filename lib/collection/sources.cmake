@@ -14,6 +14,7 @@ target_sources(vss_objects PRIVATE
     lib/collection/remove.c
     lib/collection/rescore.c
     lib/collection/result.c
+    lib/collection/scan.c
     lib/collection/scratch_pool.c
     lib/collection/seal.c
     lib/collection/seal_job.c

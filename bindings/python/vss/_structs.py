@@ -103,7 +103,13 @@ class ExplainInfo(Sized):
                 ("n_segments", c_size_t), ("segments", POINTER(ExplainSegment))]
 
 
+class ScanOptions(Sized):
+    _fields_ = [("struct_size", c_uint32), ("filter", c_char_p), ("fields", POINTER(c_char_p)), ("n_fields", c_size_t),
+                ("batch_rows", c_uint32)]
+
+
 PROGRESS_FN = ctypes.CFUNCTYPE(c_int, c_void_p, c_char_p, c_uint64, c_uint64)
+SCAN_FN = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_uint64)
 CHECK_FN = ctypes.CFUNCTYPE(c_int, c_void_p, c_char_p, c_char_p)
 INDEX_FN = ctypes.CFUNCTYPE(c_int, c_void_p, POINTER(IndexInfo))
 
