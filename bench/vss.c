@@ -12,7 +12,7 @@
 
 static const cli_command *const vss_commands[] = {
     &cli_create, &cli_import, &cli_index, &cli_search, &cli_inspect, &cli_check,
-    &cli_delete, &cli_compact, &cli_export, &cli_gt, &cli_bench,
+    &cli_delete, &cli_compact, &cli_export, &cli_salvage, &cli_gt, &cli_bench,
 };
 enum { VSS_COMMANDS = sizeof vss_commands / sizeof vss_commands[0] };
 

@@ -31,6 +31,7 @@
 #include "vss/executor.h"
 #include "vss/index.h"
 #include "vss/log.h"
+#include "vss/salvage.h"
 #include "vss/scan.h"
 #include "vss/schema.h"
 #include "vss/search.h"

@@ -14,6 +14,9 @@ target_sources(vss_objects PRIVATE
     lib/collection/remove.c
     lib/collection/rescore.c
     lib/collection/result.c
+    lib/collection/salvage.c
+    lib/collection/salvage_log.c
+    lib/collection/salvage_write.c
     lib/collection/scan.c
     lib/collection/scratch_pool.c
     lib/collection/seal.c

@@ -97,6 +97,9 @@ typedef struct vssi_object {
 /* Verify and decode the tail; touch no block but the header. CORRUPT, NEWER_FORMAT, NOT_FOUND, IO. */
 vss_status vssi_object_open(vssi_heap *heap, const vss_storage *storage, const char *prefix,
                             const vssi_object_ref *ref, vssi_object **out, vss_error *err);
+/* The same, whatever the header holds: for what is left of a damaged object. */
+vss_status vssi_object_open_damaged(vssi_heap *heap, const vss_storage *storage, const char *prefix,
+                                    const vssi_object_ref *ref, vssi_object **out, vss_error *err);
 void vssi_object_close(vssi_object *object);
 
 /* The entry of that kind and field, or SIZE_MAX. */

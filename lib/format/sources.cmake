@@ -17,6 +17,7 @@ target_sources(vss_objects PRIVATE
     lib/format/segment_gather.c
     lib/format/segment_memory.c
     lib/format/segment_read.c
+    lib/format/segment_salvage.c
     lib/format/segment_stats.c
     lib/format/segment_write.c
     lib/format/wal.c

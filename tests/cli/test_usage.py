@@ -43,7 +43,7 @@ def test_not_in_this_version_is_1(vss, words, named):
     assert vss.fails(*words) == f"vss: {named} is not supported in this version\n"
 
 
-@pytest.mark.parametrize("command", "create import index search inspect check compact delete export gt bench".split())
+@pytest.mark.parametrize("command", "create import index search inspect check compact delete export salvage gt bench".split())
 def test_help_tells_the_options(vss, command):
     assert vss.ok("help", command) == vss.ok(command, "--help")
     assert vss.ok("help", command).startswith(f"usage: vss {command} ")

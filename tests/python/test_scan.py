@@ -47,3 +47,26 @@ def test_refusals(col):
     col.close()
     with pytest.raises(vss.Error):
         col.scan()
+
+
+def test_salvage(tmp_path, db, numbers):
+    everything = numbers.scan()
+    numbers.flush()
+    segment = sorted((tmp_path / "db" / "numbers" / "s").iterdir())[0]
+    numbers.close()
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.chmod(0o644)
+    segment.write_bytes(data)
+    with vss.open("mem:") as other:
+        report = db.salvage("numbers", other, "saved")
+        assert report.rows + report.lost == 600 and report.rows == len(other.collection("saved"))
+        assert all("numbers/s/" in line for line in report.lines)
+        saved = other.collection("saved").scan()
+        assert set(saved["id"].tolist()) <= set(everything["id"].tolist())
+        with pytest.raises(vss.Exists):
+            db.salvage("numbers", other, "saved")
+        with pytest.raises(vss.NotFound):
+            db.salvage("nothing", other, "x")
+    with pytest.raises(vss.InvalidArgument):
+        db.salvage("numbers", "other", "x")

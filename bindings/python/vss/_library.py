@@ -61,6 +61,8 @@ _FUNCTIONS = {
     "vss_index_param": (c_int, [c_char_p, c_size_t, POINTER(s.ParamInfo), _error]),
     "vss_collection_check": (c_int, [c_void_p, c_char_p, s.CHECK_FN, c_void_p, s.PROGRESS_FN, c_void_p,
                                      POINTER(s.CheckInfo), _error]),
+    "vss_collection_salvage": (c_int, [c_void_p, c_char_p, c_void_p, c_char_p, s.CHECK_FN, c_void_p, s.PROGRESS_FN,
+                                       c_void_p, POINTER(s.SalvageInfo), _error]),
 }
 
 

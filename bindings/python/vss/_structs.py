@@ -83,6 +83,11 @@ class CheckInfo(Sized):
     _fields_ = [("struct_size", c_uint32), ("files", c_uint64), ("bytes", c_uint64), ("errors", c_uint64)]
 
 
+class SalvageInfo(Sized):
+    _fields_ = [("struct_size", c_uint32), ("version", c_uint64), ("rows", c_uint64), ("lost", c_uint64),
+                ("batches", c_uint64), ("errors", c_uint64)]
+
+
 class IndexInfo(Sized):
     _fields_ = [("struct_size", c_uint32), ("field", c_char_p), ("type", c_char_p), ("params", c_char_p),
                 ("segments", c_uint64), ("rows", c_uint64), ("bytes", c_uint64)]
