@@ -62,6 +62,10 @@ vss_status vssi_collection_drop(vss_db *db, const char *name, vss_error *err);
 /* True when the newest manifest of the name exists and is not a dropped collection's. */
 vss_status vssi_collection_exists(vss_db *db, const char *name, bool *exists, vss_error *err);
 
+/* A read-only handle of its own on the newest version and its logs, that takes no lock and that no other call sees. */
+vss_status vssi_collection_peek(vss_db *db, const char *name, vss_collection **out, vss_error *err);
+void vssi_collection_peek_end(vss_collection *col);
+
 /* The newest snapshot, referenced for the caller. */
 vssi_snapshot *vssi_collection_snapshot(vss_collection *col);
 /* The index types that the manifest defines, for searches. Under write_mutex, or before the handle is given out. */

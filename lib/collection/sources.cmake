@@ -3,6 +3,7 @@ target_sources(vss_objects PRIVATE
     lib/collection/batch.c
     lib/collection/change.c
     lib/collection/check.c
+    lib/collection/check_cross.c
     lib/collection/compact.c
     lib/collection/collect.c
     lib/collection/db.c

@@ -8,4 +8,5 @@ target_sources(vss_objects PRIVATE
     lib/storage/posix_lock.c
     lib/storage/posix_log.c
     lib/storage/posix_put.c
+    lib/storage/posix_sweep.c
     lib/storage/view.c)
