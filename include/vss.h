@@ -30,6 +30,7 @@
 #include "vss/error.h"
 #include "vss/executor.h"
 #include "vss/index.h"
+#include "vss/inspect.h"
 #include "vss/log.h"
 #include "vss/salvage.h"
 #include "vss/scan.h"

@@ -3,6 +3,7 @@ target_sources(vss_objects PRIVATE
     lib/api/api_collection.c
     lib/api/api_db.c
     lib/api/api_index.c
+    lib/api/api_inspect.c
     lib/api/api_names.c
     lib/api/api_salvage.c
     lib/api/api_scan.c

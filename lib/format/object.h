@@ -113,5 +113,7 @@ vss_status vssi_object_verify(vssi_object *object, size_t entry, uint64_t offset
 /* Verify every block anew, chunked and column blocks included; fn a line per fault. Never stops early. */
 typedef int (*vssi_fault_fn)(void *state, const char *object, const char *line);
 uint64_t vssi_object_check(vssi_object *object, vssi_fault_fn fn, void *state);
+/* One block. Where the block of its hashes is damaged, only that one is reported. */
+uint64_t vssi_object_check_block(const vssi_object *object, size_t entry, vssi_fault_fn fn, void *state);
 
 #endif

@@ -3,6 +3,10 @@ target_sources(vss_objects PRIVATE
     lib/format/column.c
     lib/format/column_part.c
     lib/format/deletes.c
+    lib/format/inspect.c
+    lib/format/inspect_log.c
+    lib/format/inspect_manifest.c
+    lib/format/inspect_object.c
     lib/format/key_table.c
     lib/format/manifest.c
     lib/format/manifest_decode.c
