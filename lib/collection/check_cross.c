@@ -63,16 +63,15 @@ static void check_log_one(check_log *log, uint64_t number)
     vss_error err = {.status = VSS_OK};
     vssi_wal_header header;
     uint64_t size = 0, cut = 0;
-    bool begun;
-    char name[32], full[160];
+    bool whole;
+    char name[32];
     vssi_wal_name(number, name);
-    (void)snprintf(full, sizeof full, "%s%s", run->prefix, name);
-    vss_status status = vssi_wal_open(storage, run->prefix, number, &header, &begun, &err);
-    if (status == VSS_OK && !begun)
-        status = storage->size(storage->state, full, &cut, &err);
-    if (status == VSS_OK && begun && header.base < log->m->version)
+    vss_status status = vssi_wal_head(storage, run->prefix, number, &header, &size, &whole, &err);
+    if (status == VSS_OK && whole && header.base < log->m->version)
         return; /* covered */
-    if (status == VSS_OK && begun)
+    if (status == VSS_OK && !whole)
+        cut = size;
+    else if (status == VSS_OK)
         status = check_log_read(log, &header, &size, &cut, &err);
     if (status != VSS_OK && status != VSS_ERR_NOT_FOUND)
         vssi_check_error(run, name, &err);

@@ -37,13 +37,14 @@ vss_status vssi_inspect_log(inspect_run *run, vss_error *err)
     vss_error why = {.status = VSS_OK};
     inspect_log log = {.run = run, .at = VSSI_WAL_HEADER};
     uint64_t size, cut = 0;
-    bool begun = false;
+    bool whole = false;
     vss_status status = VSS_OK;
     if (run->size >= VSSI_WAL_HEADER)
-        status = vssi_wal_open(&run->storage, "", vssi_load64(run->data + VSSI_WAL_AT_NUMBER), &header, &begun, &why);
+        status = vssi_wal_head(&run->storage, "", vssi_load64(run->data + VSSI_WAL_AT_NUMBER), &header, &size, &whole,
+                               &why);
     if (status != VSS_OK)
         return vssi_fail(err, status, "\"%s\": %.400s", run->name, why.message);
-    if (!begun)
+    if (!whole)
         return vssi_fail(err, VSS_ERR_CORRUPT, "\"%s\": a log of %zu bytes that was never begun", run->name, run->size);
     vssi_inspect_text(run, "file", 0, "kind", "log");
     vssi_inspect_count(run, "file", 0, "bytes", run->size);
