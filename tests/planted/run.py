@@ -50,7 +50,7 @@ def build(targets):
 
 
 def prepare():
-    shutil.rmtree(COPY, ignore_errors=True)
+    shutil.rmtree(COPY.parent, ignore_errors=True)
     COPY.mkdir(parents=True)
     for part in PARTS:
         source = ROOT / part
@@ -58,7 +58,7 @@ def prepare():
             shutil.copytree(source, COPY / part, symlinks=True)
         elif source.exists():
             shutil.copy2(source, COPY / part)
-    flags = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_C_FLAGS=-O1 -w", "-DVSS_SANITIZE=address,undefined"]
+    flags = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_C_FLAGS=-O1 -w"]
     done = run(["cmake", "-G", "Ninja", "-S", str(COPY), "-B", str(BUILD), *flags])
     if done.returncode != 0:
         sys.exit(f"planted: cmake: {done.stdout}")
@@ -69,7 +69,7 @@ def prepare():
 
 def fails(program):
     """Did the program notice anything?"""
-    environment = dict(os.environ, VSS_TIER="quick", CMOCKA_TEST_ABORT="1", ASAN_OPTIONS="detect_leaks=0")
+    environment = dict(os.environ, VSS_TIER="quick", CMOCKA_TEST_ABORT="1")
     try:
         return run([str(BUILD / "tests" / program)], timeout=SECONDS, env=environment, cwd=BUILD).returncode != 0
     except subprocess.TimeoutExpired:
