@@ -67,8 +67,6 @@ static void check_log_one(check_log *log, uint64_t number)
     char name[32];
     vssi_wal_name(number, name);
     vss_status status = vssi_wal_head(storage, run->prefix, number, &header, &size, &whole, &err);
-    if (status == VSS_OK && whole && header.base < log->m->version)
-        return; /* covered */
     if (status == VSS_OK && !whole)
         cut = size;
     else if (status == VSS_OK)
@@ -91,7 +89,8 @@ void vssi_check_logs(check_run *run, const vssi_manifest *m)
     if (vssi_wal_list(&run->heap, &run->db->storage, run->prefix, &numbers, &n, &err) != VSS_OK)
         vssi_check_error(run, "w/", &err);
     for (size_t i = 0; numbers != NULL && i < n && !vssi_check_stopped(run); i++)
-        check_log_one(&log, numbers[i]);
+        if (numbers[i] >= m->log_first) /* else covered, whatever is in it */
+            check_log_one(&log, numbers[i]);
     vssi_free(&run->heap, numbers);
 }
 

@@ -15,6 +15,8 @@
 typedef struct salvage_log {
     salvage_run *run;
     uint64_t limit; /* frames above are another log's */
+    bool jump;      /* the second time: over the batches that no log has */
+    uint64_t wanted; /* the greatest batch behind such a gap */
     char name[32];
 } salvage_log;
 
@@ -121,11 +123,15 @@ static vss_status salvage_log_apply(salvage_run *run, const vssi_wal_frame *fram
 
 static vss_status salvage_log_frame(void *state, const vssi_wal_frame *frame, vss_error *err)
 {
-    const salvage_log *log = state;
+    salvage_log *log = state;
     salvage_run *run = log->run;
     vss_error why = {.status = VSS_OK};
     if (frame->sequence <= run->sequence || frame->sequence > log->limit)
         return VSS_OK;
+    if (frame->sequence != run->sequence + 1 && !log->jump) { /* a later log may have those before */
+        log->wanted = frame->sequence;
+        return VSS_OK;
+    }
     if (frame->sequence != run->sequence + 1)
         salvage_log_line(log, "batches %llu to %llu are lost: no log has them",
                          (unsigned long long)run->sequence + 1, (unsigned long long)frame->sequence - 1);
@@ -149,6 +155,8 @@ static vss_status salvage_log_read(salvage_log *log, const vssi_wal_header *head
                                             log, &size, &cut, &why);
     if (vssi_salvage_fatal(status) || status == VSS_ERR_CANCELLED)
         return vssi_fail(err, status, "%s", why.message);
+    if (log->jump)
+        return VSS_OK; /* told the first time */
     if (status != VSS_OK)
         salvage_log_line(log, "what follows batch %llu is lost: %.300s", (unsigned long long)run->sequence,
                          why.message);
@@ -172,33 +180,51 @@ static vss_status salvage_log_heads(salvage_run *run, const uint64_t *numbers, s
         vss_error why = {.status = VSS_OK};
         vssi_wal_header *h = &headers[*n_headers];
         bool begun;
+        if (numbers[i] < run->manifest->log_first)
+            continue; /* covered, whatever is in it */
         vssi_wal_name(numbers[i], log.name);
         const vss_status status = vssi_wal_open(&run->from->storage, run->prefix, numbers[i], h, &begun, &why);
         if (vssi_salvage_fatal(status))
             return vssi_fail(err, status, "%s", why.message);
         if (status != VSS_OK)
             salvage_log_line(&log, "all of it is lost: %.300s", why.message);
-        else if (begun && h->base >= run->manifest->version && h->identity != identity)
+        else if (begun && h->identity != identity)
             salvage_log_line(&log, "all of it is lost: it is of another collection");
-        else if (begun && h->base >= run->manifest->version)
+        else if (begun)
             ++*n_headers;
+    }
+    return VSS_OK;
+}
+
+/* All logs, from the oldest on. *wanted: the greatest batch that is there behind a gap. */
+static vss_status salvage_log_pass(salvage_run *run, const vssi_wal_header *headers, size_t n, bool jump,
+                                   uint64_t *wanted, vss_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        salvage_log log = {.run = run, .limit = UINT64_MAX, .jump = jump};
+        vssi_wal_name(headers[i].number, log.name);
+        for (size_t later = i + 1; later < n; later++)
+            log.limit = headers[later].carried < log.limit ? headers[later].carried : log.limit;
+        VSSI_TRY(salvage_log_read(&log, &headers[i], err));
+        *wanted = log.wanted > *wanted ? log.wanted : *wanted;
     }
     return VSS_OK;
 }
 
 static vss_status salvage_log_each(salvage_run *run, const vssi_wal_header *headers, size_t n, vss_error *err)
 {
+    uint64_t wanted = 0;
+    VSSI_TRY(salvage_log_pass(run, headers, n, false, &wanted, err));
+    if (wanted > run->sequence)
+        VSSI_TRY(salvage_log_pass(run, headers, n, true, &wanted, err));
     for (size_t i = 0; i < n; i++) {
-        salvage_log log = {.run = run, .limit = UINT64_MAX};
+        salvage_log log = {.run = run};
         vssi_wal_name(headers[i].number, log.name);
-        for (size_t later = i + 1; later < n; later++)
-            log.limit = headers[later].carried < log.limit ? headers[later].carried : log.limit;
-        VSSI_TRY(salvage_log_read(&log, &headers[i], err));
-        if (headers[i].carried > run->sequence) {
-            salvage_log_line(&log, "batches %llu to %llu are lost: it began after them",
-                             (unsigned long long)run->sequence + 1, (unsigned long long)headers[i].carried);
-            run->sequence = headers[i].carried;
-        }
+        if (headers[i].carried <= run->sequence)
+            continue;
+        salvage_log_line(&log, "batches %llu to %llu are lost: it began after them",
+                         (unsigned long long)run->sequence + 1, (unsigned long long)headers[i].carried);
+        run->sequence = headers[i].carried;
     }
     return VSS_OK;
 }

@@ -45,6 +45,7 @@ _FUNCTIONS = {
     "vss_collection_scan": (c_int, [c_void_p, POINTER(s.ScanOptions), s.SCAN_FN, c_void_p, _error]),
     "vss_collection_flush": (c_int, [c_void_p, _error]),
     "vss_collection_compact": (c_int, [c_void_p, _error]),
+    "vss_collection_purge": (c_int, [c_void_p, _error]),
     "vss_collection_search": (c_int, [c_void_p, POINTER(s.SearchRequest), POINTER(c_void_p), _error]),
     "vss_result_queries": (c_size_t, [c_void_p]),
     "vss_result_rows": (c_size_t, [c_void_p]),
