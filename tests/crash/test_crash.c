@@ -179,7 +179,7 @@ static bool crash_at(const workload *w, uint64_t die)
         examine(w, &r, die, (crash_model)model, 0);
     for (uint64_t sector = 0; sector < crash_disk_sectors(&disk); sector++)
         examine(w, &r, die, CRASH_TORN, sector);
-    for (uint64_t seed = 1; seed <= (full_tier() ? 7000u : 800u); seed++)
+    for (uint64_t seed = 1; seed <= (full_tier() ? 5000u : 800u); seed++)
         examine(w, &r, die, CRASH_RANDOM, seed);
     crash_disk_free(&disk);
     return died;
