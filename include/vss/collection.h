@@ -72,7 +72,8 @@ VSS_API vss_status vss_collection_open(vss_db *db, const char *name, vss_collect
  * not flushed is in the log. NULL is fine. */
 VSS_API vss_status vss_collection_close(vss_collection *col, vss_error *err);
 
-/* Remove a collection and its bytes. BUSY when it is open here or elsewhere. NOT_FOUND, READ_ONLY, IO. */
+/* Remove a collection and its bytes. BUSY when it is open here or elsewhere. NOT_FOUND, READ_ONLY, IO. After a failure
+ * the collection may be gone with some of its bytes still there; dropping it again removes them. */
 VSS_API vss_status vss_collection_drop(vss_db *db, const char *name, vss_error *err);
 
 /* Borrowed until the collection is closed. */

@@ -17,6 +17,7 @@
 #include "vss/check.h"
 #include "vss/collection.h"
 #include "vss/index.h"
+#include "vss/scan.h"
 
 #define VSSI_INDEX_MIN_ROWS 4096u /* smaller segments are scanned */
 #define VSSI_GROW_ROWS 16384u     /* growing segments from here on have indexes in memory */
@@ -76,6 +77,10 @@ vss_status vssi_collection_close(vss_collection *col, vss_error *err);
 vss_status vssi_collection_drop(vss_db *db, const char *name, vss_error *err);
 /* True when the newest manifest of the name exists and is not a dropped collection's. */
 vss_status vssi_collection_exists(vss_db *db, const char *name, bool *exists, vss_error *err);
+
+/* A read-only handle of its own on the newest version and its logs, that takes no lock and that no other call sees. */
+vss_status vssi_collection_peek(vss_db *db, const char *name, vss_collection **out, vss_error *err);
+void vssi_collection_peek_end(vss_collection *col);
 
 /* The newest snapshot, referenced for the caller. */
 vssi_snapshot *vssi_collection_snapshot(vss_collection *col);
@@ -146,6 +151,10 @@ vss_status vssi_collection_stats(vss_collection *col, vss_collection_stats *stat
 /* The rows of a part that match: bitmap[words], live or not. */
 vss_status vssi_part_filter(const vssi_part *part, const vssi_filter *filter, uint64_t *bitmap, size_t *passing,
                             vss_error *err);
+
+/* ---- scan.c ---- */
+vss_status vssi_collection_scan(vss_collection *col, const vss_scan_options *options, vss_scan_fn fn, void *state,
+                                vss_error *err);
 
 /* ---- search.c ---- */
 vss_status vssi_collection_search(vss_collection *col, const vss_search_request *request, vss_result **out,

@@ -75,7 +75,11 @@ void vssi_segment_key_range(vssi_segment *segment);
 /* The key field as a view of the whole segment; nothing is validated. */
 vss_column vssi_segment_key_view(const vssi_segment *segment);
 
-/* segment_read.c */
+/* segment_read.c. As vssi_segment_open, of that many rows; header and statistics are not looked at, and the greatest
+ * norms stay 0. */
+vss_status vssi_segment_open_damaged(vssi_heap *heap, const vss_storage *storage, const char *prefix,
+                                     const vssi_schema *schema, const vssi_object_ref *ref, size_t rows,
+                                     vssi_segment **out, vss_error *err);
 vss_status vssi_segment_sealed_part(vssi_segment *segment, size_t field, size_t part, vss_column *view,
                                     vss_error *err);
 vss_status vssi_segment_sealed_zone(vssi_segment *segment, size_t field, size_t part, vssi_zone *zone,

@@ -28,6 +28,8 @@ typedef struct crash_content {
 /* One workload on one disk. Any of contents[floor .. n) may be found after a crash. */
 typedef struct crash_run {
     crash_disk *disk;
+    const vss_storage *storage;     /* around the disk; NULL: the disk itself */
+    const vss_allocator *allocator; /* NULL: the default */
     vss_sync_mode sync;
     vss_db *db;
     vss_collection *col;
