@@ -76,6 +76,8 @@ static vss_status salvage_keys(vssi_segment *s, vss_error *err)
     if (wrong != NULL)
         return vssi_fail(err, VSS_ERR_CORRUPT, "object \"%s\": field \"%s\": %s", s->object->name,
                          s->schema->fields[s->schema->key].name, wrong);
+    if (!s->text_keys)
+        vssi_segment_key_range(s);
     const vss_column keys = vssi_segment_key_view(s);
     VSSI_TRY(vssi_key_table_build(s->heap, &keys, &s->own_table, err));
     s->table = s->own_table;
