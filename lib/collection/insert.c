@@ -3,8 +3,8 @@
  *
  * A batch becomes a small segment in memory; it is in the log before anyone sees it. The last growing segments are
  * merged while the one before is no larger than the last, up to a limit that bounds how long a write may take: some 20
- * parts, and a row is copied O(log rows) times. Readers keep the snapshot they began with; nothing they see changes. Locks: write_mutex; not for the
- * flush that a full segment brings about.
+ * parts, and a row is copied O(log rows) times. Readers keep the snapshot they began with; nothing they see changes.
+ * Locks: write_mutex; not for the flush that a full segment brings about.
  */
 #include <stdio.h>
 
