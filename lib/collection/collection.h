@@ -1,10 +1,10 @@
 /*
  * collection.h - what a vss_collection handle points to, and what can be done with it
  *
- * Locks, taken in this order: db->mutex (open list) > job_mutex (one compaction or index build at a time) > seal_mutex (one
- * commit at a time: a flush throughout, another job when it is done) > write_mutex (one write at a time: counters, log, the
- * choice of the next snapshot; a commit takes it to carry over what was written meanwhile) > snapshot_mutex (the pointer to
- * the newest snapshot, held for a few instructions). Searches take snapshot_mutex only.
+ * Locks, taken in this order: db->mutex (open list) > job_mutex (one compaction or index build at a time) > seal_mutex
+ * (one commit at a time: a flush throughout, another job when it is done) > write_mutex (one write at a time:
+ * counters, log, the choice of the next snapshot; a commit takes it to carry over what was written meanwhile) >
+ * snapshot_mutex (the pointer to the newest snapshot, held for a few instructions). Searches take snapshot_mutex only.
  */
 #ifndef VSSI_COLLECTION_H
 #define VSSI_COLLECTION_H
@@ -37,8 +37,8 @@ struct vss_collection {
     vssi_mutex job_mutex;
     vssi_mutex seal_mutex;
     vssi_mutex write_mutex;
-    vssi_manifest *manifest;     /* newest committed, borrows schema; changed under seal_mutex and write_mutex, read under
-                                    either */
+    vssi_manifest *manifest;     /* newest committed, borrows schema; changed under seal_mutex and write_mutex, read
+                                    under either */
     vssi_snapshot *committed;    /* what the manifest describes; likewise */
     uint64_t manifest_bytes;
     size_t n_frozen;             /* write_mutex; the first parts, which a flush seals: no new rows join them; 0: none */

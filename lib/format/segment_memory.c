@@ -1,8 +1,8 @@
 /*
  * segment_memory.c - segments in memory: made of columns, or of the live rows of several segments
  *
- * Cost: from_columns one pass over keys and vectors for key table and norms; merge a copy of the rows, and norms of parts
- * with deleted rows only. No locks: a segment is constant once it is made.
+ * Cost: from_columns one pass over keys and vectors for key table and norms; merge a copy of the rows, and norms of
+ * parts with deleted rows only. No locks: a segment is constant once it is made.
  */
 #include <assert.h>
 #include <math.h>

@@ -17,7 +17,8 @@ uint64_t __wrap_vssi_random_name(void) { return (++crash_names * 0x9e3779b97f4a7
 
 void crash_run_begin(crash_run *r, crash_disk *disk, vss_sync_mode sync)
 {
-    memset(r, 0, offsetof(crash_run, contents) + 2 * sizeof r->contents[0]); /* the others are written before they are read */
+    /* The other contents are written before they are read. */
+    memset(r, 0, offsetof(crash_run, contents) + 2 * sizeof r->contents[0]);
     crash_names = 0;
     r->disk = disk;
     r->sync = sync;

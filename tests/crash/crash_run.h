@@ -16,7 +16,7 @@ typedef struct crash_op {
     crash_op_kind kind;
     int first; /* key */
     int n;
-    int beside; /* of a flush, an index or a compaction: so many of the operations that follow are made in the middle of it */
+    int beside; /* of a flush, an index or a compaction: so many of the next operations are made in the middle of it */
 } crash_op;
 
 /* What a collection holds: by key the number of the write that put it there, 0: no row. */
