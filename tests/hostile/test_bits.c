@@ -11,6 +11,7 @@
 
 #include "../../lib/base/bytes.h"
 #include "../../lib/format/manifest.h"
+#include "../../lib/format/wal_private.h"
 #include "../support/crash_disk.h"
 #include "../support/maker.h"
 #include "../support/probe.h"
@@ -195,6 +196,25 @@ static void check__reports_a_torn_log(void **state)
     free(bytes);
 }
 
+/* What a creation that failed left, back after a crash that undid its removal: a whole header and nothing else. */
+static void opening__passes_over_an_empty_log(void **state)
+{
+    static const char name[] = "c/w/00000000000000000009";
+    fixture *f = *state;
+    uint8_t header[VSSI_WAL_HEADER];
+    vss_check_report report;
+    vss_error err;
+    memcpy(header, find_in(f, "/w/")->data, sizeof header);
+    vssi_store64(header + VSSI_WAL_AT_NUMBER, 9);
+    vssi_store64(header + VSSI_WAL_AT_HASH, vssi_hash(header, VSSI_WAL_AT_HASH, 0));
+    (void)archive_set(&f->files, name, header, sizeof header);
+    assert_int_equal(opened_state(f), BATCHES);
+    MUST(check(f, &report, &err));
+    archive_find(&f->files, name)->data[20] ^= 1;
+    assert_int_equal(opened_state(f), BATCHES);
+    assert_int_equal(check(f, &report, &err), VSS_ERR_CORRUPT);
+}
+
 /* ---- objects that contradict each other ---- */
 
 static vssi_heap heap;
@@ -280,6 +300,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(check__reports_every_bit_of_a_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(check__reports_every_bit_of_deletes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(check__reports_a_torn_log, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(opening__passes_over_an_empty_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(check__finds_a_key_that_is_live_twice, set_up, tear_down),
         cmocka_unit_test_setup_teardown(check__finds_a_log_that_does_not_follow, set_up, tear_down),
     };
