@@ -3,8 +3,12 @@ target_sources(vss_objects PRIVATE
     index/image.c
     index/registry.c
     index/scratch.c
+    index/shortlist.c
     index/topk.c
     index/vectors.c
+    index/carrier.c
+    index/codec/rabitq.c
+    index/codec/rotate.c
     index/codec/sq8.c
     index/flat/flat.c
     index/flat/flat_batch.c
@@ -23,4 +27,15 @@ target_sources(vss_objects PRIVATE
     index/hnsw/hnsw_search.c
     index/hnsw/hnsw_twins.c
     index/hnsw/hnsw_validate.c
-    index/hnsw/hnsw_work.c)
+    index/hnsw/hnsw_work.c
+    index/ivf/ivf.c
+    index/ivf/ivf_build.c
+    index/ivf/ivf_encode.c
+    index/ivf/ivf_grid.c
+    index/ivf/ivf_open.c
+    index/ivf/ivf_search.c
+    index/ivf/ivf_validate.c
+    index/quant/kmeans.c
+    index/quant/kmeans_assign.c
+    index/quant/kmeans_seed.c
+    index/quant/kmeans_update.c)

@@ -1,0 +1,52 @@
+/*
+ * ivf.c - the inverted lists: names, parameters and functions of the types
+ */
+#include "ivf.h"
+
+#define IVF_NLIST                                                                                                     \
+    {                                                                                                                 \
+        "nlist", NULL, 0, IVF_MAX_LISTS, 0, false, "lists; 0: four times the root of the rows"                        \
+    }
+#define IVF_NPROBE                                                                                                    \
+    {                                                                                                                 \
+        "nprobe", NULL, 0, IVF_MAX_LISTS, 0, true, "lists a search reads; 0: the root of all"                         \
+    }
+
+static const vssi_param ivf_flat_params[] = {
+    [IVF_PARAM_NLIST] = IVF_NLIST,
+    [IVF_PARAM_NPROBE] = IVF_NPROBE,
+};
+
+static const vssi_param ivf_codes_params[] = {
+    [IVF_PARAM_NLIST] = IVF_NLIST,
+    [IVF_PARAM_NPROBE] = IVF_NPROBE,
+    [IVF_PARAM_RERANK] = {"rerank", NULL, 0, 65536, 0, true,
+                          "rows found by codes that are scored by the vectors; 0: 2 k + 20"},
+    [IVF_PARAM_BITS] = {"bits", "rbq_bits", 1, VSSI_RABITQ_BITS, 5, false,
+                        "bits a component: the first ranks all rows of a list, the others the best of them"},
+};
+
+/* The type's own build and open. */
+#define IVF_TYPE(type, kind_)                                                                                         \
+    static vss_status type##_build(const vssi_build *build, vssi_image *image, vss_error *err)                        \
+    {                                                                                                                 \
+        return vssi_ivf_build(build, kind_, image, err);                                                              \
+    }                                                                                                                 \
+    static vss_status type##_open(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks,                         \
+                                  const vssi_vectors *vectors, void **index, vss_error *err)                          \
+    {                                                                                                                 \
+        return vssi_ivf_open(heap, kind_, blocks, n_blocks, vectors, index, err);                                     \
+    }
+IVF_TYPE(ivf_flat, IVF_FLAT)
+IVF_TYPE(ivf_sq8, IVF_SQ8)
+IVF_TYPE(ivf_rabitq, IVF_RABITQ)
+
+#define IVF_OPS(type, name_, params_, n_params_)                                                                      \
+    {                                                                                                                 \
+        .name = name_, .format = IVF_FORMAT, .params = params_, .n_params = n_params_, .build = type##_build,         \
+        .open = type##_open, .search = vssi_ivf_search, .validate = vssi_ivf_validate, .free = vssi_ivf_free          \
+    }
+
+const vssi_index_ops vssi_ivf_flat_ops = IVF_OPS(ivf_flat, "ivf_flat", ivf_flat_params, IVF_PARAM_RERANK);
+const vssi_index_ops vssi_ivf_sq8_ops = IVF_OPS(ivf_sq8, "ivf_sq8", ivf_codes_params, IVF_PARAM_OWN);
+const vssi_index_ops vssi_ivf_rabitq_ops = IVF_OPS(ivf_rabitq, "ivf_rabitq", ivf_codes_params, IVF_PARAM_OWN + 1);

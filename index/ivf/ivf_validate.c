@@ -1,0 +1,86 @@
+/*
+ * ivf_validate.c - every row is in one list, and every number that values are made of is one
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/base/bitmap.h"
+#include "ivf.h"
+
+typedef struct ivf_check {
+    const ivf_index *index;
+    void (*fault)(void *state, const char *line);
+    void *state;
+    uint64_t faults;
+} ivf_check;
+
+static void check_fault(ivf_check *check, const char *what, size_t at, double value)
+{
+    char line[160];
+    (void)snprintf(line, sizeof line, "ivf: %s %zu is %g", what, at, value);
+    check->fault(check->state, line);
+    check->faults++;
+}
+
+static void check_floats(ivf_check *check, const char *what, const float *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(values[i]))
+            check_fault(check, what, i, (double)values[i]);
+    }
+}
+
+static void check_rows(ivf_check *check)
+{
+    const ivf_index *index = check->index;
+    size_t rows = index->header.rows;
+    uint64_t *seen;
+    if (vssi_alloc_zero(index->heap, (rows + 63) / 64, sizeof *seen, &seen, NULL) != VSS_OK) {
+        check->fault(check->state, "ivf: no memory to look at the row numbers");
+        check->faults++;
+        return;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        uint32_t row = index->rows[i];
+        if (row >= rows || vssi_bitmap_get(seen, row))
+            check_fault(check, "a row beyond the segment or in two lists: position", i, row);
+        else
+            vssi_bitmap_set(seen, row);
+    }
+    vssi_free(index->heap, seen);
+}
+
+/* add and mul of every row; places without one hold no number. */
+static void check_factors(ivf_check *check)
+{
+    const ivf_index *index = check->index;
+    size_t n = ivf_turned_width(&index->header);
+    for (size_t c = 0; c < index->header.lists; c++) {
+        size_t rows = index->lists[c + 1] - index->lists[c];
+        for (size_t i = 0; i < (size_t)(index->blocks[c + 1] - index->blocks[c]) * VSSI_SCAN4_ROWS; i++) {
+            const uint8_t *block = index->codes + (index->blocks[c] + i / VSSI_SCAN4_ROWS) * index->code_size;
+            const float *add = (const float *)(const void *)(block + 4 * n) + i % VSSI_SCAN4_ROWS;
+            bool good = i < rows ? isfinite(add[0]) && isfinite(add[VSSI_SCAN4_ROWS]) : isnan(add[0]);
+            if (!good)
+                check_fault(check, "a factor in list", c, (double)add[0]);
+        }
+        for (size_t at = index->lists[c]; index->more && at < index->lists[c + 1]; at++) {
+            float factors[2];
+            memcpy(factors, index->more + (at + 1) * index->more_size - sizeof factors, sizeof factors);
+            check_floats(check, "a factor of all bits", factors, 2);
+        }
+    }
+}
+
+uint64_t vssi_ivf_validate(const void *opened, void (*fault)(void *state, const char *line), void *state)
+{
+    ivf_check check = {.index = opened, .fault = fault, .state = state};
+    const ivf_header *h = &check.index->header;
+    check_floats(&check, "corner", check.index->low, 2 * (size_t)h->width);
+    check_floats(&check, "center component", check.index->points, (size_t)h->lists * h->width);
+    check_rows(&check);
+    if (h->kind == IVF_RABITQ)
+        check_factors(&check);
+    return check.faults;
+}

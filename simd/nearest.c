@@ -1,0 +1,149 @@
+/*
+ * nearest.c - packing of centers and points; levels without a kernel of their own compare row by row
+ */
+#include "nearest.h"
+
+#include <string.h>
+
+#include "../lib/base/checked.h"
+#include "simd.h"
+
+#define NEAREST_BLOCK 256u /* centers scored at once, row by row */
+
+static vssi_nearest_kernel nearest_kernel(void)
+{
+#if defined(__x86_64__)
+    if (vssi_simd() == &vssi_simd_avx512vnni)
+        return vssi_nearest_vnni;
+#endif
+    return NULL;
+}
+
+int vssi_nearest_room(size_t n, size_t size, size_t *bytes)
+{
+    size_t panels = n / VSSI_NEAREST_LANES + 1, codes, lanes;
+    if (!vssi_mul(panels * VSSI_NEAREST_LANES, size, &codes) || !vssi_mul(panels, 2 * VSSI_NEAREST_LANES * 4, &lanes))
+        return 0;
+    return vssi_add(codes, lanes, bytes);
+}
+
+/* Four codes of each of the panel's centers side by side; the last one again where there are no more. */
+static void nearest_panel(vssi_nearest *set, const uint8_t *centers, const uint32_t *numbers, size_t panel)
+{
+    const size_t lanes = VSSI_NEAREST_LANES;
+    for (size_t lane = 0; lane < lanes; lane++) {
+        size_t place = vssi_min(panel * lanes + lane, set->n - 1);
+        const uint8_t *code = centers + (numbers ? numbers[place] : place) * set->size;
+        uint8_t *out = set->panels + panel * lanes * set->size + 4 * lane;
+        int32_t base = 0;
+        for (size_t i = 0; i < set->size; i += 4, out += 4 * lanes) {
+            memcpy(out, code + i, 4);
+            for (size_t j = i; j < i + 4; j++)
+                base += code[j] * (code[j] - 256);
+        }
+        set->bases[panel * lanes + lane] = base;
+    }
+}
+
+void vssi_nearest_pack(vssi_nearest *set, const uint8_t *centers, const uint32_t *numbers, size_t n, size_t size,
+                       const float *extras, void *memory)
+{
+    size_t panels = (n + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES, places = panels * VSSI_NEAREST_LANES;
+    *set = (vssi_nearest){.kernel = nearest_kernel(), .n = n, .size = size, .bases = memory};
+    set->extras = (float *)(void *)(set->bases + places);
+    set->panels = (uint8_t *)(set->extras + places);
+    for (size_t i = 0; i < places; i++)
+        set->extras[i] = extras ? extras[vssi_min(i, n - 1)] : 0;
+    if (set->kernel != NULL) {
+        for (size_t panel = 0; panel < panels; panel++)
+            nearest_panel(set, centers, numbers, panel);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        memcpy(set->panels + i * size, centers + (numbers ? numbers[i] : i) * size, size);
+}
+
+static void nearest_by_rows(const vssi_nearest *set, const uint8_t *point, uint32_t *where, float *distance)
+{
+    const vssi_kernel_rows l2 = vssi_simd_rows(vssi_simd(), VSSI_SIMD_U8, VSSI_SIMD_L2);
+    float scores[NEAREST_BLOCK];
+    *distance = VSSI_NEAREST_FAR;
+    for (size_t first = 0; first < set->n; first += NEAREST_BLOCK) {
+        size_t n = vssi_min(NEAREST_BLOCK, set->n - first);
+        l2(point, set->panels + first * set->size, set->size, n, scores);
+        for (size_t i = 0; i < n; i++) {
+            float far = scores[i] + set->extras[first + i];
+            if (far < *distance) {
+                *distance = far;
+                *where = (uint32_t)(first + i);
+            }
+        }
+    }
+}
+
+/* The best of a point's lanes; of equal ones the first center. */
+static void nearest_lanes(const vssi_nearest *set, const float *best, const uint32_t *lanes, uint32_t *where,
+                          float *distance)
+{
+    *distance = VSSI_NEAREST_FAR;
+    for (size_t lane = 0; lane < VSSI_NEAREST_LANES; lane++) {
+        uint32_t place = (uint32_t)vssi_min(lanes[lane], set->n - 1);
+        if (best[lane] < *distance || (best[lane] <= *distance && place < *where)) {
+            *distance = best[lane];
+            *where = place;
+        }
+    }
+}
+
+static int32_t nearest_point(const uint8_t *code, size_t units, size_t count, int32_t *out)
+{
+    int32_t square = 0;
+    for (size_t i = 0; i < units; i++, out += count) {
+        uint32_t four;
+        memcpy(&four, code + 4 * i, sizeof four);
+        *out = (int32_t)(four ^ 0x80808080u);
+        for (size_t j = 4 * i; j < 4 * i + 4; j++)
+            square += code[j] * code[j];
+    }
+    return square;
+}
+
+/* The kernels' counts of points: the least that is enough. */
+static size_t nearest_count(size_t n)
+{
+    static const size_t counts[] = {1, 2, 4, 8};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        if (n <= counts[i])
+            return counts[i];
+    }
+    return VSSI_NEAREST_POINTS;
+}
+
+static void nearest_few(const vssi_nearest *set, const uint8_t *const *points, size_t n, int32_t *packed,
+                        uint32_t *where, float *distances)
+{
+    _Alignas(64) float best[VSSI_NEAREST_POINTS * VSSI_NEAREST_LANES];
+    _Alignas(64) uint32_t lanes[VSSI_NEAREST_POINTS * VSSI_NEAREST_LANES] = {0};
+    int32_t squares[VSSI_NEAREST_POINTS];
+    size_t units = set->size / 4, count = nearest_count(n);
+    for (size_t q = 0; q < count; q++)
+        squares[q] = nearest_point(points[vssi_min(q, n - 1)], units, count, packed + q);
+    for (size_t i = 0; i < count * VSSI_NEAREST_LANES; i++)
+        best[i] = VSSI_NEAREST_FAR;
+    const vssi_nearest_job job = {.points = packed, .squares = squares, .count = count, .units = units,
+                                  .panels = set->panels, .bases = set->bases, .extras = set->extras,
+                                  .n_panels = (set->n + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES, .best = best,
+                                  .where = lanes};
+    set->kernel(&job);
+    for (size_t q = 0; q < n; q++)
+        nearest_lanes(set, best + q * VSSI_NEAREST_LANES, lanes + q * VSSI_NEAREST_LANES, &where[q], &distances[q]);
+}
+
+void vssi_nearest_find(const vssi_nearest *set, const uint8_t *const *points, size_t n_points, void *scratch,
+                       uint32_t *where, float *distances)
+{
+    for (size_t i = 0; i < n_points && set->kernel == NULL; i++)
+        nearest_by_rows(set, points[i], &where[i], &distances[i]);
+    for (size_t i = 0; i < n_points && set->kernel != NULL; i += VSSI_NEAREST_POINTS)
+        nearest_few(set, points + i, vssi_min(VSSI_NEAREST_POINTS, n_points - i), scratch, where + i, distances + i);
+}
