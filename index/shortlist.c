@@ -1,50 +1,33 @@
 /*
- * shortlist.c - selection
+ * shortlist.c - the buffer's upkeep
  */
 #include "shortlist.h"
 
 #include <math.h>
 
-void vssi_select(uint64_t *keys, size_t n, size_t k)
-{
-    size_t low = 0, high = n;
-    while (high - low > 1) {
-        uint64_t pivot = keys[low + (high - low) / 2];
-        size_t i = low, j = high - 1;
-        for (;;) {
-            while (keys[i] < pivot)
-                i++;
-            while (keys[j] > pivot)
-                j--;
-            if (i >= j)
-                break;
-            uint64_t other = keys[i];
-            keys[i++] = keys[j];
-            keys[j--] = other;
-        }
-        size_t split = j + 1; /* [low, split) <= pivot <= [split, high) */
-        if (split == high)
-            split--; /* the pivot stands alone at the end */
-        if (split >= k)
-            high = split;
-        if (split <= k)
-            low = split;
-    }
-}
+#include "../lib/base/checked.h"
 
-void vssi_shortlist_begin(vssi_shortlist *list, size_t wanted, uint64_t *keys)
+void vssi_shortlist_begin(vssi_shortlist *list, size_t wanted, void *memory)
 {
-    *list = (vssi_shortlist){.wanted = wanted, .capacity = vssi_shortlist_room(wanted), .cut = INFINITY, .keys = keys};
+    size_t room = vssi_shortlist_room(wanted);
+    *list = (vssi_shortlist){.kernels = vssi_select_best(), .wanted = wanted, .capacity = room - 2 * VSSI_SELECT_STEP,
+                             .cut = INFINITY, .values = memory};
+    list->places = (uint32_t *)(void *)(list->values + room);
 }
 
 void vssi_shortlist_trim(vssi_shortlist *list)
 {
     if (list->n <= list->wanted)
         return;
-    vssi_select(list->keys, list->n, list->wanted);
-    uint64_t last = 0;
-    for (size_t i = 0; i < list->wanted; i++)
-        last = list->keys[i] > last ? list->keys[i] : last;
+    list->cut = list->kernels->least(list->values, list->places, list->n, list->wanted);
     list->n = list->wanted;
-    list->cut = vssi_key_value(last);
+}
+
+void vssi_shortlist_add(vssi_shortlist *list, const float *values, size_t n, uint32_t first)
+{
+    for (size_t i = 0; i < n; i += VSSI_SELECT_STEP) {
+        uint32_t mask = list->kernels->below(values + i, vssi_min(VSSI_SELECT_STEP, n - i), list->cut);
+        if (mask != 0)
+            vssi_shortlist_take(list, values + i, first + (uint32_t)i, mask);
+    }
 }

@@ -1,57 +1,43 @@
 /*
- * shortlist.h - the few least of many scored places, in any order
+ * shortlist.h - the few least of many scored places
  *
- * What is below the cut goes into a buffer; when that is full, the wanted ones are selected and the cut falls to the
- * greatest of them. Cost: a comparison a place, amortised O(1) a place kept. For approximate scores: of equal ones the
- * lower places are kept.
+ * What is below the cut goes into a buffer; when that is full, the wanted ones are kept and the cut falls to the
+ * greatest of them (simd/select.h). Cost: a comparison a place, amortised O(1) a place kept. For approximate scores: of
+ * equal ones those that came first are kept.
  */
 #ifndef VSSI_SHORTLIST_H
 #define VSSI_SHORTLIST_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "../simd/select.h"
 
 typedef struct vssi_shortlist {
+    const vssi_select *kernels;
     size_t wanted, n, capacity;
-    float cut;      /* values above it are of no use; +inf at first */
-    uint64_t *keys; /* [capacity]: vssi_key_of(value, place) */
+    float cut;        /* values above it are of no use; +inf at first */
+    float *values;    /* [vssi_shortlist_room] */
+    uint32_t *places; /* the same */
 } vssi_shortlist;
 
-/* A number that orders as (value, place) do; value is no NaN. */
-static inline uint64_t vssi_key_of(float value, uint32_t place)
+/* Values, and places, of a list for `wanted`; a multiple of 16. */
+static inline size_t vssi_shortlist_room(size_t wanted)
 {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-    return (uint64_t)bits << 32 | place;
-}
-static inline uint32_t vssi_key_place(uint64_t key) { return (uint32_t)key; }
-static inline float vssi_key_value(uint64_t key)
-{
-    uint32_t bits = (uint32_t)(key >> 32);
-    float value;
-    bits = bits & 0x80000000u ? bits & 0x7fffffffu : ~bits;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+    return (2 * wanted + 3 * VSSI_SELECT_STEP) / VSSI_SELECT_STEP * VSSI_SELECT_STEP;
 }
 
-/* Put the k least of keys[n] in front, in any order; k <= n. Hoare's selection: O(n) expected. */
-void vssi_select(uint64_t *keys, size_t n, size_t k);
-
-/* Keys that a list for `wanted` works in. */
-static inline size_t vssi_shortlist_room(size_t wanted) { return 2 * wanted + 64; }
-void vssi_shortlist_begin(vssi_shortlist *list, size_t wanted, uint64_t *keys);
-/* The wanted ones, or all there are, in front: n of them. */
+/* Begin in memory of vssi_shortlist_room(wanted) numbers of 8 bytes, 64-byte aligned. */
+void vssi_shortlist_begin(vssi_shortlist *list, size_t wanted, void *memory);
+/* The wanted ones, or all there are: n of them. */
 void vssi_shortlist_trim(vssi_shortlist *list);
 
-static inline void vssi_shortlist_add(vssi_shortlist *list, float value, uint32_t place)
+/* Add values[i] with place first + i for every bit i of mask. 32 values are read. */
+static inline void vssi_shortlist_take(vssi_shortlist *list, const float *values, uint32_t first, uint32_t mask)
 {
-    if (!(value <= list->cut))
-        return;
-    list->keys[list->n++] = vssi_key_of(value, place);
-    if (list->n == list->capacity)
+    if (list->n > list->capacity)
         vssi_shortlist_trim(list);
+    list->kernels->take(values, first, mask, list->values, list->places, &list->n);
 }
+
+/* Add values[0 .. n) with places from first on. Up to 31 more values are read. */
+void vssi_shortlist_add(vssi_shortlist *list, const float *values, size_t n, uint32_t first);
 
 #endif

@@ -7,6 +7,7 @@ target_sources(vss_objects PRIVATE
     simd/planes.c
     simd/pool.c
     simd/scan4.c
+    simd/select.c
     simd/simd_scalar.c
     simd/tile.c
     simd/tile_scalar.c)
@@ -19,9 +20,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set_source_files_properties(simd/simd_avx512vnni.c PROPERTIES COMPILE_OPTIONS
         "${avx512};-mavx512vnni;-mavx512vpopcntdq")
     target_sources(vss_objects PRIVATE simd/nearest_avx512vnni.c simd/scan4_avx2.c simd/scan4_avx512.c)
-    target_sources(vss_objects PRIVATE simd/planes_avx2.c simd/planes_avx512.c)
+    target_sources(vss_objects PRIVATE simd/planes_avx2.c simd/planes_avx512.c simd/select_avx512.c)
     set_source_files_properties(simd/scan4_avx2.c simd/planes_avx2.c PROPERTIES COMPILE_OPTIONS "${avx2}")
-    set_source_files_properties(simd/scan4_avx512.c simd/planes_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
+    set_source_files_properties(simd/scan4_avx512.c simd/planes_avx512.c simd/select_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")
     set_source_files_properties(simd/nearest_avx512vnni.c PROPERTIES COMPILE_OPTIONS "${avx512};-mavx512vnni")
     target_sources(vss_objects PRIVATE simd/pool_avx512.c simd/tile_avx2.c simd/tile_avx512.c simd/tile_avx512vnni.c)
     set_source_files_properties(simd/pool_avx512.c PROPERTIES COMPILE_OPTIONS "${avx512}")

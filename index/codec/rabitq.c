@@ -96,21 +96,23 @@ vssi_rabitq_tables vssi_rabitq_prepare(const float *query, size_t n, uint8_t *ta
     for (size_t j = 0; j < n; j += 4) {
         float under = 0, over = 0;
         for (size_t i = j; i < j + 4; i++) {
-            under += fminf(query[i], 0);
-            over += fmaxf(query[i], 0);
+            under += query[i] < 0 ? query[i] : 0;
+            over += query[i] > 0 ? query[i] : 0;
             all += query[i];
         }
         low += under;
-        most = fmaxf(most, over - under);
+        most = over - under > most ? over - under : most;
     }
     float step = most / 255, inverse = step > 0 ? 1 / step : 0;
     for (size_t j = 0; j < n; j += 4) {
         float under = 0;
         rabitq_sums(query + j, sums);
         for (size_t i = j; i < j + 4; i++)
-            under += fminf(query[i], 0);
-        for (size_t i = 0; i < 16; i++)
-            table[4 * j + i] = (uint8_t)fminf((sums[i] - under) * inverse + 0.5f, 255);
+            under += query[i] < 0 ? query[i] : 0;
+        for (size_t i = 0; i < 16; i++) {
+            int entry = (int)((sums[i] - under) * inverse + 0.5f);
+            table[4 * j + i] = (uint8_t)(entry < 255 ? entry : 255);
+        }
     }
     return (vssi_rabitq_tables){step, low - all / 2};
 }

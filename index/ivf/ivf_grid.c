@@ -39,8 +39,11 @@ static void grid_corners(void *arg, size_t task)
 void vssi_ivf_grid_code(const ivf_header *h, const float *low, const float *carrier, uint8_t *code)
 {
     float inverse = 1 / h->step;
-    for (size_t i = 0; i < h->width; i++)
-        code[i] = (uint8_t)(fminf(fmaxf((carrier[i] - low[i]) * inverse, 0), GRID_LEVELS) + 0.5f);
+    for (size_t i = 0; i < h->width; i++) {
+        float steps = (carrier[i] - low[i]) * inverse;
+        steps = steps > 0 ? steps : 0;
+        code[i] = (uint8_t)(int)((steps < GRID_LEVELS ? steps : GRID_LEVELS) + 0.5f);
+    }
     memset(code + h->width, 0, h->size - h->width);
 }
 

@@ -42,7 +42,8 @@ typedef struct ivf_walk {
     vssi_scan4_query scan;
     vssi_scan4_kernel kernel;
     size_t n_probes;
-    uint64_t *probes;        /* [n_probes] keys: distance of codes, list; sorted */
+    uint64_t *probes;        /* [n_probes]: order of the distance, then list; sorted */
+    vssi_shortlist near;     /* of lists */
     vssi_shortlist list;     /* of positions */
     uint64_t scanned;
 } ivf_walk;
@@ -91,7 +92,7 @@ static vss_status search_memory(ivf_walk *walk, vss_error *err)
 {
     const ivf_header *h = &walk->index->header;
     size_t n = ivf_turned_width(h), code = (size_t)vssi_round_up(h->size, 64), floats = 2 * n * sizeof(float);
-    size_t keys = vssi_shortlist_room(search_first(walk)) + vssi_shortlist_room(walk->n_probes);
+    size_t near = vssi_shortlist_room(walk->n_probes), first = search_first(walk);
     uint8_t *memory;
     VSSI_TRY(vssi_scratch_get(walk->scratch, VSSI_SCRATCH_CODES, 4 * n + floats + code, 1, &memory, err));
     walk->table = memory;
@@ -99,9 +100,10 @@ static vss_status search_memory(ivf_walk *walk, vss_error *err)
     walk->turned = walk->carrier + n;
     walk->code = memory + 4 * n + floats;
     VSSI_TRY(vssi_scratch_get(walk->scratch, VSSI_SCRATCH_SCORES, h->lists, sizeof *walk->bases, &walk->bases, err));
-    VSSI_TRY(vssi_scratch_get(walk->scratch, VSSI_SCRATCH_POOL, keys, sizeof *walk->probes, &walk->probes, err));
-    vssi_shortlist_begin(&walk->list, search_first(walk), walk->probes + vssi_shortlist_room(walk->n_probes));
-    return VSS_OK;
+    VSSI_TRY(vssi_scratch_get(walk->scratch, VSSI_SCRATCH_POOL, near + vssi_shortlist_room(first), 8, &memory, err));
+    vssi_shortlist_begin(&walk->near, walk->n_probes, memory);
+    vssi_shortlist_begin(&walk->list, first, memory + 8 * near);
+    return vssi_scratch_get(walk->scratch, VSSI_SCRATCH_ROWS, walk->n_probes, sizeof *walk->probes, &walk->probes, err);
 }
 
 static void search_prepare(ivf_walk *walk)
@@ -130,17 +132,16 @@ static void search_choose(ivf_walk *walk)
     const ivf_header *h = &index->header;
     const vssi_kernel_rows l2 = vssi_simd_rows(vssi_simd(), VSSI_SIMD_U8, VSSI_SIMD_L2);
     float scores[IVF_BLOCK];
-    vssi_shortlist near;
-    vssi_shortlist_begin(&near, walk->n_probes, walk->probes);
     for (size_t first = 0; first < h->lists; first += IVF_BLOCK) {
         size_t n = vssi_min(IVF_BLOCK, h->lists - first);
         l2(walk->code, index->centers + first * h->size, h->size, n, scores);
-        for (size_t i = 0; i < n; i++)
-            vssi_shortlist_add(&near, scores[i], (uint32_t)(first + i));
+        vssi_shortlist_add(&walk->near, scores, n, (uint32_t)first);
     }
-    vssi_shortlist_trim(&near);
-    qsort(walk->probes, near.n, sizeof *walk->probes, search_order);
-    walk->n_probes = near.n;
+    vssi_shortlist_trim(&walk->near);
+    walk->n_probes = walk->near.n;
+    for (size_t i = 0; i < walk->n_probes; i++)
+        walk->probes[i] = (uint64_t)vssi_select_order(walk->near.values[i]) << 32 | walk->near.places[i]; /* no signs */
+    qsort(walk->probes, walk->n_probes, sizeof *walk->probes, search_order);
 }
 
 static bool search_allowed(const ivf_walk *walk, uint32_t position)
@@ -149,12 +150,14 @@ static bool search_allowed(const ivf_walk *walk, uint32_t position)
     return row < walk->index->header.rows && (!walk->query->allow || vssi_bitmap_get(walk->query->allow, row));
 }
 
-/* Which of the n rows from a position on may be returned. */
-static uint32_t search_mask(const ivf_walk *walk, size_t position, size_t n)
+/* Those of the rows in mask, from a position on, that may be returned. */
+static uint32_t search_permitted(const ivf_walk *walk, size_t position, uint32_t mask)
 {
-    uint32_t mask = 0;
-    for (size_t i = 0; i < n; i++)
-        mask |= (uint32_t)search_allowed(walk, (uint32_t)(position + i)) << i;
+    for (uint32_t left = walk->query->allow ? mask : 0; left != 0; left &= left - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(left);
+        if (!search_allowed(walk, (uint32_t)(position + i)))
+            mask &= ~(1u << i);
+    }
     return mask;
 }
 
@@ -168,19 +171,18 @@ static void search_signs(ivf_walk *walk, size_t list, float base)
     float values[VSSI_SCAN4_ROWS];
     for (size_t at = begin; at < end; at += VSSI_SCAN4_ROWS, block += index->code_size) {
         const float *add = (const float *)(const void *)(block + codes);
-        size_t n = vssi_min(VSSI_SCAN4_ROWS, end - at);
-        uint32_t allowed = few ? search_mask(walk, at, n) : UINT32_MAX;
+        uint32_t valid = end - at < VSSI_SCAN4_ROWS ? (1u << (end - at)) - 1 : UINT32_MAX;
+        uint32_t allowed = few ? search_permitted(walk, at, valid) : valid;
         if (allowed == 0)
             continue;
         for (size_t ahead = 0; ahead < index->code_size; ahead += 64)
             __builtin_prefetch(block + 4 * index->code_size + ahead);
         uint32_t hits = allowed & walk->kernel(&walk->scan, block, add, add + VSSI_SCAN4_ROWS, base, walk->list.cut,
                                                values);
-        for (; hits != 0; hits &= hits - 1) {
-            uint32_t i = (uint32_t)__builtin_ctz(hits);
-            if (few || !walk->query->allow || search_allowed(walk, (uint32_t)(at + i)))
-                vssi_shortlist_add(&walk->list, values[i], (uint32_t)(at + i));
-        }
+        if (!few)
+            hits = search_permitted(walk, at, hits);
+        if (hits != 0)
+            vssi_shortlist_take(&walk->list, values, (uint32_t)at, hits);
     }
     walk->scanned += end - begin;
 }
@@ -195,9 +197,11 @@ static void search_codes(ivf_walk *walk, size_t list)
     for (size_t at = index->lists[list], end = index->lists[list + 1]; at < end; at += IVF_BLOCK) {
         size_t n = vssi_min(IVF_BLOCK, end - at);
         l2(walk->code, index->codes + at * h->size, h->size, n, scores);
-        for (size_t i = 0; i < n; i++) {
-            if (scores[i] <= walk->list.cut && (!walk->query->allow || search_allowed(walk, (uint32_t)(at + i))))
-                vssi_shortlist_add(&walk->list, scores[i], (uint32_t)(at + i));
+        for (size_t i = 0; i < n; i += VSSI_SELECT_STEP) {
+            uint32_t hits = walk->list.kernels->below(scores + i, vssi_min(VSSI_SELECT_STEP, n - i), walk->list.cut);
+            hits = search_permitted(walk, at + i, hits);
+            if (hits != 0)
+                vssi_shortlist_take(&walk->list, scores + i, (uint32_t)(at + i), hits);
         }
         walk->scanned += n;
     }
@@ -238,7 +242,7 @@ static float search_base(const ivf_walk *walk, size_t list)
 static void search_lists(ivf_walk *walk)
 {
     for (size_t p = 0; p < walk->n_probes; p++) {
-        size_t list = vssi_key_place(walk->probes[p]);
+        size_t list = (uint32_t)walk->probes[p];
         if (p % IVF_ASK == IVF_ASK - 1 && vssi_control_stopped(walk->query->control))
             return;
         switch (walk->index->header.kind) {
@@ -301,15 +305,14 @@ static size_t search_more(ivf_walk *walk)
     vssi_shortlist *list = &walk->list;
     size_t wanted = vssi_min(search_rerank(walk), list->n);
     for (size_t i = 0; i < vssi_min(IVF_AHEAD, list->n); i++)
-        search_fetch(index->more + vssi_key_place(list->keys[i]) * index->more_size, index->more_size);
+        search_fetch(index->more + list->places[i] * index->more_size, index->more_size);
     for (size_t i = 0; i < list->n; i++) {
-        uint32_t position = vssi_key_place(list->keys[i]);
         if (i + IVF_AHEAD < list->n)
-            search_fetch(index->more + vssi_key_place(list->keys[i + IVF_AHEAD]) * index->more_size, index->more_size);
-        float value = search_all_bits(walk, position, vssi_key_value(list->keys[i]), kernel);
-        list->keys[i] = vssi_key_of(value, position);
+            search_fetch(index->more + list->places[i + IVF_AHEAD] * index->more_size, index->more_size);
+        list->values[i] = search_all_bits(walk, list->places[i], list->values[i], kernel);
     }
-    vssi_select(list->keys, list->n, wanted);
+    if (wanted < list->n)
+        (void)list->kernels->least(list->values, list->places, list->n, wanted);
     return wanted;
 }
 
@@ -324,7 +327,7 @@ static void search_offer(ivf_walk *walk)
     for (size_t first = 0; first < left; first += IVF_BLOCK) {
         size_t n = vssi_min(IVF_BLOCK, left - first);
         for (size_t i = 0; i < n; i++)
-            rows[i] = walk->index->rows[vssi_key_place(walk->list.keys[first + i])];
+            rows[i] = walk->index->rows[walk->list.places[first + i]];
         vssi_vectors_score_gather(walk->v, &walk->query->probe, rows, n, scores);
         vssi_topk_add(walk->topk, scores, rows, n);
     }

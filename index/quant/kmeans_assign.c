@@ -8,11 +8,11 @@
 #include "../shortlist.h"
 #include "kmeans_private.h"
 
-/* A worker's memory: packed points; then the packed centers next to one, distances of centers, and their keys. */
+#define ASSIGN_BLOCK 256u /* centers scored at once */
+
+/* A worker's memory: packed points; then the packed centers next to one, and the list of those. */
 typedef struct assign_scratch {
-    void *points, *panels;
-    float *scores;  /* [clusters] */
-    uint64_t *keys; /* [clusters] */
+    void *points, *panels, *list;
 } assign_scratch;
 
 static size_t assign_room(const vssi_kmeans *job)
@@ -26,15 +26,14 @@ static size_t assign_points(const vssi_kmeans *job) { return (size_t)vssi_round_
 
 size_t vssi_kmeans_assign_scratch(const vssi_kmeans *job)
 {
-    size_t keys = (size_t)vssi_round_up(job->clusters * (sizeof(float) + sizeof(uint64_t)), 64);
-    return assign_points(job) + assign_room(job) + vssi_max(keys, job->size * sizeof(uint32_t) + 64);
+    size_t list = 8 * vssi_shortlist_room(KMEANS_NEXT), sums = job->size * sizeof(uint32_t);
+    return assign_points(job) + assign_room(job) + (size_t)vssi_round_up(vssi_max(list, sums), 64);
 }
 
 static assign_scratch assign_split(const vssi_kmeans *job, uint8_t *scratch)
 {
     assign_scratch s = {.points = scratch, .panels = scratch + assign_points(job)};
-    s.keys = (uint64_t *)(void *)((uint8_t *)s.panels + assign_room(job));
-    s.scores = (float *)(void *)(s.keys + job->clusters);
+    s.list = (uint8_t *)s.panels + assign_room(job);
     return s;
 }
 
@@ -74,29 +73,32 @@ vss_status vssi_kmeans_all(kmeans_run *run, vss_error *err)
     return vssi_kmeans_share(run, (job->rows + KMEANS_TASK - 1) / KMEANS_TASK, job->rows, assign_unit, err);
 }
 
-/* The centers next to center c, itself among them, as numbers in keys' place. */
-static void assign_neighbours(kmeans_run *run, size_t c, const assign_scratch *s, uint32_t *numbers)
+/* The KMEANS_NEXT centers next to center c, itself among them. */
+static const uint32_t *assign_neighbours(kmeans_run *run, size_t c, void *memory)
 {
     const vssi_kmeans *job = run->job;
     const vssi_kernel_rows l2 = vssi_simd_rows(vssi_simd(), VSSI_SIMD_U8, VSSI_SIMD_L2);
-    l2(run->centers + c * job->size, run->centers, job->size, job->clusters, s->scores);
-    for (size_t i = 0; i < job->clusters; i++)
-        s->keys[i] = vssi_key_of(s->scores[i], (uint32_t)i);
-    vssi_select(s->keys, job->clusters, KMEANS_NEXT);
-    for (size_t i = 0; i < KMEANS_NEXT; i++)
-        numbers[i] = vssi_key_place(s->keys[i]);
+    float scores[ASSIGN_BLOCK];
+    vssi_shortlist list;
+    vssi_shortlist_begin(&list, KMEANS_NEXT, memory);
+    for (size_t first = 0; first < job->clusters; first += ASSIGN_BLOCK) {
+        size_t n = vssi_min(ASSIGN_BLOCK, job->clusters - first);
+        l2(run->centers + c * job->size, run->centers + first * job->size, job->size, n, scores);
+        vssi_shortlist_add(&list, scores, n, (uint32_t)first);
+    }
+    vssi_shortlist_trim(&list);
+    return list.places;
 }
 
 static void assign_next_unit(kmeans_run *run, uint8_t *scratch, size_t c)
 {
     assign_scratch s = assign_split(run->job, scratch);
-    uint32_t numbers[KMEANS_NEXT];
     float extras[KMEANS_NEXT];
     vssi_nearest set;
     size_t end = run->begins[c + 1];
     if (run->begins[c] == end)
         return;
-    assign_neighbours(run, c, &s, numbers);
+    const uint32_t *numbers = assign_neighbours(run, c, s.list);
     for (size_t i = 0; run->extras && i < KMEANS_NEXT; i++)
         extras[i] = run->extras[numbers[i]];
     vssi_nearest_pack(&set, run->centers, numbers, KMEANS_NEXT, run->job->size, run->extras ? extras : NULL, s.panels);
