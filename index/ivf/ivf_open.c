@@ -34,6 +34,9 @@ static vss_status open_block(const vssi_block *blocks, size_t n_blocks, uint32_t
 static vss_status open_header(const ivf_header *h, ivf_kind kind, const vssi_vectors *v, vss_error *err)
 {
     uint32_t width = vssi_carrier_width(v);
+    if (h->format > IVF_FORMAT)
+        return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "%s: format %u, this library reads up to %u", ivf_names[kind],
+                         h->format, IVF_FORMAT);
     if (h->format != IVF_FORMAT || h->kind != (uint32_t)kind)
         return vssi_fail(err, VSS_ERR_CORRUPT, "%s: format %u, kind %u", ivf_names[kind], h->format, h->kind);
     if (h->rows != v->rows || h->dim != v->dim || h->metric != (uint32_t)v->metric || h->width != width ||

@@ -325,9 +325,11 @@ static void search_offer(ivf_walk *walk)
     size_t left = walk->index->more ? search_more(walk) : walk->list.n;
     walk->scanned += left;
     for (size_t first = 0; first < left; first += IVF_BLOCK) {
-        size_t n = vssi_min(IVF_BLOCK, left - first);
-        for (size_t i = 0; i < n; i++)
-            rows[i] = walk->index->rows[walk->list.places[first + i]];
+        size_t end = vssi_min(first + IVF_BLOCK, left), n = 0;
+        for (size_t i = first; i < end; i++) {
+            rows[n] = walk->index->rows[walk->list.places[i]];
+            n += rows[n] < walk->index->header.rows;
+        }
         vssi_vectors_score_gather(walk->v, &walk->query->probe, rows, n, scores);
         vssi_topk_add(walk->topk, scores, rows, n);
     }
