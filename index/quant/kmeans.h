@@ -31,7 +31,6 @@ typedef struct vssi_kmeans {
     size_t rows, size;            /* size: a multiple of 4 */
     size_t clusters, rounds;      /* at least 1 */
     uint64_t seed;
-    double balance;               /* 0: none; the share of the mean distance that a cluster twice as large adds */
     /* Centers of unit length, for cosine: of the point low[i] + step * code[i], i < width. low NULL: means as they are. */
     const double *low;
     double step;

@@ -113,23 +113,8 @@ static vss_status update_repair(kmeans_run *run, vss_error *err)
     return VSS_OK;
 }
 
-/* A cluster's distances grow with its share of the points. */
-static void update_extras(kmeans_run *run)
-{
-    const vssi_kmeans *job = run->job;
-    double inertia = 0, mean = (double)job->rows / (double)job->clusters;
-    for (size_t c = 0; c < job->clusters; c++)
-        inertia += run->inertias[c];
-    for (size_t c = 0; run->extras && c < job->clusters; c++) {
-        double share = (run->begins[c + 1] - run->begins[c]) / mean;
-        run->extras[c] = (float)(job->balance * (share - 1) * inertia / (double)job->rows);
-    }
-}
-
 vss_status vssi_kmeans_update(kmeans_run *run, vss_error *err)
 {
     VSSI_TRY(vssi_kmeans_share(run, run->job->clusters, 0, update_unit, err));
-    VSSI_TRY(update_repair(run, err));
-    update_extras(run);
-    return VSS_OK;
+    return update_repair(run, err);
 }
