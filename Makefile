@@ -1,5 +1,5 @@
 # The two commands: make demo, make test. Everything else is CMake's (CMakePresets.json).
-.PHONY: all demo test test-full clean
+.PHONY: all demo test test-full bench-flat clean
 
 all: build/release/build.ninja
 	cmake --build build/release
@@ -20,6 +20,10 @@ test:
 test-full:
 	@cmake/setup.sh full
 	@tests/run.sh full
+
+# Exact search beside faiss-cpu's IndexFlat on real data, everything the first time: tens of minutes.
+bench-flat: all
+	@bench/compare_flat.sh
 
 clean:
 	rm -rf build

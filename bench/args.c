@@ -7,6 +7,7 @@
 #include "args.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,21 @@ bool cli_args_number(const cli_args *args, const char *name, uint64_t min, uint6
     if (text[0] < '0' || text[0] > '9' || *end || errno || number < min || number > max) {
         cli_usage(args->command->name, "%s%s %s: expected a whole number from %llu to %llu", args_dashes(name), name,
                   text, (unsigned long long)min, (unsigned long long)max);
+        return false;
+    }
+    *value = number;
+    return true;
+}
+
+bool cli_args_real(const cli_args *args, const char *name, float *value)
+{
+    const char *text = cli_args_text(args, name);
+    if (!text)
+        return true;
+    char *end = NULL;
+    float number = strtof(text, &end);
+    if (end == text || *end || isnan(number)) {
+        cli_usage(args->command->name, "%s%s %s: expected a number", args_dashes(name), name, text);
         return false;
     }
     *value = number;

@@ -56,6 +56,8 @@ const char *cli_args_text(const cli_args *args, const char *name);
 char *cli_args_joined(const cli_args *args, const char *name);
 /* A whole number between min and max; absent: *value stays. False: a line about it has been printed. */
 bool cli_args_number(const cli_args *args, const char *name, uint64_t min, uint64_t max, uint64_t *value);
+/* A number, infinities included; absent: *value stays. False: a line about it has been printed. */
+bool cli_args_real(const cli_args *args, const char *name, float *value);
 
 /* The help of one command, on stdout. */
 void cli_args_help(const cli_command *command);

@@ -4,8 +4,9 @@
  * Fills more than 400 MB of rows (1,000,000 x 128 unless told) and times, one after another in each of 15 rounds, plain
  * read loops (32- and 64-byte loads, each without and with a prefetch 4 KiB ahead), the f32 l2 kernel and the whole
  * vssi_flat_search with its top 10 and top 1,000. Prints medians, the least times (which strangers disturb less),
- * GB/s by the medians, and by both what share of the best read loop kernel and scan reach. One thread. Sees
- * internal headers: it is linked with the library's objects.
+ * GB/s by the medians, and by both what share of the best read loop kernel and scan reach. Then batches of 2 to 256
+ * queries by vssi_flat_search_batch, in 5 rounds: time a query, the speed of the arithmetic and how many times a
+ * batch takes the time of one query. One thread. Sees internal headers: it is linked with the library's objects.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -22,12 +23,14 @@
 #define BENCH_ROUNDS 15u
 #define BENCH_BLOCK 256u /* rows a call of the kernel, as the scan does */
 #define BENCH_AHEAD 4096u
+#define BENCH_QUERIES 256u
+#define BENCH_BATCH_ROUNDS 5u
 
 typedef struct bench_scan {
     vssi_heap heap;
     vssi_scratch scratch;
     vssi_vectors vectors;
-    float *data, *query;
+    float *data, *query; /* [BENCH_QUERIES], the first one alone but for batches */
     size_t bytes;
     uint64_t sink; /* keeps the loops alive */
 } bench_scan;
@@ -67,6 +70,14 @@ static bool bench_key_before(void *state, uint32_t a, uint32_t b)
     return a < b;
 }
 
+static void bench_check(vss_status status, const vss_error *err)
+{
+    if (status == VSS_OK)
+        return;
+    fprintf(stderr, "vss-bench-scan: %s\n", err->message);
+    exit(1);
+}
+
 static void bench_flat(bench_scan *bench, size_t k)
 {
     vssi_topk_source source = {bench, bench_exact, bench_key_before};
@@ -74,13 +85,28 @@ static void bench_flat(bench_scan *bench, size_t k)
     vssi_topk topk;
     vss_error err;
     double gamma = vssi_simd_gamma(bench->vectors.dim);
-    if (vssi_topk_init(&topk, &bench->scratch, k, gamma, 0, &source, &err) != VSS_OK ||
-        vssi_flat_search(NULL, &bench->vectors, &query, &bench->scratch, &topk, &err) != VSS_OK ||
-        vssi_topk_finish(&topk, &err) != VSS_OK) {
-        fprintf(stderr, "vss-bench-scan: %s\n", err.message);
-        exit(1);
-    }
+    bench_check(vssi_topk_init(&topk, &bench->scratch, k, gamma, 0, &source, &err), &err);
+    bench_check(vssi_flat_search(NULL, &bench->vectors, &query, &bench->scratch, &topk, &err), &err);
+    bench_check(vssi_topk_finish(&topk, &err), &err);
     bench->sink += topk.hits[0].row;
+}
+
+static void bench_batch(bench_scan *bench, size_t n, size_t k)
+{
+    vssi_topk_source source = {bench, bench_exact, bench_key_before};
+    vssi_query queries[BENCH_QUERIES];
+    vssi_topk topks[BENCH_QUERIES];
+    vss_error err;
+    uint8_t *memory;
+    double gamma = vssi_simd_gamma(bench->vectors.dim);
+    bench_check(vssi_scratch_get(&bench->scratch, VSSI_SCRATCH_TOPK, n, vssi_topk_size(k), &memory, &err), &err);
+    for (size_t q = 0; q < n; q++) {
+        queries[q] = (vssi_query){{bench->query + q * bench->vectors.dim, 1}, NULL, bench->vectors.rows, NULL, NULL};
+        vssi_topk_begin(&topks[q], memory + q * vssi_topk_size(k), k, gamma, 0, &source, &err);
+    }
+    bench_check(vssi_flat_search_batch(NULL, &bench->vectors, queries, n, &bench->scratch, topks, &err), &err);
+    for (size_t q = 0; q < n; q++)
+        bench->sink += topks[q].n_candidates;
 }
 
 static void bench_flat_10(bench_scan *bench) { bench_flat(bench, 10); }
@@ -194,12 +220,33 @@ static void bench_measure(bench_scan *bench)
     }
 }
 
+static void bench_batches(bench_scan *bench)
+{
+    static const size_t counts[] = {1, 2, 4, 6, 8, 12, 16, 32, 64, 256};
+    enum { COUNTS = sizeof counts / sizeof *counts };
+    double times[COUNTS][BENCH_BATCH_ROUNDS];
+    for (size_t round = 0; round < BENCH_BATCH_ROUNDS; round++) {
+        for (size_t i = 0; i < COUNTS; i++) {
+            uint64_t begin = vssi_now_ns();
+            bench_batch(bench, counts[i], 10);
+            times[i][round] = (double)(vssi_now_ns() - begin) * 1e-9;
+        }
+    }
+    for (size_t i = 0; i < COUNTS; i++) {
+        qsort(times[i], BENCH_BATCH_ROUNDS, sizeof(double), bench_compare);
+        double middle = times[i][BENCH_BATCH_ROUNDS / 2], n = (double)counts[i];
+        printf("%3zu queries a call               %8.3f ms a query  %6.1f GFLOP/s  %6.2f times one query\n", counts[i],
+               middle / n * 1e3, 2 * n * (double)(bench->vectors.rows * bench->vectors.dim) / middle * 1e-9,
+               middle / times[0][BENCH_BATCH_ROUNDS / 2]);
+    }
+}
+
 static int bench_fill(bench_scan *bench, size_t rows, size_t dim)
 {
     uint32_t state = 1;
     vss_error err;
     if (vssi_alloc(&bench->heap, rows * dim, sizeof(float), &bench->data, &err) != VSS_OK ||
-        vssi_alloc(&bench->heap, dim, sizeof(float), &bench->query, &err) != VSS_OK) {
+        vssi_alloc(&bench->heap, BENCH_QUERIES * dim, sizeof(float), &bench->query, &err) != VSS_OK) {
         fprintf(stderr, "vss-bench-scan: %s\n", err.message);
         return 1;
     }
@@ -207,8 +254,8 @@ static int bench_fill(bench_scan *bench, size_t rows, size_t dim)
         state = state * 1664525u + 1013904223u;
         bench->data[i] = (float)(state >> 24);
     }
-    for (size_t i = 0; i < dim; i++)
-        bench->query[i] = (float)(i % 256);
+    for (size_t i = 0; i < BENCH_QUERIES * dim; i++)
+        bench->query[i] = (float)((i + i / dim * 7) % 256);
     bench->bytes = rows * dim * sizeof(float);
     bench->vectors = (vssi_vectors){rows, (uint32_t)dim, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, bench->data, NULL, 0,
                                     VSSI_SIMD_F32, 0, NULL, NULL};
@@ -232,6 +279,7 @@ int main(int argc, char **argv)
         printf("%zu rows x %zu float32, %.0f MB, kernels %s, %u rounds\n", rows, dim, (double)bench.bytes * 1e-6,
                vssi_simd()->level, BENCH_ROUNDS);
         bench_measure(&bench);
+        bench_batches(&bench);
         printf("checksum %" PRIu64 "\n", bench.sink);
     }
     vssi_scratch_free(&bench.scratch);

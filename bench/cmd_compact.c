@@ -8,14 +8,17 @@
 #include "table.h"
 #include "tool.h"
 
-static const cli_option compact_options[] = {{NULL, NULL, NULL, false}};
+static const cli_option compact_options[] = {
+    {"purge", NULL, "drop every deleted row: no file keeps a byte of it", false},
+    {NULL, NULL, NULL, false},
+};
 
-static vss_status compact_work(cli_target *target, vss_collection_stats *before, vss_collection_stats *after,
-                               vss_error *err)
+static vss_status compact_work(cli_target *target, bool purge, vss_collection_stats *before,
+                               vss_collection_stats *after, vss_error *err)
 {
     CLI_TRY(cli_target_open(target, VSS_OPEN_EXISTING, err));
     CLI_TRY(vss_collection_stats_get(target->col, before, err));
-    CLI_TRY(vss_collection_compact(target->col, err));
+    CLI_TRY((purge ? vss_collection_purge : vss_collection_compact)(target->col, err));
     return vss_collection_stats_get(target->col, after, err);
 }
 
@@ -26,7 +29,7 @@ static int compact_run(const cli_args *args)
     vss_collection_stats before = VSS_INIT(vss_collection_stats), after = VSS_INIT(vss_collection_stats);
     if (!cli_target_split("compact", args->words[0], &target))
         return CLI_WRONG_USAGE;
-    vss_status status = compact_work(&target, &before, &after, &err);
+    vss_status status = compact_work(&target, cli_args_has(args, "purge"), &before, &after, &err);
     status = cli_target_close(&target, status, &err);
     if (status != VSS_OK)
         return cli_report(&err);

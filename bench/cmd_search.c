@@ -1,6 +1,7 @@
 /*
- * cmd_search.c - vss search: nearest neighbours of vectors in a file, or of rows named by key
+ * cmd_search.c - vss search: nearest neighbours, or all rows in a range, of vectors in a file or of rows named by key
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,9 @@ static const cli_option search_options[] = {
     {"queries", "FILE", "query vectors: .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin .ibin", false},
     {"like", "KEY", "rows near this one, which is left out; repeat it for the mean of several", true},
     {"k", "N", "hits a query (10)", false},
+    {"within", "R", "instead of -k: all rows as near as R or nearer, R as distances are printed", false},
+    {"beyond", "R", "and those as far as R or farther only", false},
+    {"cap", "N", "at most N of them a query (16384)", false},
     {"field", "NAME", "the vector field; the only one by default", false},
     {"filter", "EXPR", "only rows that match, as 'price < 20 and section == \"net\"'", false},
     {"set", "K=V,...", "search parameters, as ef=64; exact=1 compares every row", true},
@@ -33,6 +37,8 @@ typedef struct search_job {
     cli_target target;
     cli_vectors vectors;      /* of --queries */
     uint64_t n_queries, k, threads, first;
+    bool range, capped;       /* --within or --beyond; some query has more rows than the cap */
+    float within, beyond;     /* infinite: not given */
     const vss_field *field;
     const vss_schema *schema;
     void *block;              /* the queries of one call, in the field's given type */
@@ -122,10 +128,23 @@ static vss_status search_show(search_job *job, const vss_result *result, uint64_
         cli_hits_json(result, first, job->fields, job->n_fields);
     else if (!job->ibin.file)
         cli_hits_table(result, first, job->fields, job->n_fields, job->n_queries > 1);
+    job->capped |= (vss_result_flags_get(result) & VSS_RESULT_CAPPED) != 0;
     const vss_explain *explain = vss_result_explain(result);
     if (explain)
         cli_hits_explain(explain, job->json ? stderr : stdout);
     return job->ibin.file ? cli_hits_ibin(result, (uint32_t)job->k, &job->ibin, err) : VSS_OK;
+}
+
+/* Bounds of the distance; of a similarity the near one is the higher. */
+static void search_range(const search_job *job, vss_search_request *request)
+{
+    bool similarity = job->field->metric == VSS_METRIC_IP || job->field->metric == VSS_METRIC_COSINE;
+    bool within = cli_args_has(job->args, "within"), beyond = cli_args_has(job->args, "beyond");
+    float near = beyond ? job->beyond : similarity ? INFINITY : -INFINITY;
+    float far = within ? job->within : similarity ? -INFINITY : INFINITY;
+    request->range = job->range;
+    request->range_low = similarity ? far : near;
+    request->range_high = similarity ? near : far;
 }
 
 static vss_status search_block(search_job *job, uint64_t first, uint64_t n, vss_error *err)
@@ -146,6 +165,7 @@ static vss_status search_block(search_job *job, uint64_t first, uint64_t n, vss_
     request.n_fields = job->n_fields;
     request.exclude = job->like.rows ? cli_builder_view(&job->like) : NULL;
     request.threads = (uint32_t)job->threads;
+    search_range(job, &request);
     request.explain = cli_args_has(job->args, "explain");
     CLI_TRY(vss_collection_search(job->target.col, &request, &result, err));
     vss_status status = search_show(job, result, first, err);
@@ -181,6 +201,27 @@ static void search_help(void)
          "byte.");
 }
 
+/* --within, --beyond and --cap, which take the place of -k. False: a line about them has been printed. */
+static bool search_read_range(search_job *job)
+{
+    const cli_args *args = job->args;
+    job->range = cli_args_has(args, "within") || cli_args_has(args, "beyond");
+    if (!cli_args_real(args, "within", &job->within) || !cli_args_real(args, "beyond", &job->beyond) ||
+        !cli_args_number(args, "cap", 1, VSS_MAX_K, &job->k))
+        return false;
+    if (job->range && cli_args_has(args, "k")) {
+        cli_usage("search", "search: -k is for searches without --within and --beyond, which take --cap");
+        return false;
+    }
+    if (!job->range && cli_args_has(args, "cap")) {
+        cli_usage("search", "search: --cap is for --within and --beyond");
+        return false;
+    }
+    if (job->range && !cli_args_has(args, "cap"))
+        job->k = VSS_MAX_K;
+    return true;
+}
+
 static int search_run(const cli_args *args)
 {
     search_job job = {.args = args, .k = 10, .threads = cli_processors(), .first = UINT64_MAX,
@@ -192,7 +233,7 @@ static int search_run(const cli_args *args)
     if (args->n_words > 1 && !like)
         return cli_usage("search", "search: unexpected argument \"%s\"", args->words[1]);
     if (!cli_args_number(args, "k", 1, VSS_MAX_K, &job.k) || !cli_args_number(args, "threads", 1, 1024, &job.threads) ||
-        !cli_args_number(args, "first", 1, UINT64_MAX, &job.first) ||
+        !cli_args_number(args, "first", 1, UINT64_MAX, &job.first) || !search_read_range(&job) ||
         !cli_target_split("search", args->words[0], &job.target))
         return CLI_WRONG_USAGE;
     job.set = cli_args_joined(args, "set");
@@ -204,11 +245,13 @@ static int search_run(const cli_args *args)
     status = cli_target_close(&job.target, status, &err);
     if (status != VSS_OK)
         return cli_report(&err);
+    if (job.capped)
+        fprintf(stderr, "vss: some query has more than %llu rows in its range\n", (unsigned long long)job.k);
     if (wrote && !job.json)
         printf("wrote %llu rows of %llu keys to %s\n", (unsigned long long)job.n_queries, (unsigned long long)job.k,
                cli_args_text(args, "out"));
     return CLI_DONE;
 }
 
-const cli_command cli_search = {"search", "DB/COLL --queries FILE | --like KEY... -k K [--filter EXPR] [--set ef=64]",
-                                "find nearest neighbours", 1, 64, search_options, search_run, search_help};
+const cli_command cli_search = {"search", "DB/COLL --queries FILE | --like KEY... -k K | --within R [--filter EXPR] "
+                                          "[--set ef=64]", "find nearest neighbours", 1, 64, search_options, search_run, search_help};

@@ -90,6 +90,7 @@ typedef struct vssi_index_ops {
     const char *name;
     uint32_t format;              /* stored; a reader refuses a higher one */
     bool exact;                   /* returns what a scan returns */
+    bool scattered;               /* its blocks are read at random: better from memory than from a mapped file */
     const vssi_param *params;     /* build and search parameters, one table */
     size_t n_params;
     /* Build from vectors. An image without blocks: nothing is kept beside the vectors, which are scanned.

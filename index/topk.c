@@ -300,6 +300,12 @@ void vssi_topk_add(vssi_topk *topk, const float *scores, const uint32_t *rows, s
     }
 }
 
+void vssi_topk_tighten(vssi_topk *topk)
+{
+    if (topk->n_candidates > topk->k + topk->k / 8)
+        topk_prune(topk);
+}
+
 vss_status vssi_topk_finish(vssi_topk *topk, vss_error *err)
 {
     (void)err;

@@ -84,6 +84,10 @@ void vssi_topk_add_rows(vssi_topk *topk, const float *scores, size_t first, size
 /* Offer the rows given. */
 void vssi_topk_add(vssi_topk *topk, const float *scores, const uint32_t *rows, size_t n);
 
+/* Let the threshold fall to what the rows offered so far prove, once some more than k are waiting: for callers whose
+ * rows are dear. */
+void vssi_topk_tighten(vssi_topk *topk);
+
 /* Recompute and order: hits[n_hits], n_hits <= k, good until the scratch is used for another top-k. */
 vss_status vssi_topk_finish(vssi_topk *topk, vss_error *err);
 

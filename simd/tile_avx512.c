@@ -2,49 +2,32 @@
  * tile_avx512.c - panels of 32 rows, up to 14 queries at once: 28 registers of sums
  *
  * A step is one component: two loads of the panel, a broadcast a query, two multiply-adds a query. Packing transposes
- * blocks of 16 rows x 16 components in registers.
+ * blocks of 16 rows x 16 components in registers, widened to float32 as they are read.
  */
-#include <immintrin.h>
+#include "tile_avx512.h"
 
-#include "tile.h"
+#define TILE_INLINE VSSI_TILE512_INLINE
+#define TILE512_ROWS VSSI_TILE512_ROWS
 
-#define TILE_INLINE static inline __attribute__((always_inline))
-#define TILE512_ROWS 32u
-
-/* Sixteen registers, the rows of a square, become its columns. */
-TILE_INLINE void tile512_transpose(__m512 *square)
+/* Sixteen components from the i-th on as float32, exactly; those not in the mask are 0 and are not read. */
+TILE_INLINE __m512 tile512_load(vssi_simd_type type, const char *row, size_t i, __mmask16 mask)
 {
-    __m512 pairs[16];
-#pragma GCC unroll 8
-    for (int i = 0; i < 16; i += 2) {
-        pairs[i] = _mm512_unpacklo_ps(square[i], square[i + 1]);
-        pairs[i + 1] = _mm512_unpackhi_ps(square[i], square[i + 1]);
+    switch (type) {
+    case VSSI_SIMD_F32:
+        return _mm512_maskz_loadu_ps(mask, row + 4 * i);
+    case VSSI_SIMD_F16:
+        return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, row + 2 * i));
+    case VSSI_SIMD_BF16:
+        return _mm512_castsi512_ps(
+            _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, row + 2 * i)), 16));
+    case VSSI_SIMD_I8:
+        return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask, row + i)));
+    default:
+        return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, row + i)));
     }
-#pragma GCC unroll 4
-    for (int i = 0; i < 16; i += 4) { /* square[i + c]: component c of rows i to i + 3, in each part of four */
-#pragma GCC unroll 2
-        for (int h = 0; h < 2; h++) {
-            __m512d low = _mm512_castps_pd(pairs[i + h]), high = _mm512_castps_pd(pairs[i + h + 2]);
-            square[i + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
-            square[i + 2 * h + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
-        }
-    }
-#pragma GCC unroll 4
-    for (int c = 0; c < 4; c++) {
-        __m512 a = square[c], b = square[4 + c], d = square[8 + c], e = square[12 + c];
-        __m512 even_low = _mm512_shuffle_f32x4(a, b, 0x88), even_high = _mm512_shuffle_f32x4(d, e, 0x88);
-        __m512 odd_low = _mm512_shuffle_f32x4(a, b, 0xdd), odd_high = _mm512_shuffle_f32x4(d, e, 0xdd);
-        pairs[c] = _mm512_shuffle_f32x4(even_low, even_high, 0x88);
-        pairs[8 + c] = _mm512_shuffle_f32x4(even_low, even_high, 0xdd);
-        pairs[4 + c] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
-        pairs[12 + c] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; i++)
-        square[i] = pairs[i];
 }
 
-static void tile512_pack(const char *const *rows, size_t n, size_t dim, float *panel)
+TILE_INLINE void tile512_fill(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, float *panel)
 {
     for (size_t i = 0; i < dim; i += 16) {
         size_t columns = dim - i < 16 ? dim - i : 16;
@@ -53,16 +36,32 @@ static void tile512_pack(const char *const *rows, size_t n, size_t dim, float *p
             __m512 square[16];
 #pragma GCC unroll 16
             for (size_t r = 0; r < 16; r++)
-                square[r] = half + r < n ? _mm512_maskz_loadu_ps(mask, (const float *)(const void *)rows[half + r] + i)
-                                         : _mm512_setzero_ps();
-            tile512_transpose(square);
-            float *out = panel + i * TILE512_ROWS + half;
-#pragma GCC unroll 16
-            for (size_t c = 0; c < 16; c++) {
-                if (c < columns)
-                    _mm512_store_ps(out + c * TILE512_ROWS, square[c]);
-            }
+                square[r] = half + r < n ? tile512_load(type, rows[half + r], i, mask) : _mm512_setzero_ps();
+            vssi_tile512_transpose(square);
+            vssi_tile512_store(square, columns, panel + i * TILE512_ROWS + half);
         }
+    }
+}
+
+static void tile512_pack(const char *const *rows, size_t n, size_t dim, float *panel)
+{
+    tile512_fill(VSSI_SIMD_F32, rows, n, dim, panel);
+}
+
+static void tile512_widen(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, float *panel)
+{
+    switch (type) {
+    case VSSI_SIMD_F16:
+        tile512_fill(VSSI_SIMD_F16, rows, n, dim, panel);
+        break;
+    case VSSI_SIMD_BF16:
+        tile512_fill(VSSI_SIMD_BF16, rows, n, dim, panel);
+        break;
+    case VSSI_SIMD_I8:
+        tile512_fill(VSSI_SIMD_I8, rows, n, dim, panel);
+        break;
+    default:
+        tile512_fill(VSSI_SIMD_U8, rows, n, dim, panel);
     }
 }
 
@@ -83,19 +82,36 @@ TILE_INLINE void tile512_block(const vssi_tile_job *job, const int count, uint32
 {
     __m512 low[VSSI_TILE_QUERIES], high[VSSI_TILE_QUERIES];
     const float *v = job->panel, *query = job->queries;
+    vssi_tile_next next = *job->next;
 #pragma GCC unroll 14
     for (int q = 0; q < count; q++)
         low[q] = high[q] = _mm512_setzero_ps();
+    if (job->part & VSSI_TILE_MORE_BEFORE) {
+#pragma GCC unroll 14
+        for (int q = 0; q < count; q++) {
+            low[q] = _mm512_load_ps(job->sums + q * 32);
+            high[q] = _mm512_load_ps(job->sums + q * 32 + 16);
+        }
+    }
     for (size_t i = 0; i < job->dim; i++, v += TILE512_ROWS, query += count) {
         __m512 v_low = _mm512_load_ps(v), v_high = _mm512_load_ps(v + 16);
-        _mm_prefetch(job->next + i * 128, _MM_HINT_T0);
-        _mm_prefetch(job->next + i * 128 + 64, _MM_HINT_T0);
+        if (i < job->asks)
+            vssi_tile_ask(&next, 2);
 #pragma GCC unroll 14
         for (int q = 0; q < count; q++) {
             __m512 one = _mm512_set1_ps(query[q]);
             low[q] = _mm512_fmadd_ps(one, v_low, low[q]);
             high[q] = _mm512_fmadd_ps(one, v_high, high[q]);
         }
+    }
+    *job->next = next;
+    if (job->part & VSSI_TILE_MORE_BEHIND) {
+#pragma GCC unroll 14
+        for (int q = 0; q < count; q++) {
+            _mm512_store_ps(job->sums + q * 32, low[q]);
+            _mm512_store_ps(job->sums + q * 32 + 16, high[q]);
+        }
+        return;
     }
     __m512 scale_low = _mm512_load_ps(job->scale), scale_high = _mm512_load_ps(job->scale + 16);
     __m512 base_low = _mm512_load_ps(job->base), base_high = _mm512_load_ps(job->base + 16);
@@ -134,4 +150,5 @@ static void tile512_multiply(const vssi_tile_job *job, uint32_t *hits)
     }
 }
 
-const vssi_tile vssi_tile_avx512 = {"avx512", TILE512_ROWS, 14, tile512_pack, tile512_norms, tile512_multiply};
+const vssi_tile vssi_tile_avx512 = {
+    "avx512", TILE512_ROWS, 14, tile512_pack, tile512_widen, tile512_norms, tile512_multiply};

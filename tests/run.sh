@@ -38,7 +38,7 @@ build asan
 ASAN_OPTIONS=detect_leaks=1 units asan
 stage "thread sanitizer"
 build tsan
-units tsan 'test_(threads|parallel|storage|hnsw|compact)' 6
+units tsan 'test_(threads|parallel|storage|hnsw|compact|background)' 6
 # Where the files of the tests below go: memory where it is offered, because every flush waits for the disk.
 folder=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
 trap 'rm -rf "$folder"' EXIT

@@ -52,6 +52,9 @@ typedef struct vss_collection_stats {
     uint64_t version;   /* of the manifest */
     uint64_t sequence;  /* of the newest batch */
     uint64_t bytes;     /* stored, all live objects */
+    vss_status background; /* how the last work behind the host's back (vss/executor.h) ended; its line went to the log
+                              hook. A failure changes nothing; the work is tried again later, and by the next flush or
+                              compaction, which return their own failures */
 } vss_collection_stats;
 
 /* Make a collection. name matches [a-z0-9][a-z0-9_-]{0,62}. The schema is copied. The handle is the caller's:
@@ -84,7 +87,8 @@ VSS_API vss_status vss_collection_stats_get(vss_collection *col, vss_collection_
 /* Insert rows. INVALID names the field and row: wrong type, dimension, null, NaN or infinity, a vector whose squared
  * norm is above 1e37 or, under cosine, below 1e-30, bad UTF-8 or JSON, a key twice in the batch. EXISTS names a key
  * that is live already. READ_ONLY, BUDGET, NO_MEMORY, NO_SPACE, IO, UNKNOWN_COMMIT, POISONED. info may be NULL. Cost:
- * one copy of the rows, and one in the log; every 2^20 rows or 1 GiB a segment is sealed and flushed within the call. */
+ * one copy of the rows, and one in the log; every 2^20 rows or 1 GiB a segment is sealed and flushed within the call, or by the
+ * executor (vss/executor.h), for which a call waits only when as many rows again have come. */
 VSS_API vss_status vss_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info,
                                          vss_error *err);
 
@@ -114,11 +118,17 @@ VSS_API vss_status vss_collection_count(vss_collection *col, const char *filter,
 VSS_API vss_status vss_collection_flush(vss_collection *col, vss_error *err);
 
 /* Flush; merge segments of less than half a segment's rows and rewrite those of whose rows a fifth or more is deleted,
- * with new indexes, in one commit; then remove the objects that the newest version does not name. Searches go on beside
- * it, writes wait; readers in other processes keep the version they opened. Cost: memory for one merged segment, the
+ * with new indexes, in one commit; then remove the objects that the newest version does not name. Searches and writes
+ * go on beside it; readers in other processes keep the version they opened. Cost: memory for one merged segment, the
  * time to write it and to build its indexes. A failure leaves the collection as it was, or compacted with some objects
  * not yet removed. Errors as of flush. */
 VSS_API vss_status vss_collection_compact(vss_collection *col, vss_error *err);
+
+/* Compact, and rewrite every segment that has a deleted row: afterwards no object and no log of the collection holds a
+ * byte of a row that was deleted or replaced before the call. What the file system or the disk keeps of removed files, and
+ * readers that still have them open, are not reached. Cost and errors as of compact, but every such segment is rewritten;
+ * after a failure, call again. */
+VSS_API vss_status vss_collection_purge(vss_collection *col, vss_error *err);
 
 #ifdef __cplusplus
 }

@@ -44,6 +44,10 @@ typedef struct vss_db_options {
                                        another reason than this struct. */
     vss_sync_mode sync;
     uint32_t sync_interval_ms;      /* 0: 1,000 */
+    uint64_t background_memory;     /* bytes that growing rows and the work on them behind the host's back (vss/executor.h)
+                                       may take, about, a collection; 0: a quarter of memory_budget, or 1 GiB without one.
+                                       Rows are sealed in pieces of a quarter of it; segments that would take more than
+                                       half of it are compacted by explicit calls only. */
 } vss_db_options;
 
 /* Open a database. path: a directory, or "mem:" for one in memory that ends with the handle.

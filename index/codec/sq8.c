@@ -2,9 +2,8 @@
  * sq8.c - a byte a component, one step for all of them
  *
  * Roundings. Everything is float64. A sum of up to 32,769 squares is off by at most 2^-37 of itself, so the norm of a
- * carrier of cosine or ip is within 2^-36 of what it stands for; the cut is widened by 2^-30 of its terms (SQ8_SLACK).
- * A radius is widened by 2^-36 of itself for its sum, and by SQ8_PAD = 2^-46 of the size of what was subtracted, each
- * difference being within a few 2^-53 of its terms.
+ * carrier of cosine or ip is within 2^-36 of what it stands for; reach is widened by 2^-30 of its terms (SQ8_SLACK). A
+ * radius comes widened from grid.c.
  */
 #include "sq8.h"
 
@@ -12,11 +11,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "../../lib/base/bitmap.h"
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
 
-#define SQ8_LEVELS 255.0
-#define SQ8_PAD 0x1p-46
 #define SQ8_SLACK 0x1p-30
 
 bool vssi_sq8_can(vss_type type, vss_metric metric)
@@ -28,7 +26,7 @@ bool vssi_sq8_can(vss_type type, vss_metric metric)
 uint32_t vssi_sq8_width(uint32_t dim, vss_metric metric) { return dim + (metric == VSS_METRIC_IP); }
 uint32_t vssi_sq8_size(uint32_t width) { return (width + 3) / 4 * 4; }
 
-static void sq8_carrier(const vssi_vectors *v, size_t row, double most, double *carrier)
+void vssi_sq8_carrier(const vssi_vectors *v, size_t row, double most, double *carrier)
 {
     float part[64];
     const char *at = vssi_vectors_row(v, row);
@@ -48,13 +46,17 @@ static void sq8_carrier(const vssi_vectors *v, size_t row, double most, double *
         carrier[i] *= inverse;
 }
 
-/* The greatest norm of a row. */
-static double sq8_most(const vssi_vectors *v, double *carrier)
+static bool sq8_left(const uint64_t *leave, size_t row) { return leave != NULL && vssi_bitmap_get(leave, row); }
+
+/* The greatest norm of a row that stays. */
+static double sq8_most(const vssi_vectors *v, const uint64_t *leave, double *carrier)
 {
     double most = 0;
     for (size_t row = 0; row < v->rows; row++) {
         double norm = 0;
-        sq8_carrier(v, row, 0, carrier);
+        if (sq8_left(leave, row))
+            continue;
+        vssi_sq8_carrier(v, row, 0, carrier);
         for (size_t i = 0; i < v->dim; i++)
             norm += carrier[i] * carrier[i];
         most = fmax(most, norm);
@@ -62,51 +64,53 @@ static double sq8_most(const vssi_vectors *v, double *carrier)
     return sqrt(most);
 }
 
-void vssi_sq8_train(const vssi_vectors *v, double *carrier, vssi_sq8_model *model, double *low)
+void vssi_sq8_train(const vssi_vectors *v, const uint64_t *leave, double *carrier, vssi_sq8_model *model, double *low)
 {
     uint32_t width = vssi_sq8_width(v->dim, v->metric);
+    vssi_grid_span span = {low, carrier + width};
     *model = (vssi_sq8_model){.rows = v->rows, .dim = v->dim, .metric = (uint32_t)v->metric, .width = width,
                               .size = vssi_sq8_size(width), .most = 1};
     if (v->metric == VSS_METRIC_IP)
-        model->most = sq8_most(v, carrier);
-    double span = 0, most = model->most;
+        model->most = sq8_most(v, leave, carrier);
+    vssi_grid_span_begin(&span, width);
     for (size_t row = 0; row < v->rows; row++) {
-        sq8_carrier(v, row, most, carrier);
-        for (size_t i = 0; i < width; i++)
-            low[i] = row == 0 ? carrier[i] : fmin(low[i], carrier[i]);
+        if (sq8_left(leave, row))
+            continue;
+        vssi_sq8_carrier(v, row, model->most, carrier);
+        vssi_grid_span_add(&span, carrier, width);
     }
-    for (size_t row = 0; row < v->rows; row++) {
-        sq8_carrier(v, row, most, carrier);
-        for (size_t i = 0; i < width; i++)
-            span = fmax(span, carrier[i] - low[i]);
-    }
-    model->step = span > 0 ? span / SQ8_LEVELS : 1;
+    model->step = vssi_grid_step(&span, width);
 }
 
-/* The nearest point of a carrier, and at most how far it is. */
-static double sq8_code(const vssi_sq8_model *model, const double *low, const double *carrier, uint8_t *code)
+static vssi_grid sq8_grid(const vssi_sq8_model *model, const double *low)
 {
-    double square = 0, size = 0, inverse = 1 / model->step;
-    for (size_t i = 0; i < model->width; i++) {
-        double above = carrier[i] - low[i], steps = fmin(fmax(above * inverse, 0), SQ8_LEVELS);
-        code[i] = (uint8_t)(steps + 0.5);
-        double rest = above - model->step * code[i];
-        square += rest * rest;
-        size += fabs(above) + fabs(carrier[i]) * 0x1p-6;
-    }
-    memset(code + model->width, 0, model->size - model->width);
-    return sqrt(square) * (1 + 0x1p-36) + size * SQ8_PAD;
+    return (vssi_grid){model->width, model->size, model->step, low};
 }
 
-double vssi_sq8_encode(const vssi_sq8_model *model, const double *low, const vssi_vectors *v, size_t first, size_t n,
-                       double *carrier, uint8_t *codes)
+double vssi_sq8_encode(const vssi_sq8_model *model, const double *low, const vssi_vectors *v, const uint64_t *leave,
+                       size_t first, size_t n, double *carrier, uint8_t *codes)
 {
+    vssi_grid grid = sq8_grid(model, low);
     double radius = 0;
     for (size_t i = 0; i < n; i++) {
-        sq8_carrier(v, first + i, model->most, carrier);
-        radius = fmax(radius, sq8_code(model, low, carrier, codes + i * model->size));
+        vssi_sq8_carrier(v, first + i, model->most, carrier);
+        double off = vssi_grid_code(&grid, carrier, codes + i * model->size);
+        if (!sq8_left(leave, first + i))
+            radius = fmax(radius, off);
     }
     return radius;
+}
+
+double vssi_sq8_off(const vssi_sq8 *sq8, const vssi_vectors *v, size_t row, double *carrier)
+{
+    vssi_grid grid = sq8_grid(&sq8->model, sq8->low);
+    double norm = 0, most = sq8->model.most;
+    vssi_sq8_carrier(v, row, most, carrier);
+    for (size_t i = 0; i < v->dim; i++)
+        norm += carrier[i] * carrier[i];
+    if (v->metric == VSS_METRIC_IP && norm > most * most * (1 + 0x1p-50))
+        return INFINITY;
+    return vssi_grid_off(&grid, carrier, sq8->codes + row * sq8->model.size);
 }
 
 vss_status vssi_sq8_open(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
@@ -148,7 +152,8 @@ void vssi_sq8_prepare(const vssi_sq8 *sq8, const vssi_probe *probe, double *carr
         carrier[i] = (double)vector[i] * query->scale;
     if (m->metric == VSS_METRIC_IP)
         carrier[m->dim] = 0;
-    query->radius = sq8_code(m, sq8->low, carrier, query->code);
+    vssi_grid grid = sq8_grid(m, sq8->low);
+    query->radius = vssi_grid_code(&grid, carrier, query->code);
 }
 
 /* What the threshold is in terms of D^2, not too small. */
@@ -167,13 +172,23 @@ static double sq8_square(const vssi_sq8 *sq8, const vssi_sq8_query *query, doubl
     }
 }
 
-double vssi_sq8_cut(const vssi_sq8 *sq8, const vssi_sq8_query *query, float threshold)
+double vssi_sq8_reach(const vssi_sq8 *sq8, const vssi_sq8_query *query, float threshold)
 {
     if (!(threshold < INFINITY))
         return INFINITY;
     double square = sq8_square(sq8, query, (double)threshold);
-    if (threshold == -INFINITY || square < 0)
+    return threshold == -INFINITY || square < 0 ? -1 : sqrt(square);
+}
+
+double vssi_sq8_steps(const vssi_sq8 *sq8, const vssi_sq8_query *query, double reach)
+{
+    if (reach < 0)
         return -1;
-    double steps = (sqrt(square) + query->radius + sq8->model.radius) / sq8->model.step;
+    double steps = (reach + query->radius + sq8->model.radius) / sq8->model.step;
     return steps * steps * (1 + 0x1p-20);
+}
+
+double vssi_sq8_cut(const vssi_sq8 *sq8, const vssi_sq8_query *query, float threshold)
+{
+    return vssi_sq8_steps(sq8, query, vssi_sq8_reach(sq8, query, threshold));
 }

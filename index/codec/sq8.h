@@ -6,12 +6,12 @@
  *     cosine  the vector divided by its norm                 D^2 = 2 - 2 cos
  *     ip      the vector and sqrt(M^2 - |v|^2), M the greatest norm; the query is scaled to the norm M and gets a 0
  *             D^2 = 2 M^2 - 2 (M / |q|) q v
- * The grid: component j of the point with code c is low[j] + step * c; one step for all, so that the distance of two
- * points is step * sqrt(sum (c - d)^2), a sum of whole numbers that every kernel computes alike.
+ * It is coded by the nearest point of a grid with one step for all components (grid.h).
  *
  * The bound. Let r be at least |v - v^| for every row v and its point v^, and s the same of the query. D >= D^ - s - r
  * by the triangle inequality, so a row whose D^ is above sqrt(T) + s + r, with T what the top-k's threshold is in terms
- * of D^2, is of no use. Nothing is cut off at training; a query's components outside the grid make s larger, no more.
+ * of D^2, is of no use. A query's components outside the grid make s larger, no more. Rows that are left out at training
+ * (outliers.h) are no part of the bound, nor of M: whoever leaves them out compares them by their vectors.
  *
  * This is what an index needs of any codec: train, encode, open, prepare a query, distances to a block of codes (the
  * kernels of the type the codes are), and a cut for those distances from a threshold.
@@ -20,6 +20,7 @@
 #define VSSI_SQ8_H
 
 #include "../index_ops.h"
+#include "grid.h"
 
 /* A trained grid, as it is stored. */
 typedef struct vssi_sq8_model {
@@ -55,12 +56,21 @@ bool vssi_sq8_can(vss_type type, vss_metric metric);
 uint32_t vssi_sq8_width(uint32_t dim, vss_metric metric);
 uint32_t vssi_sq8_size(uint32_t width);
 
-/* Fit the grid to the vectors: model (radius still 0) and low[width]. Two passes over the rows, one thread. */
-void vssi_sq8_train(const vssi_vectors *v, double *carrier, vssi_sq8_model *model, double *low);
+/* The carrier of a row, [width]; most is M. */
+void vssi_sq8_carrier(const vssi_vectors *v, size_t row, double most, double *carrier);
 
-/* Codes [n][size] of the rows from first on. Returns the radius they need. carrier: room for width numbers. */
-double vssi_sq8_encode(const vssi_sq8_model *model, const double *low, const vssi_vectors *v, size_t first, size_t n,
-                       double *carrier, uint8_t *codes);
+/* Fit the grid to the vectors, but for the rows whose bits are set in `leave` (NULL: none; at least one stays): model
+ * (radius still 0) and low[width]. A pass over the rows, for ip two, one thread. carrier: room for 2 * width numbers. */
+void vssi_sq8_train(const vssi_vectors *v, const uint64_t *leave, double *carrier, vssi_sq8_model *model, double *low);
+
+/* Codes [n][size] of the rows from first on. Returns the radius of those not left out. carrier: room for width
+ * numbers. */
+double vssi_sq8_encode(const vssi_sq8_model *model, const double *low, const vssi_vectors *v, const uint64_t *leave,
+                       size_t first, size_t n, double *carrier, uint8_t *codes);
+
+/* At least how far a row's carrier is from what its code stands for, as vssi_sq8_encode measures it; infinite where the
+ * row is longer than M. */
+double vssi_sq8_off(const vssi_sq8 *sq8, const vssi_vectors *v, size_t row, double *carrier);
 
 /* Check a stored model against the vectors and bind the kernels. CORRUPT. */
 vss_status vssi_sq8_open(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
@@ -69,11 +79,16 @@ vss_status vssi_sq8_open(vssi_sq8 *sq8, const void *model, const double *low, co
 vss_status vssi_sq8_open_padded(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
                                 uint32_t size, const vssi_vectors *v, vss_error *err);
 
-/* Code and radius of a query. carrier: room for width numbers. */
+/* Code and radius of a query, and in carrier[width] what was coded. */
 void vssi_sq8_prepare(const vssi_sq8 *sq8, const vssi_probe *probe, double *carrier, vssi_sq8_query *query);
 
-/* The greatest sum (c - d)^2 of a row that may have a score at or below the threshold; below 0: there is none.
+/* The greatest D of a row that may have a score at or below the threshold, roundings included; below 0: there is none. */
+double vssi_sq8_reach(const vssi_sq8 *sq8, const vssi_sq8_query *query, float threshold);
+
+/* The greatest sum (c - d)^2 of a row that is within reach; below 0: there is none.
  * Sums above it by less than 1 part in 2^20 are let pass, so that sums rounded to float32 can be compared. */
+double vssi_sq8_steps(const vssi_sq8 *sq8, const vssi_sq8_query *query, double reach);
+/* The same from a threshold. */
 double vssi_sq8_cut(const vssi_sq8 *sq8, const vssi_sq8_query *query, float threshold);
 
 #endif

@@ -2,16 +2,18 @@
  * flat.c - compare the query with every row, or with every allowed one
  *
  * Blocks of 256 rows: scored in one stream where at least three quarters of them are allowed (those that aren't are
- * left out afterwards), else the allowed ones are gathered. Where fewer than half of all rows are allowed, they are
- * gathered by 256. Cost: the bytes of the rows read once, at memory speed; of few rows theirs and the bitmap's. The
+ * left out afterwards), else the allowed ones are gathered. Where fewer than a quarter of all rows are allowed, they
+ * are gathered by 256, each row asked for at once; between a quarter and three quarters they are taken in order, as a
+ * batch of one query. Cost: the bytes of the rows read once, at memory speed; of few rows theirs and the bitmap's. The
  * call may end early when its control says so: the caller looks at control->stop.
  */
 #include "flat.h"
 
 #include "../../lib/base/bitmap.h"
 #include "../../lib/base/checked.h"
+#include "../codec/prefix.h"
 
-#define FLAT_FEW 2u /* one in: fewer rows that are allowed are gathered */
+#define FLAT_FEW 4u /* one in: fewer rows that are allowed are gathered */
 
 size_t vssi_flat_block(const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end, vssi_topk *topk)
 {
@@ -51,11 +53,11 @@ static size_t flat_gather(const vssi_vectors *v, const vssi_query *query, size_t
 vss_status vssi_flat_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
                             vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
 {
-    (void)index;
-    (void)err;
     if (query->allow && query->n_allow == 0)
         return VSS_OK;
     size_t last = query->end != 0 ? query->end : vectors->rows, asked = FLAT_ASK, n;
+    if (query->allow && query->n_allow >= vectors->rows / FLAT_FEW && query->n_allow < vectors->rows / 4 * 3)
+        return vssi_flat_search_batch(index, vectors, query, 1, scratch, topk, err);
     bool few = query->allow && query->n_allow < vectors->rows / FLAT_FEW;
     for (size_t at = query->begin; at < last; asked += n) {
         if (asked >= FLAT_ASK && vssi_control_stopped(query->control))
@@ -78,11 +80,13 @@ static const char *const flat_codes[] = {[FLAT_CODES_NONE] = "none", [FLAT_CODES
 static const vssi_param flat_params[FLAT_PARAMS] = {
     [FLAT_PARAM_CODES] = {.name = "codes", .max = FLAT_CODES_SQ8, .names = flat_codes,
                           .help = "sq8: a byte a component, compared first; the result is the same"},
+    [FLAT_PARAM_PREFIX] = {.name = "prefix", .max = VSSI_PREFIX_MOST, .default_value = FLAT_PREFIX_AUTO,
+                           .help = "with codes, bytes a row compared before them; 1: as many as pay, 0: none"},
 };
 
 const vssi_index_ops vssi_flat_ops = {
     .name = "flat",
-    .format = 1,
+    .format = 2,
     .exact = true,
     .params = flat_params,
     .n_params = FLAT_PARAMS,
@@ -90,5 +94,6 @@ const vssi_index_ops vssi_flat_ops = {
     .open = vssi_flat_open,
     .search = vssi_flat_codes_search,
     .search_batch = vssi_flat_codes_batch,
+    .validate = vssi_flat_validate,
     .free = vssi_flat_free,
 };

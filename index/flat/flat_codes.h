@@ -4,32 +4,47 @@
 #ifndef VSSI_FLAT_CODES_H
 #define VSSI_FLAT_CODES_H
 
+#include "../codec/prefix.h"
 #include "../codec/sq8.h"
 #include "flat.h"
 
 typedef struct flat_index {
     vssi_heap *heap;
+    vssi_vectors vectors;     /* to validate */
     vssi_sq8 sq8;
+    vssi_prefix prefix;       /* panels NULL: none */
+    const uint32_t *outliers; /* [n_outliers], rising: rows that neither bound covers */
+    size_t n_outliers;
 } flat_index;
 
-#define FLAT_PENDING 64u
+#define FLAT_FIRST 384u /* rows that wait for their codes: up to 64 and what comes at once, and room behind them */
+#define FLAT_NEAR 64u   /* rows that wait for their vectors */
 
 /* One query in the making. */
 typedef struct flat_codes_query {
     vssi_sq8_query code;
+    vssi_prefix_query start;     /* where there is a prefix */
     const vssi_query *query;
     vssi_topk *topk;
-    double cut;                     /* of sum (c - d)^2 */
-    uint32_t n_pending;
-    uint32_t pending[FLAT_PENDING]; /* rows to score together */
+    double reach;                /* the greatest distance of use (sq8.h) */
+    double cut;                  /* the same as the greatest sum (c - d)^2 of codes */
+    uint32_t n_first, n_near;
+    uint32_t first[FLAT_FIRST];  /* rows that the prefix can't rule out */
+    uint32_t near[FLAT_NEAR];    /* rows that the codes can't rule out */
 } flat_codes_query;
 
-/* Score and offer n <= FLAT_BLOCK rows. True: the cut has fallen. */
-bool vssi_flat_codes_offer(const vssi_sq8 *sq8, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
-                           size_t n);
+/* Rows that the prefix, or nothing yet, can't rule out: keep those that the codes can't, and offer them when there are
+ * enough to score together. n <= FLAT_FIRST. True: the cut has fallen. */
+bool vssi_flat_codes_narrow(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
+                            size_t n);
+/* Rows that the codes can't rule out, likewise. */
+bool vssi_flat_codes_keep(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
+                          size_t n);
+/* Offer what is left. */
+void vssi_flat_codes_end(const flat_index *index, const vssi_vectors *v, flat_codes_query *q);
 
-/* flat_codes_tile.c: four queries and more, where the level has kernels for codes. */
-vss_status vssi_flat_codes_tile(const vssi_sq8 *sq8, const vssi_vectors *v, flat_codes_query *of, size_t n,
-                                vssi_scratch *scratch, vss_error *err);
+/* flat_codes_tile.c: through the prefix, or, several queries, through the codes, in panels. */
+vss_status vssi_flat_codes_tile(const flat_index *index, const vssi_vectors *v, flat_codes_query *of, size_t n,
+                                bool prefix, vssi_scratch *scratch, vss_error *err);
 
 #endif

@@ -1,8 +1,12 @@
 /*
- * flat_codes_search.c - exact searches that read a byte a component of most rows
+ * flat_codes_search.c - exact searches that read a byte a component of most rows, or fewer
  *
- * Codes are scanned by blocks of rows; the rows whose codes can't rule them out are scored by the vectors' own kernels,
- * as a scan would. Cost: the codes read once, a quarter of float32, and the rows scored: some multiple of k.
+ * Three stages, each of which passes on what it can't rule out: the prefix in panels (where there is one), codes, and
+ * the vectors' own kernels, as a scan would use them. Rows wait at each stage until there are some to fetch together.
+ * Outliers, which the bounds leave out, are scored first. Without a prefix a single query streams the codes, several
+ * multiply them in panels. Of few rows that are allowed the codes are gathered at once.
+ *
+ * Cost: the prefix, or the codes, read once, some hundredth of the codes after a prefix, and a multiple of k vectors.
  */
 #include <math.h>
 
@@ -12,106 +16,198 @@
 #include "../../simd/tile.h"
 #include "flat_codes.h"
 
-#define CODES_TILE 4u /* queries from which packing pays */
-#define CODES_FEW 3u  /* one in: fewer rows that are allowed are gathered */
+#define CODES_TILE 4u    /* queries from which packing pays */
+#define CODES_FEW 3u     /* one in: fewer rows that are allowed are gathered */
+#define CODES_TOGETHER 16u /* vectors that are scored together */
+#define CODES_LINE 64u   /* bytes a gathered row costs beyond its own */
 
-static void codes_cut(const vssi_sq8 *sq8, flat_codes_query *q)
+static void codes_cut(const flat_index *index, flat_codes_query *q)
 {
-    q->cut = vssi_sq8_cut(sq8, &q->code, q->topk->threshold);
+    q->reach = vssi_sq8_reach(&index->sq8, &q->code, q->topk->threshold);
+    q->cut = vssi_sq8_steps(&index->sq8, &q->code, q->reach);
 }
 
-bool vssi_flat_codes_offer(const vssi_sq8 *sq8, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
-                           size_t n)
+static bool codes_outlier(const flat_index *index, uint32_t row)
+{
+    size_t low = 0, high = index->n_outliers;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (index->outliers[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < index->n_outliers && index->outliers[low] == row;
+}
+
+/* Score and offer n <= FLAT_BLOCK rows. True: the cut has fallen. */
+static bool codes_offer(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
+                        size_t n)
 {
     float scores[FLAT_BLOCK], before = q->topk->threshold;
     if (n == 0)
         return false;
     vssi_vectors_score_gather(v, &q->query->probe, rows, n, scores);
     vssi_topk_add(q->topk, scores, rows, n);
+    vssi_topk_tighten(q->topk);
     if (!(q->topk->threshold < before))
         return false;
-    codes_cut(sq8, q);
+    codes_cut(index, q);
     return true;
+}
+
+bool vssi_flat_codes_keep(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
+                          size_t n)
+{
+    bool fallen = false;
+    for (size_t i = 0; i < n; i++) {
+        if (index->n_outliers > 0 && codes_outlier(index, rows[i]))
+            continue;
+        q->near[q->n_near++] = rows[i];
+        if (q->n_near == FLAT_NEAR) {
+            fallen |= codes_offer(index, v, q, q->near, q->n_near);
+            q->n_near = 0;
+        }
+    }
+    if (q->n_near < CODES_TOGETHER)
+        return fallen;
+    fallen |= codes_offer(index, v, q, q->near, q->n_near);
+    q->n_near = 0;
+    return fallen;
 }
 
 /* The codes' kernels give float32: their sums are compared with a cut that leaves room for its rounding. */
 static float codes_limit(const flat_codes_query *q) { return (float)fmin(q->cut, 0x1p100); }
 
+bool vssi_flat_codes_narrow(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
+                            size_t n)
+{
+    float sums[FLAT_FIRST], limit = codes_limit(q);
+    uint32_t kept[FLAT_FIRST];
+    size_t n_kept = 0;
+    index->sq8.score_gather(q->code.code, index->sq8.codes, index->sq8.model.size, rows, n, sums);
+    for (size_t i = 0; i < n; i++) {
+        kept[n_kept] = rows[i];
+        n_kept += sums[i] <= limit;
+    }
+    return vssi_flat_codes_keep(index, v, q, kept, n_kept);
+}
+
+void vssi_flat_codes_end(const flat_index *index, const vssi_vectors *v, flat_codes_query *q)
+{
+    (void)vssi_flat_codes_narrow(index, v, q, q->first, q->n_first);
+    (void)codes_offer(index, v, q, q->near, q->n_near);
+    q->n_first = q->n_near = 0;
+}
+
 /* The rows [begin, end), at most FLAT_BLOCK, that are allowed and that the codes can't rule out. */
-static void codes_block(const vssi_sq8 *sq8, const vssi_vectors *v, flat_codes_query *q, size_t begin, size_t end)
+static void codes_block(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, size_t begin, size_t end)
 {
     float sums[FLAT_BLOCK], limit = codes_limit(q);
     uint32_t rows[FLAT_BLOCK];
-    size_t size = sq8->model.size, kept = 0;
+    size_t size = index->sq8.model.size, kept = 0;
     const uint64_t *allow = q->query->allow;
-    sq8->score_rows(q->code.code, sq8->codes + begin * size, size, end - begin, sums);
+    index->sq8.score_rows(q->code.code, index->sq8.codes + begin * size, size, end - begin, sums);
     for (size_t i = 0; i < end - begin; i++) {
         rows[kept] = (uint32_t)(begin + i);
         kept += (sums[i] <= limit) & (!allow || vssi_bitmap_get(allow, begin + i));
     }
-    (void)vssi_flat_codes_offer(sq8, v, q, rows, kept);
+    (void)vssi_flat_codes_keep(index, v, q, rows, kept);
 }
 
-/* Those of the n allowed rows given that the codes can't rule out. */
-static void codes_gather(const vssi_sq8 *sq8, const vssi_vectors *v, flat_codes_query *q, const uint32_t *allowed,
-                         size_t n)
+/* Offer the outliers in [begin, end) that are allowed. */
+static void codes_outliers(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, size_t begin, size_t end)
 {
-    float sums[FLAT_BLOCK], limit = codes_limit(q);
     uint32_t rows[FLAT_BLOCK];
-    size_t kept = 0;
-    sq8->score_gather(q->code.code, sq8->codes, sq8->model.size, allowed, n, sums);
-    for (size_t i = 0; i < n; i++) {
-        rows[kept] = allowed[i];
-        kept += sums[i] <= limit;
+    size_t n = 0;
+    const uint64_t *allow = q->query->allow;
+    for (size_t i = 0; i < index->n_outliers; i++) {
+        uint32_t row = index->outliers[i];
+        rows[n] = row;
+        n += row >= begin && row < end && (!allow || vssi_bitmap_get(allow, row));
+        if (n == FLAT_BLOCK || i + 1 == index->n_outliers) {
+            (void)codes_offer(index, v, q, rows, n);
+            n = 0;
+        }
     }
-    (void)vssi_flat_codes_offer(sq8, v, q, rows, kept);
 }
 
 /* Code the queries, in scratch memory. */
-static vss_status codes_prepare(const vssi_sq8 *sq8, const vssi_query *queries, size_t n, vssi_topk *topks,
+static vss_status codes_prepare(const flat_index *index, const vssi_query *queries, size_t n, vssi_topk *topks,
                                 vssi_scratch *scratch, flat_codes_query **out, vss_error *err)
 {
-    size_t size = (size_t)vssi_round_up(sq8->model.size, 64), head = (size_t)vssi_round_up(n * sizeof **out, 64);
-    size_t room = (size_t)vssi_round_up(sq8->model.width * sizeof(double), 64);
+    const vssi_sq8 *sq8 = &index->sq8;
+    size_t head = (size_t)vssi_round_up(n * sizeof **out, 64);
+    size_t room = (size_t)vssi_round_up((sq8->model.width + VSSI_PREFIX_MOST) * sizeof(double), 64);
+    size_t size = (size_t)vssi_round_up(sq8->model.size, 64) + VSSI_PREFIX_MOST;
     uint8_t *memory;
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, head + room + n * size, 1, &memory, err));
     *out = (flat_codes_query *)(void *)memory;
+    double *carrier = (double *)(void *)(memory + head);
     for (size_t q = 0; q < n; q++) {
         flat_codes_query *one = &(*out)[q];
-        *one = (flat_codes_query){.query = &queries[q], .topk = &topks[q]};
-        one->code.code = memory + head + room + q * size;
-        vssi_sq8_prepare(sq8, &queries[q].probe, (double *)(void *)(memory + head), &one->code);
-        codes_cut(sq8, one);
+        one->query = &queries[q];
+        one->topk = &topks[q];
+        one->n_first = one->n_near = 0;
+        one->start.code = memory + head + room + q * size;
+        one->code.code = one->start.code + VSSI_PREFIX_MOST;
+        vssi_sq8_prepare(sq8, &queries[q].probe, carrier, &one->code);
+        if (index->prefix.panels != NULL)
+            vssi_prefix_prepare(&index->prefix, carrier, carrier + sq8->model.width, &one->start);
+        codes_cut(index, one);
     }
     return VSS_OK;
 }
 
-vss_status vssi_flat_codes_batch(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
-                                 vssi_scratch *scratch, vssi_topk *topks, vss_error *err)
+/* Query after query over blocks of codes, or, of few that are allowed, over the codes of those. */
+static void codes_scan(const flat_index *index, const vssi_vectors *v, flat_codes_query *of, size_t n, bool few,
+                       size_t end, vssi_scratch *scratch)
 {
-    const vssi_sq8 *sq8 = &((const flat_index *)index)->sq8;
-    size_t end = queries->end != 0 ? queries->end : vectors->rows, asked = FLAT_ASK;
-    flat_codes_query *of;
+    const vssi_query *query = of->query;
+    size_t asked = FLAT_ASK;
     uint32_t rows[FLAT_BLOCK];
-    VSSI_TRY(codes_prepare(sq8, queries, n, topks, scratch, &of, err));
-    if (n >= CODES_TILE && vssi_tile_codes_best() != NULL)
-        return vssi_flat_codes_tile(sq8, vectors, of, n, scratch, err);
-    bool few = queries->allow && queries->n_allow < vectors->rows / CODES_FEW;
-    for (size_t at = queries->begin, count; at < end; asked += count * n) {
+    for (size_t at = query->begin, count; at < end; asked += count * n) {
         size_t begin = at;
-        if (asked >= FLAT_ASK && vssi_control_stopped(queries->control))
-            return VSS_OK;
+        if (asked >= FLAT_ASK && vssi_control_stopped(query->control))
+            return;
         asked = asked >= FLAT_ASK ? 0 : asked;
         at = vssi_min(begin + FLAT_BLOCK, end);
-        count = few ? vssi_bitmap_rows(queries->allow, begin, end, rows, FLAT_BLOCK, &at) : at - begin;
-        for (size_t q = 0; q < n && few && count > 0; q++)
-            codes_gather(sq8, vectors, &of[q], rows, count);
+        count = few ? vssi_bitmap_rows(query->allow, begin, end, rows, FLAT_BLOCK, &at) : at - begin;
+        for (size_t q = 0; q < n && few; q++)
+            (void)vssi_flat_codes_narrow(index, v, &of[q], rows, count);
         for (size_t q = 0; q < n && !few; q++)
-            codes_block(sq8, vectors, &of[q], begin, at);
+            codes_block(index, v, &of[q], begin, at);
         scratch->distances += count * n;
     }
+}
+
+/* Does reading the whole prefix cost less than the codes of the rows that are allowed. */
+static bool codes_prefixed(const flat_index *index, const vssi_query *query, size_t rows, size_t n)
+{
+    size_t code = index->sq8.model.size + (n < CODES_TILE ? CODES_LINE : 0);
+    return index->prefix.panels != NULL &&
+           (!query->allow || query->n_allow * (uint64_t)code >= rows * (uint64_t)index->prefix.model.size);
+}
+
+vss_status vssi_flat_codes_batch(const void *opened, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
+                                 vssi_scratch *scratch, vssi_topk *topks, vss_error *err)
+{
+    const flat_index *index = opened;
+    size_t end = queries->end != 0 ? queries->end : vectors->rows;
+    flat_codes_query *of;
+    VSSI_TRY(codes_prepare(index, queries, n, topks, scratch, &of, err));
     for (size_t q = 0; q < n; q++)
+        codes_outliers(index, vectors, &of[q], queries->begin, end);
+    bool few = queries->allow && queries->n_allow < vectors->rows / CODES_FEW;
+    bool prefix = codes_prefixed(index, queries, vectors->rows, n);
+    if (prefix || n >= CODES_TILE)
+        VSSI_TRY(vssi_flat_codes_tile(index, vectors, of, n, prefix, scratch, err));
+    else
+        codes_scan(index, vectors, of, n, few, end, scratch);
+    for (size_t q = 0; q < n; q++) {
+        vssi_flat_codes_end(index, vectors, &of[q]);
         VSSI_TRY(topks[q].status);
+    }
     return VSS_OK;
 }
 

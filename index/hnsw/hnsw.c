@@ -22,6 +22,7 @@ const vssi_index_ops vssi_hnsw_ops = {
     .name = "hnsw",
     .format = HNSW_FORMAT,
     .exact = false,
+    .scattered = true,
     .params = hnsw_params,
     .n_params = HNSW_PARAMS,
     .build = vssi_hnsw_build_image,

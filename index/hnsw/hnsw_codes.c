@@ -53,7 +53,8 @@ static void codes_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, 
 {
     double *radii = arg, *carrier = (double *)(void *)worker->packed;
     size_t first = i * CODES_UNIT, n = vssi_min(CODES_UNIT, b->rows - first);
-    radii[i] = vssi_sq8_encode(b->model, b->low, b->vectors, first, n, carrier, b->codes + first * b->model->size);
+    radii[i] = vssi_sq8_encode(b->model, b->low, b->vectors, NULL, first, n, carrier,
+                               b->codes + first * b->model->size);
 }
 
 static vss_status codes_encode(vssi_hnsw_build *b, vss_error *err)
@@ -61,7 +62,7 @@ static vss_status codes_encode(vssi_hnsw_build *b, vss_error *err)
     size_t units = (b->rows + CODES_UNIT - 1) / CODES_UNIT;
     double *radii;
     VSSI_TRY(vssi_alloc(b->heap, units, sizeof *radii, &radii, err));
-    vssi_sq8_train(b->vectors, (double *)(void *)b->workers->packed, b->model, b->low);
+    vssi_sq8_train(b->vectors, NULL, (double *)(void *)b->workers->packed, b->model, b->low);
     b->model->size = vssi_hnsw_codes_size(b->vectors);
     vss_status status = vssi_hnsw_run(b, units, CODES_UNIT, codes_unit, radii, err);
     for (size_t i = 0; i < units && status == VSS_OK; i++)

@@ -201,13 +201,19 @@ vss_status vss_collection_count(vss_collection *col, const char *filter, uint64_
 vss_status vss_collection_flush(vss_collection *col, vss_error *err)
 {
     VSSI_TRY(collection_door(col, "vss_collection_flush", err));
-    return vssi_collection_flush(col, err);
+    return vssi_collection_flush(col, &(vssi_seal_options){.threads = 1}, err);
 }
 
 vss_status vss_collection_compact(vss_collection *col, vss_error *err)
 {
     VSSI_TRY(collection_door(col, "vss_collection_compact", err));
     return vssi_collection_compact(col, err);
+}
+
+vss_status vss_collection_purge(vss_collection *col, vss_error *err)
+{
+    VSSI_TRY(collection_door(col, "vss_collection_purge", err));
+    return vssi_collection_purge(col, err);
 }
 
 vss_status vss_collection_check(vss_db *db, const char *name, vss_check_fn fn, void *state, vss_progress_fn progress,

@@ -29,8 +29,8 @@ static vss_status db_options_check(const vss_db_options *options, vss_allocator 
     if (options->allocator != NULL && (allocator->alloc == NULL || allocator->release == NULL))
         return vssi_fail(err, VSS_ERR_INVALID, "vss_allocator: alloc and release are required");
     VSSI_TRY(vssi_door_struct("vss_executor", executor, sizeof *executor, options->executor, err));
-    if (options->executor != NULL && executor->run == NULL)
-        return vssi_fail(err, VSS_ERR_INVALID, "vss_executor: run is required");
+    if (options->executor != NULL && executor->run == NULL && executor->submit == NULL)
+        return vssi_fail(err, VSS_ERR_INVALID, "vss_executor: run and submit are NULL");
     return VSS_OK;
 }
 

@@ -167,9 +167,11 @@ static void check_logs(check_run *run, const vssi_manifest *m)
         bool begun;
         char name[32];
         uint64_t size = 0, cut;
+        if (numbers[i] < m->log_first)
+            continue;
         vssi_wal_name(numbers[i], name);
         vss_status status = vssi_wal_open(storage, run->prefix, numbers[i], &header, &begun, &err);
-        if (status == VSS_OK && (!begun || header.base != m->version))
+        if (status == VSS_OK && !begun)
             continue;
         if (status == VSS_OK)
             status = vssi_wal_read(&run->heap, storage, run->prefix, &header, check_frame, &log, &size, &cut, &err);

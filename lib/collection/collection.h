@@ -1,9 +1,10 @@
 /*
  * collection.h - what a vss_collection handle points to, and what can be done with it
  *
- * Locks, taken in this order: db->mutex (open list) > write_mutex (all that changes the collection: manifest, counters,
- * the choice of the next snapshot) > snapshot_mutex (the pointer to the newest snapshot, held for a few instructions).
- * Searches take snapshot_mutex only.
+ * Locks, taken in this order: db->mutex (open list) > job_mutex (one compaction or index build at a time) > seal_mutex (one
+ * commit at a time: a flush throughout, another job when it is done) > write_mutex (one write at a time: counters, log, the
+ * choice of the next snapshot; a commit takes it to carry over what was written meanwhile) > snapshot_mutex (the pointer to
+ * the newest snapshot, held for a few instructions). Searches take snapshot_mutex only.
  */
 #ifndef VSSI_COLLECTION_H
 #define VSSI_COLLECTION_H
@@ -31,20 +32,33 @@ struct vss_collection {
     vssi_schema *schema;                        /* never changes */
     _Atomic(const vssi_index_ops *) *types;     /* [schema->n_fields] the index type defined; NULL: none */
 
+    vssi_mutex job_mutex;
+    vssi_mutex seal_mutex;
     vssi_mutex write_mutex;
-    vssi_manifest *manifest;     /* newest committed, borrows schema; write_mutex */
+    vssi_manifest *manifest;     /* newest committed, borrows schema; changed under seal_mutex and write_mutex, read under
+                                    either */
+    vssi_snapshot *committed;    /* what the manifest describes; likewise */
     uint64_t manifest_bytes;
+    size_t n_frozen;             /* write_mutex; the first parts, which a flush seals: no new rows join them; 0: none */
     int64_t next_auto_key;       /* write_mutex */
     uint64_t sequence;           /* write_mutex */
     vss_status poisoned;         /* write_mutex; VSS_OK, or why writes are refused */
-    struct vssi_wal *log;        /* write_mutex; of the batches since the manifest; NULL: none yet */
-    uint64_t log_number;         /* the greatest ever given */
-    uint64_t log_bytes;          /* stored, of live logs */
-    uint64_t log_synced_ns;
+    struct vssi_wal *log;        /* write_mutex; of the newest batches; NULL: none yet */
+    uint64_t log_number;         /* write_mutex; the greatest ever given */
+    uint64_t log_oldest;         /* seal_mutex; older ones are removed */
+    uint64_t log_closed_bytes;   /* write_mutex; stored, of live logs that are written no more */
+    uint64_t log_synced_ns;      /* write_mutex */
+    bool log_divided;            /* write_mutex; the next batch begins a new log */
     bool replaying;              /* at open: what is written is in a log already */
 
     vssi_mutex snapshot_mutex;
     vssi_snapshot *snapshot;
+
+    vssi_mutex background_mutex;
+    struct vssi_background *background; /* background_mutex; the task that waits or runs; NULL: none */
+    vss_status background_status;       /* background_mutex; of the last one */
+    uint64_t background_pause_ns;       /* background_mutex; none before */
+    _Atomic int closing;                /* no new ones */
 
     vssi_mutex scratch_mutex;
     struct vssi_scratch_node *idle_scratch;
@@ -96,9 +110,12 @@ typedef struct vssi_seal_options {
     size_t threads;
     vssi_control *control; /* or NULL */
 } vssi_seal_options;
-vss_status vssi_collection_flush(vss_collection *col, vss_error *err);
-/* The same with write_mutex held. */
-vss_status vssi_collection_seal(vss_collection *col, const vssi_seal_options *options, vss_error *err);
+vss_status vssi_collection_flush(vss_collection *col, const vssi_seal_options *options, vss_error *err);
+/* The same, when there are rows enough for a segment; *sealed: were there? */
+vss_status vssi_seal_full(vss_collection *col, const vssi_seal_options *options, bool *sealed, vss_error *err);
+/* Are there, not counting what is being sealed? Twice as many? Under write_mutex. */
+bool vssi_collection_full(const vss_collection *col);
+bool vssi_collection_overfull(const vss_collection *col);
 vss_status vssi_collection_build_index(vss_collection *col, const char *field, const char *type, const char *params,
                                        const vss_build_options *options, vss_error *err);
 vss_status vssi_collection_indexes(vss_collection *col, int (*fn)(void *state, const vss_index_info *info), void *state,
@@ -106,7 +123,13 @@ vss_status vssi_collection_indexes(vss_collection *col, int (*fn)(void *state, c
 
 /* ---- compact.c, collect.c ---- */
 vss_status vssi_collection_compact(vss_collection *col, vss_error *err);
-/* Remove the objects of the collection that its newest manifest does not name. Under write_mutex. */
+/* As compact, and every segment with a deleted row is rewritten. */
+vss_status vssi_collection_purge(vss_collection *col, vss_error *err);
+/* As compact, but only what is worth while and fits the budget for work in the background; *worked: was there any? */
+vss_status vssi_compact_background(vss_collection *col, const vssi_seal_options *options, bool *worked, vss_error *err);
+/* Does it look as if there was? */
+bool vssi_compact_wanted(vss_collection *col);
+/* Remove the objects of the collection that its newest manifest does not name. Under job_mutex. */
 vss_status vssi_collection_collect(vss_collection *col, vss_error *err);
 
 /* ---- read.c ---- */

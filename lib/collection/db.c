@@ -73,6 +73,7 @@ vss_status vssi_db_open(const char *path, const vss_db_options *options, vss_db 
     db->logged = db->storage.log_open != NULL && (options->storage != NULL || strcmp(path, "mem:") != 0);
     db->sync = options->sync;
     db->sync_interval_ns = (options->sync_interval_ms == 0 ? 1000 : (uint64_t)options->sync_interval_ms) * 1000000;
+    db->background_memory = options->background_memory;
     *out = db;
     return VSS_OK;
 fail:

@@ -28,6 +28,7 @@ struct vss_db {
     bool logged; /* batches go through a log */
     vss_sync_mode sync;
     uint64_t sync_interval_ns;
+    uint64_t background_memory; /* 0: default */
     vssi_mutex mutex;
     struct vss_collection *collections; /* open ones, linked by `next` */
 };
@@ -43,7 +44,7 @@ void vssi_db_unref(vss_db *db);
 
 static inline const vss_executor *vssi_db_executor(const vss_db *db)
 {
-    return db->has_executor ? &db->executor : NULL;
+    return db->has_executor && db->executor.run != NULL ? &db->executor : NULL;
 }
 
 /* One line to the host's log hook, if there is one. */

@@ -3,11 +3,14 @@
  *
  * A batch becomes a small segment in memory; it is in the log before anyone sees it. The last growing segments are
  * merged while the one before is no larger than the last, so there are O(log rows) of them and a row is copied
- * O(log rows) times. Readers keep the snapshot they began with; nothing they see changes. Locks: write_mutex throughout.
+ * O(log rows) times. Readers keep the snapshot they began with; nothing they see changes. Locks: write_mutex; not for the
+ * flush that a full segment brings about.
  */
 #include <stdio.h>
 
 #include "../base/bitmap.h"
+#include "../base/checked.h"
+#include "background.h"
 #include "change.h"
 #include "journal.h"
 
@@ -49,11 +52,12 @@ static vss_status insert_keys(const vssi_snapshot *old, const vssi_segment *rows
     return VSS_OK;
 }
 
-/* How many of the last growing parts go into one with `rows` new ones. */
-static size_t insert_merge_count(const vssi_snapshot *old, size_t rows)
+/* How many of the last growing parts go into one with `rows` new ones: of those that no flush is sealing. */
+static size_t insert_merge_count(const vss_collection *col, const vssi_snapshot *old, size_t rows)
 {
+    const size_t fixed = vssi_max(old->n_sealed, col->n_frozen);
     size_t n = 0;
-    while (old->n_parts - n > old->n_sealed) {
+    while (old->n_parts - n > fixed) {
         size_t before = vssi_segment_rows(old->parts[old->n_parts - 1 - n].segment);
         if (before > rows)
             break;
@@ -90,7 +94,7 @@ static vss_status insert_snapshot(vss_collection *col, const vssi_snapshot *old,
                                   vssi_snapshot **out, vss_error *err)
 {
     vss_status status;
-    size_t n = insert_merge_count(old, vssi_segment_rows(rows));
+    size_t n = insert_merge_count(col, old, vssi_segment_rows(rows));
     vssi_snapshot *s;
     vssi_segment *merged = NULL;
     VSSI_TRY(vssi_snapshot_create(&col->db->heap, old->n_parts - n + 1, &s, err));
@@ -107,25 +111,6 @@ static vss_status insert_snapshot(vss_collection *col, const vssi_snapshot *old,
 fail:
     vssi_snapshot_unref(s);
     return status;
-}
-
-static bool insert_full(const vssi_snapshot *s)
-{
-    uint64_t rows = 0, bytes = 0;
-    for (size_t i = s->n_sealed; i < s->n_parts; i++) {
-        rows += vssi_segment_rows(s->parts[i].segment);
-        bytes += vssi_segment_bytes(s->parts[i].segment);
-    }
-    return rows >= VSSI_SEGMENT_ROWS || bytes >= VSSI_SEGMENT_BYTES;
-}
-
-/* The rows are in; a failure to seal them now is logged and tried again at the next write or flush. */
-static void insert_seal(vss_collection *col)
-{
-    vss_error err = {.status = VSS_OK};
-    vssi_seal_options options = {.threads = 1};
-    if (insert_full(col->snapshot) && vssi_collection_seal(col, &options, &err) != VSS_OK)
-        vssi_db_log(col->db, VSS_LOG_WARNING, "collection \"%s\" could not be sealed: %s", col->name, err.message);
 }
 
 /* The snapshot with these rows, those with their keys deleted before. */
@@ -223,22 +208,40 @@ static vss_status insert_batch(vss_collection *col, const vss_batch *batch, bool
         info->rows = rows;
         info->first_key = counted ? first : 0;
     }
-    insert_seal(col);
     return VSS_OK;
+}
+
+/* The rows are in; a failure to seal them now is logged and tried again at the next write or flush. */
+static void insert_seal(vss_collection *col)
+{
+    vss_error err = {.status = VSS_OK};
+    const vssi_seal_options options = {.threads = 1};
+    bool sealed;
+    if (vssi_seal_full(col, &options, &sealed, &err) != VSS_OK)
+        vssi_db_log(col->db, VSS_LOG_WARNING, "collection \"%s\" could not be sealed: %s", col->name, err.message);
+}
+
+static vss_status insert_write(vss_collection *col, const vss_batch *batch, bool replace, vss_write_info *info,
+                               vss_error *err)
+{
+    vssi_mutex_lock(&col->write_mutex);
+    vss_status status = insert_batch(col, batch, replace, info, err);
+    const bool seals = status == VSS_OK && (vssi_background_offered(col) ? vssi_collection_overfull(col)
+                                                                          : vssi_collection_full(col));
+    vssi_mutex_unlock(&col->write_mutex);
+    if (seals)
+        insert_seal(col);
+    if (status == VSS_OK)
+        vssi_background_notice(col);
+    return status;
 }
 
 vss_status vssi_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err)
 {
-    vssi_mutex_lock(&col->write_mutex);
-    vss_status status = insert_batch(col, batch, false, info, err);
-    vssi_mutex_unlock(&col->write_mutex);
-    return status;
+    return insert_write(col, batch, false, info, err);
 }
 
 vss_status vssi_collection_upsert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err)
 {
-    vssi_mutex_lock(&col->write_mutex);
-    vss_status status = insert_batch(col, batch, true, info, err);
-    vssi_mutex_unlock(&col->write_mutex);
-    return status;
+    return insert_write(col, batch, true, info, err);
 }

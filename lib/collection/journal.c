@@ -1,8 +1,9 @@
 /*
  * journal.c - keep batches in the write-ahead log; at open, replay them
  *
- * A log is begun with the first batch after a commit, so that a handle that only reads leaves no file. Its header names
- * the version of the manifest that it follows: a commit covers every batch, and with it all logs of versions before.
+ * A log is begun with the first batch after a flush begins, so that a handle that only reads leaves no file, and batches
+ * that come while a flush is at work are in a log of their own. The manifest says which log is the first it needs; a
+ * flush that fails leaves one log more.
  * After a crash the surviving batches go into a log of their own before the first new one; the old log is never
  * appended to, since its pages in memory may be better than those on the disk. Cost of a batch: one append, and one
  * sync where the database wants one. Locks: write_mutex, held by the caller.
@@ -24,6 +25,7 @@ typedef struct journal_run {
     uint64_t first;      /* sequence before the first */
     uint64_t reached;
     uint64_t limit;      /* of the log that is read */
+    uint64_t wanted;     /* a batch that came too early: a later log must have it, and those before */
     uint64_t cut, bytes; /* torn; of the logs */
 } journal_run;
 
@@ -43,7 +45,7 @@ static vss_status journal_head(vss_collection *col, uint64_t number, uint64_t id
     vssi_wal_header header;
     bool begun;
     VSSI_TRY(vssi_wal_open(&col->db->storage, col->prefix, number, &header, &begun, err));
-    if (!begun || header.base < col->manifest->version)
+    if (!begun)
         return VSS_OK;
     if (header.base > col->manifest->version)
         return vssi_fail(err, VSS_ERR_CORRUPT,
@@ -65,7 +67,8 @@ static vss_status journal_heads(vss_collection *col, const uint64_t *numbers, si
     VSSI_TRY(vssi_alloc(&col->db->heap, n, sizeof *logs->headers, &logs->headers, err));
     VSSI_TRY(vssi_alloc(&col->db->heap, n, sizeof *logs->limits, &logs->limits, err));
     for (size_t i = 0; i < n; i++)
-        VSSI_TRY(journal_head(col, numbers[i], identity, logs, err));
+        if (numbers[i] >= col->manifest->log_first)
+            VSSI_TRY(journal_head(col, numbers[i], identity, logs, err));
     for (size_t i = logs->n; i-- > 0;) {
         logs->limits[i] = limit;
         limit = logs->headers[i].carried < limit ? logs->headers[i].carried : limit;
@@ -80,9 +83,10 @@ static vss_status journal_frame(void *state, const vssi_wal_frame *frame, vss_er
     journal_run *run = state;
     if (frame->sequence <= run->reached || frame->sequence > run->limit)
         return VSS_OK; /* a copy is read already; a later log says otherwise */
-    if (frame->sequence != run->reached + 1)
-        return vssi_fail(err, VSS_ERR_CORRUPT, "collection \"%s\": batch %llu of the log follows batch %llu",
-                         run->col->name, (unsigned long long)frame->sequence, (unsigned long long)run->reached);
+    if (frame->sequence != run->reached + 1) {
+        run->wanted = frame->sequence > run->wanted ? frame->sequence : run->wanted;
+        return VSS_OK;
+    }
     VSSI_TRY(run->fn(run->col, frame, err));
     run->reached = frame->sequence;
     return VSS_OK;
@@ -100,6 +104,9 @@ static vss_status journal_each(journal_run *run, const journal_logs *logs, vss_e
         run->cut += cut;
         run->bytes += size;
     }
+    if (run->wanted > run->reached)
+        return vssi_fail(err, VSS_ERR_CORRUPT, "collection \"%s\": batch %llu of the log follows batch %llu", col->name,
+                         (unsigned long long)run->wanted, (unsigned long long)run->reached);
     for (size_t i = 0; i < logs->n; i++)
         if (logs->headers[i].carried > run->reached)
             return vssi_fail(err, VSS_ERR_CORRUPT, "collection \"%s\": the logs end at batch %llu, log %llu held %llu",
@@ -136,6 +143,20 @@ static vss_status journal_begin(vss_collection *col, uint64_t carried, vss_error
     return vssi_wal_create(&col->db->heap, &col->db->storage, col->prefix, &header, &col->log, err);
 }
 
+/* The log is written no more: whole, as the header of one that follows will say. */
+static vss_status journal_end(vss_collection *col, vss_error *err)
+{
+    if (col->log != NULL) {
+        if (vssi_wal_dirty(col->log))
+            VSSI_TRY(vssi_wal_sync(col->log, err));
+        col->log_closed_bytes += vssi_wal_size(col->log);
+        vssi_wal_close(col->log);
+        col->log = NULL;
+    }
+    col->log_divided = false;
+    return VSS_OK;
+}
+
 static vss_status journal_poison(vss_collection *col, const vss_error *why, vss_error *err)
 {
     col->poisoned = VSS_ERR_UNKNOWN_COMMIT;
@@ -154,6 +175,8 @@ static vss_status journal_keep(vss_collection *col, vssi_wal_kind kind, uint64_t
                                const vssi_wal_payload *payload, vss_error *err)
 {
     vss_error why = {.status = VSS_OK};
+    if (col->log_divided && journal_end(col, &why) != VSS_OK)
+        return journal_poison(col, &why, err);
     if (col->log == NULL) {
         VSSI_TRY(journal_begin(col, col->sequence, err));
         col->log_synced_ns = vssi_now_ns();
@@ -171,7 +194,6 @@ static vss_status journal_keep(vss_collection *col, vssi_wal_kind kind, uint64_t
             return journal_poison(col, &why, err);
         col->log_synced_ns = vssi_now_ns();
     }
-    col->log_bytes = vssi_wal_size(col->log);
     return VSS_OK;
 }
 
@@ -200,14 +222,33 @@ vss_status vssi_journal_keys(vss_collection *col, uint64_t sequence, const vss_c
     return status;
 }
 
+uint64_t vssi_journal_divide(vss_collection *col)
+{
+    col->log_divided = true;
+    return col->log_number + 1;
+}
+
+void vssi_journal_undivide(vss_collection *col) { col->log_divided = false; }
+
 void vssi_journal_covered(vss_collection *col)
 {
-    if (col->log != NULL) {
+    if (col->log != NULL && col->log_number < col->manifest->log_first) {
         vssi_wal_close(col->log);
-        journal_remove(col, col->log_number);
+        col->log = NULL;
     }
-    col->log = NULL;
-    col->log_bytes = 0;
+    col->log_divided = false;
+    col->log_closed_bytes = 0;
+}
+
+void vssi_journal_remove_covered(vss_collection *col)
+{
+    for (; col->log_oldest < col->manifest->log_first; col->log_oldest++)
+        journal_remove(col, col->log_oldest);
+}
+
+uint64_t vssi_journal_bytes(const vss_collection *col)
+{
+    return col->log_closed_bytes + (col->log == NULL ? 0 : vssi_wal_size(col->log));
 }
 
 /* ---- open ---- */
@@ -228,7 +269,6 @@ static vss_status journal_carry(vss_collection *col, const journal_run *replayed
     VSSI_TRY(journal_each(&run, logs, err));
     VSSI_TRY(vssi_wal_sync(col->log, err));
     col->log_synced_ns = vssi_now_ns();
-    col->log_bytes = vssi_wal_size(col->log);
     return VSS_OK;
 }
 
@@ -241,18 +281,19 @@ static vss_status journal_recover(vss_collection *col, const uint64_t *numbers, 
     vss_status status = journal_each(&run, logs, err);
     col->replaying = false;
     VSSI_TRY(status);
-    col->log_number = numbers[n - 1];
-    col->log_bytes = run.bytes;
+    col->log_number = numbers[n - 1] > col->log_number ? numbers[n - 1] : col->log_number;
+    col->log_closed_bytes = run.bytes;
     if (run.reached > run.first || run.cut > 0)
         vssi_db_log(col->db, VSS_LOG_INFO, "collection \"%s\": %llu batches replayed, %llu torn bytes passed over",
                     col->name, (unsigned long long)(run.reached - run.first), (unsigned long long)run.cut);
     if (col->read_only)
         return VSS_OK;
-    col->log_bytes = 0;
+    col->log_closed_bytes = 0;
     if (run.reached > run.first)
         VSSI_TRY(journal_carry(col, &run, logs, err));
     for (size_t i = 0; i < n; i++)
         journal_remove(col, numbers[i]);
+    col->log_oldest = col->log == NULL ? col->log_number + 1 : col->log_number;
     return VSS_OK;
 }
 
@@ -262,6 +303,8 @@ vss_status vssi_journal_replay(vss_collection *col, vss_error *err)
     journal_logs logs = {0};
     uint64_t *numbers;
     size_t n;
+    col->log_oldest = col->manifest->log_first;
+    col->log_number = col->manifest->log_first - 1;
     if (!col->db->logged)
         return VSS_OK;
     VSSI_TRY(vssi_wal_list(heap, &col->db->storage, col->prefix, &numbers, &n, err));
@@ -270,4 +313,18 @@ vss_status vssi_journal_replay(vss_collection *col, vss_error *err)
     vssi_free(heap, logs.limits);
     vssi_free(heap, numbers);
     return status;
+}
+
+vss_status vssi_journal_clear(vss_collection *col, vss_error *err)
+{
+    uint64_t *numbers = NULL;
+    size_t n = 0;
+    if (col->db->logged)
+        VSSI_TRY(vssi_wal_list(&col->db->heap, &col->db->storage, col->prefix, &numbers, &n, err));
+    for (size_t i = 0; i < n; i++)
+        journal_remove(col, numbers[i]);
+    col->log_number = n == 0 ? 0 : numbers[n - 1];
+    col->log_oldest = col->manifest->log_first = col->log_number + 1;
+    vssi_free(&col->db->heap, numbers);
+    return VSS_OK;
 }

@@ -15,14 +15,26 @@
  * nothing is changed. */
 vss_status vssi_journal_replay(vss_collection *col, vss_error *err);
 
+/* A collection that is being made: its first manifest covers the logs that one of its name left, and they are removed. */
+vss_status vssi_journal_clear(vss_collection *col, vss_error *err);
+
 /* Keep a batch, durable as the database's sync says. On UNKNOWN_COMMIT the handle is poisoned; on any other failure the
  * batch will never be seen. */
 vss_status vssi_journal_rows(vss_collection *col, vssi_wal_kind kind, uint64_t sequence, vssi_column *const *columns,
                              vss_error *err);
 vss_status vssi_journal_keys(vss_collection *col, uint64_t sequence, const vss_column *keys, vss_error *err);
 
-/* A manifest that covers every batch was committed: close the log and remove it. */
+/* The log is divided: batches from now on go into one that is begun with the first of them. Returns its number, the one
+ * of the first log that a manifest of the batches before needs. */
+uint64_t vssi_journal_divide(vss_collection *col);
+/* That manifest was not committed: the log goes on, unless a new one is begun. */
+void vssi_journal_undivide(vss_collection *col);
+/* It was, and is the collection's: what it covers is written no more. */
 void vssi_journal_covered(vss_collection *col);
+/* Stored, of live logs. */
+uint64_t vssi_journal_bytes(const vss_collection *col);
+/* Remove the logs that the manifest covers. Under seal_mutex. */
+void vssi_journal_remove_covered(vss_collection *col);
 
 /* ---- replay, in insert.c and remove.c: as the calls, without the log ---- */
 

@@ -10,6 +10,7 @@
 
 #include "../base/bitmap.h"
 #include "../base/text.h"
+#include "background.h"
 #include "journal.h"
 
 #define COLLECTION_ATTEMPTS 16
@@ -19,14 +20,18 @@ static void collection_free(vss_collection *col)
     vssi_heap *heap = &col->db->heap;
     vssi_wal_close(col->log);
     vssi_snapshot_unref(col->snapshot);
+    vssi_snapshot_unref(col->committed);
     vssi_scratch_clear(col);
     vssi_manifest_free(col->manifest);
     vssi_schema_free(col->schema);
     vssi_free(heap, col->types);
     if (col->lock != NULL)
         col->db->storage.unlock(col->db->storage.state, col->lock);
+    vssi_mutex_destroy(&col->job_mutex);
+    vssi_mutex_destroy(&col->seal_mutex);
     vssi_mutex_destroy(&col->write_mutex);
     vssi_mutex_destroy(&col->snapshot_mutex);
+    vssi_mutex_destroy(&col->background_mutex);
     vssi_mutex_destroy(&col->scratch_mutex);
     vssi_free(heap, col->prefix);
     vssi_free(heap, col->name);
@@ -43,8 +48,11 @@ static vss_status collection_begin(vss_db *db, const char *name, vss_collection 
     col->db = db;
     col->handles = 1;
     col->read_only = db->mode == VSS_OPEN_READ_ONLY;
+    vssi_mutex_init(&col->job_mutex);
+    vssi_mutex_init(&col->seal_mutex);
     vssi_mutex_init(&col->write_mutex);
     vssi_mutex_init(&col->snapshot_mutex);
+    vssi_mutex_init(&col->background_mutex);
     vssi_mutex_init(&col->scratch_mutex);
     VSSI_TRY_GOTO(vssi_strdup(&db->heap, name, strlen(name), &col->name, err), fail);
     snprintf(text, sizeof text, "%s/", name);
@@ -125,6 +133,7 @@ static vss_status collection_load(vss_collection *col, vss_error *err)
     vssi_collection_define_types(col);
     VSSI_TRY(vssi_snapshot_create(&col->db->heap, m->n_segments, &s, err));
     col->snapshot = s;
+    col->committed = vssi_snapshot_ref(s);
     s->version = m->version;
     s->sequence = col->sequence = m->sequence;
     s->n_sealed = m->n_segments;
@@ -191,7 +200,7 @@ static vss_status collection_first_manifest(vss_collection *col, const vss_schem
     m->owns_schema = true;
     m->next_field_id = (uint32_t)m->schema->n_fields + 1;
     VSSI_TRY(collection_load(col, err));
-    VSSI_TRY(vssi_journal_replay(col, err)); /* takes away what a collection of that name left behind */
+    VSSI_TRY(vssi_journal_clear(col, err));
     return vssi_manifest_commit(m, &col->db->storage, col->prefix, err);
 }
 
@@ -324,8 +333,9 @@ vss_status vssi_collection_close(vss_collection *col, vss_error *err)
     vssi_mutex_unlock(&db->mutex);
     if (!last)
         return VSS_OK;
+    vssi_background_stop(col);
     if (!col->read_only && col->poisoned == VSS_OK)
-        status = vssi_collection_flush(col, err);
+        status = vssi_collection_flush(col, &(vssi_seal_options){.threads = 1}, err);
     collection_free(col);
     return status;
 }
@@ -368,7 +378,8 @@ static vss_status collection_drop_locked(vss_collection *col, vss_error *err)
         return vssi_fail(err, VSS_ERR_NOT_FOUND, "no collection \"%s\" in \"%s\"", col->name, db->path);
     vssi_manifest gone = {.heap = &db->heap, .version = version + 1, .dropped = true,
                           .sequence = col->manifest->sequence, .next_auto_key = col->manifest->next_auto_key,
-                          .next_field_id = col->manifest->next_field_id};
+                          .next_field_id = col->manifest->next_field_id,
+                          .log_first = col->manifest->log_first};
     VSSI_TRY(vssi_manifest_commit(&gone, &db->storage, col->prefix, err));
     vssi_manifest_name(gone.version, number);
     snprintf(name, sizeof name, "%s%s", col->prefix, number);

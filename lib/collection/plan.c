@@ -27,7 +27,7 @@ static void plan_exclude(const search *s, search_part *p)
 /* allow and n_allow: matching, live, not excluded. */
 static vss_status plan_rows(search *s, search_part *p, vss_error *err)
 {
-    size_t rows = p->vectors.rows, passing;
+    size_t rows = p->vectors.rows, passing = rows;
     vssi_heap *heap = &s->col->db->heap;
     uint64_t begin = vssi_now_ns();
     p->n_allow = rows;
@@ -41,7 +41,8 @@ static vss_status plan_rows(search *s, search_part *p, vss_error *err)
     if (p->part->deleted != NULL)
         vssi_bitmap_subtract(p->allow, p->part->deleted->words, rows);
     plan_exclude(s, p);
-    p->n_allow = vssi_bitmap_count(p->allow, rows);
+    p->n_allow = p->part->deleted == NULL && s->request->exclude == NULL ? passing
+                                                                         : vssi_bitmap_count(p->allow, rows);
     if (p->n_allow == rows) {
         vssi_free(heap, p->allow);
         p->allow = NULL;

@@ -7,6 +7,7 @@
 
 #include "../base/bitmap.h"
 #include "collection.h"
+#include "journal.h"
 #include "result.h"
 
 static vss_status read_column(void *state, size_t field, size_t part, vss_column *view, vss_error *err)
@@ -136,7 +137,10 @@ vss_status vssi_collection_stats(vss_collection *col, vss_collection_stats *stat
     stats->growing = growing;
     stats->version = col->manifest->version;
     stats->sequence = col->sequence;
-    stats->bytes = read_object_bytes(col->manifest) + col->manifest_bytes + col->log_bytes;
+    stats->bytes = read_object_bytes(col->manifest) + col->manifest_bytes + vssi_journal_bytes(col);
     vssi_mutex_unlock(&col->write_mutex);
+    vssi_mutex_lock(&col->background_mutex);
+    stats->background = col->background_status;
+    vssi_mutex_unlock(&col->background_mutex);
     return VSS_OK;
 }

@@ -5,6 +5,7 @@
  * each, one bitmap copy a segment touched, one frame. Locks: write_mutex throughout.
  */
 #include "../base/bitmap.h"
+#include "background.h"
 #include "change.h"
 #include "journal.h"
 
@@ -71,6 +72,8 @@ vss_status vssi_collection_delete(vss_collection *col, const vss_column *keys, v
     if (status == VSS_OK)
         status = remove_keys(col, keys, false, info, err);
     vssi_mutex_unlock(&col->write_mutex);
+    if (status == VSS_OK)
+        vssi_background_notice(col);
     return status;
 }
 
@@ -121,6 +124,8 @@ vss_status vssi_collection_delete_where(vss_collection *col, const char *text, v
     if (status == VSS_OK)
         status = remove_where(col, filter, info, err);
     vssi_mutex_unlock(&col->write_mutex);
+    if (status == VSS_OK)
+        vssi_background_notice(col);
     vssi_filter_free(filter);
     return status;
 }

@@ -1,25 +1,36 @@
 /*
- * seal.c - flush: growing rows become a sealed segment, with its indexes, committed; and building indexes for what is
- * sealed
+ * seal.c - flush: growing rows become a sealed segment, with its indexes, committed
  *
- * Cost: one copy of the growing rows and one write of each object. Locks: write_mutex throughout; searches go on beside
- * it.
+ * The rows are those of one moment; what is written, replaced or deleted while they are sealed goes on beside it, and is
+ * carried over. Cost: one copy of the growing rows and one write of each object. Locks: seal_mutex throughout,
+ * write_mutex to begin and to commit.
  */
-#include <string.h>
-
+#include "../base/checked.h"
+#include "background.h"
 #include "seal_job.h"
 
-/* All growing rows that are live, as one memory segment; NULL when there are none. The caller's reference. */
-static vss_status seal_merge(vss_collection *col, vssi_segment **out, vss_error *err)
+/* Where the growing rows go, and how many of them live. */
+static vss_status seal_moves(seal_job *job, uint64_t *live, vss_error *err)
 {
-    const vssi_snapshot *s = col->snapshot;
-    vssi_heap *heap = &col->db->heap;
-    size_t n = s->n_parts - s->n_sealed;
+    const vssi_snapshot *s = job->base;
+    *live = 0;
+    for (size_t i = s->n_sealed; i < s->n_parts; i++) {
+        const uint64_t rows = vssi_part_live(&s->parts[i]);
+        VSSI_TRY(vssi_seal_move(job, i, rows == 0 ? SEAL_GONE : 0, (size_t)*live, err));
+        *live += rows;
+    }
+    return VSS_OK;
+}
+
+/* All growing rows that are live, as one memory segment. The caller's reference. */
+static vss_status seal_merge(const seal_job *job, vssi_segment **out, vss_error *err)
+{
+    const vssi_snapshot *s = job->base;
+    vssi_heap *heap = &job->col->db->heap;
+    const size_t n = s->n_parts - s->n_sealed;
     vssi_segment **parts;
     const uint64_t **deleted;
     *out = NULL;
-    if (n == 0)
-        return VSS_OK;
     if (n == 1 && s->parts[s->n_sealed].deleted == NULL) {
         *out = vssi_segment_ref(s->parts[s->n_sealed].segment);
         return VSS_OK;
@@ -31,153 +42,70 @@ static vss_status seal_merge(vss_collection *col, vssi_segment **out, vss_error 
             parts[i] = s->parts[s->n_sealed + i].segment;
             deleted[i] = vssi_part_tombstones(&s->parts[s->n_sealed + i]);
         }
-        status = vssi_segment_merge(heap, vssi_collection_fields(col), parts, deleted, n, out, err);
+        status = vssi_segment_merge(heap, vssi_collection_fields(job->col), parts, deleted, n, out, err);
         vssi_free(heap, deleted);
     }
     vssi_free(heap, parts);
     return status;
 }
 
-static bool seal_wanted(const vss_collection *col)
+static vss_status seal_rows(seal_job *job, vss_error *err)
 {
-    return col->snapshot->n_parts > col->snapshot->n_sealed || col->sequence != col->manifest->sequence ||
-           col->next_auto_key != col->manifest->next_auto_key;
-}
-
-vss_status vssi_collection_seal(vss_collection *col, const vssi_seal_options *options, vss_error *err)
-{
-    vss_status status;
-    seal_job job;
     vssi_segment *rows;
-    VSSI_TRY(vssi_collection_writable(col, err));
-    if (!seal_wanted(col))
+    uint64_t live;
+    VSSI_TRY(seal_moves(job, &live, err));
+    if (live == 0)
         return VSS_OK;
-    VSSI_TRY(seal_merge(col, &rows, err));
-    VSSI_TRY_GOTO(vssi_seal_begin(&job, col, options, NULL, rows != NULL, err), out);
-    VSSI_TRY_GOTO(vssi_seal_deletes(&job, err), out);
-    if (rows != NULL)
-        VSSI_TRY_GOTO(vssi_seal_segment(&job, rows, err), out);
-    status = vssi_seal_commit(&job, err);
-out:
-    vssi_seal_end(&job);
+    VSSI_TRY(seal_merge(job, &rows, err));
+    const vss_status status = vssi_seal_segment(job, rows, err);
     vssi_segment_unref(rows);
     return status;
 }
 
-vss_status vssi_collection_flush(vss_collection *col, vss_error *err)
+static vss_status seal_flush(vss_collection *col, const vssi_seal_options *options, vss_error *err)
 {
-    vssi_seal_options options = {.threads = 1};
-    vssi_mutex_lock(&col->write_mutex);
-    vss_status status = vssi_collection_seal(col, &options, err);
-    vssi_mutex_unlock(&col->write_mutex);
-    return status;
-}
-
-/* The definition of a field's index in the manifest: replaced or added. */
-static vss_status seal_define(vssi_manifest *m, uint32_t field_id, const char *type, const char *params,
-                              vssi_manifest_definition **out, vss_error *err)
-{
-    vssi_manifest_definition made = {.field = field_id};
-    size_t i = 0;
-    VSSI_TRY(vssi_strdup(m->heap, type, strlen(type), &made.type, err));
-    vss_status status = vssi_strdup(m->heap, params, strlen(params), &made.params, err);
-    while (i < m->n_definitions && m->definitions[i].field != field_id)
-        i++;
-    if (status == VSS_OK && i == m->n_definitions) {
-        status = vssi_realloc(m->heap, i + 1, sizeof *m->definitions, &m->definitions, err);
-        if (status == VSS_OK)
-            m->definitions[m->n_definitions++] = (vssi_manifest_definition){0};
-    }
-    if (status != VSS_OK) {
-        vssi_free(m->heap, made.type);
-        vssi_free(m->heap, made.params);
-        return status;
-    }
-    vssi_free(m->heap, m->definitions[i].type);
-    vssi_free(m->heap, m->definitions[i].params);
-    m->definitions[i] = made;
-    *out = &m->definitions[i];
-    return VSS_OK;
-}
-
-static vss_status seal_define_and_build(vss_collection *col, size_t field, const char *type, const char *params,
-                                        const vssi_seal_options *options, vss_error *err)
-{
-    vss_status status;
     seal_job job;
-    vssi_manifest_definition *definition;
-    uint32_t id = vssi_collection_fields(col)->fields[field].id;
-    VSSI_TRY(vssi_collection_seal(col, options, err));
-    VSSI_TRY_GOTO(vssi_seal_begin(&job, col, options, NULL, 0, err), out);
-    VSSI_TRY_GOTO(seal_define(job.manifest, id, type, params, &definition, err), out);
-    for (size_t i = 0; i < job.snapshot->n_parts; i++)
-        VSSI_TRY_GOTO(vssi_seal_index(&job, i, definition, err), out);
-    status = vssi_seal_commit(&job, err);
-out:
+    bool wanted;
+    vss_status status = vssi_seal_begin_flush(&job, col, options, &wanted, err);
+    if (status == VSS_OK && wanted)
+        status = seal_rows(&job, err);
+    if (status == VSS_OK && wanted)
+        status = vssi_seal_commit(&job, err);
     vssi_seal_end(&job);
     return status;
 }
 
-/* Type and parameters are right for the field, before anything is done. */
-static vss_status seal_check(vss_collection *col, const char *type, const char *params, vss_error *err)
+vss_status vssi_collection_flush(vss_collection *col, const vssi_seal_options *options, vss_error *err)
 {
-    const vssi_index_ops *ops = vssi_index_type_find(type);
-    uint64_t *values;
-    if (ops == NULL)
-        return vssi_fail(err, VSS_ERR_INVALID, "unknown index type \"%.64s\"; known: flat, hnsw", type);
-    VSSI_TRY(vssi_alloc(&col->db->heap, ops->n_params + 1, sizeof *values, &values, err));
-    vss_status status = vssi_param_parse(ops->name, ops->params, ops->n_params, false, params, values, err);
-    vssi_free(&col->db->heap, values);
+    vssi_mutex_lock(&col->seal_mutex);
+    const vss_status status = seal_flush(col, options, err);
+    vssi_mutex_unlock(&col->seal_mutex);
     return status;
 }
 
-vss_status vssi_collection_build_index(vss_collection *col, const char *field_name, const char *type,
-                                       const char *params, const vss_build_options *options, vss_error *err)
+/* Rows enough for so many segments? */
+static bool seal_enough(const vss_collection *col, uint64_t segments)
 {
-    size_t field;
-    vssi_control control;
-    if (params == NULL)
-        params = "";
-    VSSI_TRY(vssi_schema_vector_field(vssi_collection_fields(col), field_name, &field, err));
-    VSSI_TRY(seal_check(col, type, params, err));
-    vssi_control_init(&control, options->deadline_ms, options->progress, options->progress_state);
-    vssi_seal_options seal = {options->threads == 0 ? 1 : options->threads, &control};
+    const vssi_snapshot *s = col->snapshot;
+    const uint64_t most = vssi_background_offered(col) ? vssi_background_seal_bytes(col->db) : VSSI_SEGMENT_BYTES;
+    uint64_t rows = 0, bytes = 0;
+    for (size_t i = vssi_max(s->n_sealed, col->n_frozen); i < s->n_parts; i++) {
+        rows += vssi_segment_rows(s->parts[i].segment);
+        bytes += vssi_segment_bytes(s->parts[i].segment);
+    }
+    return rows >= segments * VSSI_SEGMENT_ROWS || bytes >= segments * most;
+}
+
+bool vssi_collection_full(const vss_collection *col) { return seal_enough(col, 1); }
+bool vssi_collection_overfull(const vss_collection *col) { return seal_enough(col, 2); }
+
+vss_status vssi_seal_full(vss_collection *col, const vssi_seal_options *options, bool *sealed, vss_error *err)
+{
+    vssi_mutex_lock(&col->seal_mutex);
     vssi_mutex_lock(&col->write_mutex);
-    vss_status status = seal_define_and_build(col, field, type, params, &seal, err);
+    *sealed = vssi_collection_full(col); /* another writer may have sealed them meanwhile */
     vssi_mutex_unlock(&col->write_mutex);
-    vssi_control_destroy(&control);
+    const vss_status status = *sealed ? seal_flush(col, options, err) : VSS_OK;
+    vssi_mutex_unlock(&col->seal_mutex);
     return status;
-}
-
-static void seal_index_info(const vss_collection *col, const vssi_manifest_definition *d, vss_index_info *info)
-{
-    const vssi_schema *schema = vssi_collection_fields(col);
-    *info = (vss_index_info){.struct_size = sizeof *info, .type = d->type, .params = d->params, .field = ""};
-    for (size_t i = 0; i < schema->n_fields; i++)
-        if (schema->fields[i].id == d->field)
-            info->field = schema->fields[i].name;
-    for (size_t i = 0; i < col->manifest->n_segments; i++) {
-        const vssi_manifest_segment *g = &col->manifest->segments[i];
-        for (size_t j = 0; j < g->n_indexes; j++)
-            if (g->indexes[j].field == d->field) {
-                info->segments++;
-                info->rows += g->rows;
-                info->bytes += g->indexes[j].object.size;
-            }
-    }
-}
-
-vss_status vssi_collection_indexes(vss_collection *col, int (*fn)(void *state, const vss_index_info *info), void *state,
-                                   vss_error *err)
-{
-    (void)err;
-    vssi_mutex_lock(&col->write_mutex);
-    for (size_t i = 0; i < col->manifest->n_definitions; i++) {
-        vss_index_info info;
-        seal_index_info(col, &col->manifest->definitions[i], &info);
-        if (fn(state, &info) != 0)
-            break;
-    }
-    vssi_mutex_unlock(&col->write_mutex);
-    return VSS_OK;
 }

@@ -1,8 +1,10 @@
 /*
- * seal_job.c - the steps that every commit shares
+ * seal_job.c - the steps that every commit shares: begin, write objects, commit, clean up
  *
  * Order on storage: objects first, each durable, then the manifest that names them. A crash in between leaves objects
- * that nothing names. A commit covers every batch, so that the log is done with. Locks: the caller holds write_mutex.
+ * that nothing names. The manifest describes one state, that of its sequence: a flush moves it on to the batch its base
+ * ended with, any other commit leaves it where it was. Later batches are in the log, which a flush has begun anew.
+ * Locks: write_mutex is taken to begin and to commit and not held in between.
  */
 #include "seal_job.h"
 
@@ -11,36 +13,71 @@
 #include <stdio.h>
 #include <string.h>
 
-vss_status vssi_seal_begin(seal_job *job, vss_collection *col, const vssi_seal_options *options, const bool *drop,
-                           size_t n_new, vss_error *err)
+/* ---- begin ---- */
+
+static bool seal_wanted(const vss_collection *col)
 {
-    const vssi_snapshot *old = col->snapshot;
-    size_t kept = 0;
+    return col->snapshot->n_parts > col->snapshot->n_sealed || col->sequence != col->manifest->sequence ||
+           col->next_auto_key != col->manifest->next_auto_key;
+}
+
+vss_status vssi_seal_begin_flush(seal_job *job, vss_collection *col, const vssi_seal_options *options, bool *wanted,
+                                 vss_error *err)
+{
+    *job = (seal_job){.col = col, .options = options, .flush = true};
+    vssi_mutex_lock(&col->write_mutex);
+    vss_status status = vssi_collection_writable(col, err);
+    *wanted = status == VSS_OK && seal_wanted(col);
+    if (*wanted)
+        status = vssi_manifest_clone(col->manifest, &job->manifest, err);
+    if (*wanted && status == VSS_OK) {
+        job->base = vssi_snapshot_ref(col->snapshot);
+        job->next_auto_key = col->next_auto_key;
+        job->log_first = vssi_journal_divide(col);
+        col->n_frozen = job->base->n_parts;
+    }
+    vssi_mutex_unlock(&col->write_mutex);
+    return status;
+}
+
+vss_status vssi_seal_begin(seal_job *job, vss_collection *col, const vssi_seal_options *options, vss_error *err)
+{
     *job = (seal_job){.col = col, .options = options};
-    for (size_t i = 0; i < old->n_sealed; i++)
-        kept += drop == NULL || !drop[i];
-    VSSI_TRY(vssi_manifest_clone(col->manifest, &job->manifest, err));
-    job->manifest->version++;
-    job->manifest->sequence = col->sequence;
-    job->manifest->next_auto_key = col->next_auto_key;
-    for (size_t i = old->n_sealed; drop != NULL && i-- > 0;)
-        if (drop[i])
-            vssi_manifest_drop_segment(job->manifest, i);
-    VSSI_TRY(vssi_snapshot_create(&col->db->heap, kept + n_new, &job->snapshot, err));
-    job->snapshot->version = job->manifest->version;
-    job->snapshot->sequence = col->sequence;
-    job->snapshot->n_sealed = kept + n_new;
-    kept = 0;
-    for (size_t i = 0; i < old->n_sealed; i++)
-        if (drop == NULL || !drop[i])
-            VSSI_TRY(vssi_part_share(job->snapshot->heap, &old->parts[i], &job->snapshot->parts[kept++], err));
+    vssi_mutex_lock(&col->write_mutex);
+    vss_status status = vssi_collection_writable(col, err);
+    if (status == VSS_OK)
+        status = vssi_manifest_clone(col->manifest, &job->manifest, err);
+    if (status == VSS_OK)
+        job->base = vssi_snapshot_ref(col->committed);
+    vssi_mutex_unlock(&col->write_mutex);
+    return status;
+}
+
+void vssi_seal_renew(seal_job *job)
+{
+    vssi_snapshot_unref(job->base);
+    job->base = vssi_snapshot_ref(job->col->committed);
+}
+
+vss_status vssi_seal_move(seal_job *job, size_t part, size_t to, size_t first, vss_error *err)
+{
+    if (job->moves == NULL) {
+        VSSI_TRY(vssi_alloc(&job->col->db->heap, job->base->n_parts, sizeof *job->moves, &job->moves, err));
+        for (size_t i = 0; i < job->base->n_parts; i++)
+            job->moves[i] = (seal_move){SEAL_KEPT, 0};
+    }
+    job->moves[part] = (seal_move){to, first};
     return VSS_OK;
 }
 
-vss_status vssi_seal_name(seal_job *job, const char *folder, const char *suffix, char *out, vss_error *err)
+/* ---- objects ---- */
+
+/* A new name for an object of the next version: "s/<version>-<random>.seg"; out[64]. Remembered, so that the object is
+ * removed if the job is dropped. */
+static vss_status seal_name(seal_job *job, const char *folder, const char *suffix, char *out, vss_error *err)
 {
     vssi_heap *heap = &job->col->db->heap;
-    snprintf(out, 64, "%s/%020llu-%016llx.%s", folder, (unsigned long long)job->manifest->version,
+    snprintf(out, 64, "%s/%020llu-%016llx.%s", folder, (unsigned long long)job->manifest->version + 1,
              (unsigned long long)vssi_random_name(), suffix);
     VSSI_TRY(vssi_realloc(heap, job->n_created + 1, sizeof *job->created, &job->created, err));
     VSSI_TRY(vssi_strdup(heap, out, strlen(out), &job->created[job->n_created], err));
@@ -61,14 +98,13 @@ static vss_status seal_params(const vssi_index_ops *ops, const char *text, vssi_
     return status;
 }
 
-/* Build the index of one part and write it as an object. ref->name NULL: the type keeps nothing. */
-static vss_status seal_index_object(seal_job *job, size_t part, size_t field, const vssi_index_ops *ops,
+/* Build the index of a segment and write it as an object. ref->name NULL: the type keeps nothing. */
+static vss_status seal_index_object(seal_job *job, vssi_segment *segment, size_t field, const vssi_index_ops *ops,
                                     const char *params, vssi_object_ref *ref, vss_error *err)
 {
     vss_collection *col = job->col;
     vssi_heap *heap = &col->db->heap;
     const vssi_schema *schema = vssi_collection_fields(col);
-    vssi_segment *segment = job->snapshot->parts[part].segment;
     vssi_image image = {0};
     vssi_vectors vectors;
     uint64_t *values;
@@ -80,7 +116,7 @@ static vss_status seal_index_object(seal_job *job, size_t part, size_t field, co
                         job->options->control};
     vss_status status = ops->build(&build, &image, err);
     if (status == VSS_OK && image.n_blocks > 0) {
-        status = vssi_seal_name(job, "i", "idx", name, err);
+        status = seal_name(job, "i", "idx", name, err);
         if (status == VSS_OK)
             status = vssi_segment_index_store(heap, ops, &vectors, schema->fields[field].id, &image, &col->db->storage,
                                               col->prefix, name, ref, err);
@@ -90,98 +126,95 @@ static vss_status seal_index_object(seal_job *job, size_t part, size_t field, co
     return status;
 }
 
-/* Forget the index that a part had on a field. */
-static void seal_index_remove(seal_job *job, size_t part, size_t field)
-{
-    vssi_heap *heap = &job->col->db->heap;
-    vssi_manifest_segment *g = &job->manifest->segments[part];
-    vssi_part *p = &job->snapshot->parts[part];
-    uint32_t id = vssi_collection_fields(job->col)->fields[field].id;
-    for (size_t i = 0; i < g->n_indexes; i++)
-        if (g->indexes[i].field == id) {
-            vssi_object_ref_free(heap, &g->indexes[i].object);
-            g->indexes[i] = g->indexes[--g->n_indexes];
-            break;
-        }
-    for (size_t i = 0; i < p->n_indexes; i++)
-        if (p->indexes[i]->field == field) {
-            vssi_segment_index_unref(p->indexes[i]);
-            p->indexes[i] = p->indexes[--p->n_indexes];
-            break;
-        }
-}
-
-/* Add an index that is stored to manifest and snapshot. Takes ref over. */
-static vss_status seal_index_attach(seal_job *job, size_t part, size_t field, vssi_object_ref *ref, vss_error *err)
+/* What a definition asks of a segment: stored and opened, or opened NULL where it is too small or nothing is kept. */
+static vss_status seal_index_make(seal_job *job, vssi_segment *segment, const vssi_manifest_definition *definition,
+                                  seal_built *built, vss_error *err)
 {
     vss_collection *col = job->col;
-    vssi_heap *heap = &col->db->heap;
-    vssi_manifest_segment *g = &job->manifest->segments[part];
-    vssi_part *p = &job->snapshot->parts[part];
     const vssi_schema *schema = vssi_collection_fields(col);
-    vss_status status;
-    VSSI_TRY_GOTO(vssi_realloc(heap, g->n_indexes + 1, sizeof *g->indexes, &g->indexes, err), fail);
-    VSSI_TRY_GOTO(vssi_realloc(heap, p->n_indexes + 1, sizeof(vssi_segment_index *), &p->indexes, err), fail);
-    VSSI_TRY_GOTO(vssi_segment_index_open(heap, &col->db->storage, col->prefix, ref, schema, field,
-                                          vssi_segment_rows(p->segment), &p->indexes[p->n_indexes], err), fail);
-    p->n_indexes++;
-    g->indexes[g->n_indexes++] = (vssi_manifest_index){schema->fields[field].id, *ref};
-    return VSS_OK;
-fail:
-    vssi_object_ref_free(heap, ref);
-    return status;
+    const vssi_index_ops *ops = vssi_index_type_find(definition->type);
+    const size_t rows = vssi_segment_rows(segment);
+    while (built->field < schema->n_fields && schema->fields[built->field].id != definition->field)
+        built->field++;
+    if (ops == NULL || built->field == schema->n_fields)
+        return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "index type \"%s\" is not known to this library", definition->type);
+    if (rows < VSSI_INDEX_MIN_ROWS)
+        return VSS_OK;
+    VSSI_TRY(seal_index_object(job, segment, built->field, ops, definition->params, &built->ref, err));
+    if (built->ref.name == NULL)
+        return VSS_OK;
+    return vssi_segment_index_open(&col->db->heap, &col->db->storage, col->prefix, &built->ref, schema, built->field,
+                                   rows, &built->opened, err);
+}
+
+static void seal_built_free(vssi_heap *heap, seal_built *built)
+{
+    vssi_object_ref_free(heap, &built->ref);
+    vssi_segment_index_unref(built->opened);
+    built->opened = NULL;
 }
 
 vss_status vssi_seal_index(seal_job *job, size_t part, const vssi_manifest_definition *definition, vss_error *err)
 {
-    const vssi_schema *schema = vssi_collection_fields(job->col);
-    const vssi_index_ops *ops = vssi_index_type_find(definition->type);
-    size_t field = 0;
-    vssi_object_ref ref = {0};
-    while (field < schema->n_fields && schema->fields[field].id != definition->field)
-        field++;
-    if (ops == NULL || field == schema->n_fields)
-        return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "index type \"%s\" is not known to this library", definition->type);
-    seal_index_remove(job, part, field);
-    if (vssi_segment_rows(job->snapshot->parts[part].segment) < VSSI_INDEX_MIN_ROWS)
-        return VSS_OK;
-    VSSI_TRY(seal_index_object(job, part, field, ops, definition->params, &ref, err));
-    return ref.name == NULL ? VSS_OK : seal_index_attach(job, part, field, &ref, err);
+    vssi_heap *heap = &job->col->db->heap;
+    VSSI_TRY(vssi_realloc(heap, job->n_built + 1, sizeof *job->built, &job->built, err));
+    seal_built *built = &job->built[job->n_built++];
+    *built = (seal_built){.part = part};
+    return seal_index_make(job, job->base->parts[part].segment, definition, built, err);
+}
+
+/* An index of a piece. */
+static vss_status seal_piece_index(seal_job *job, seal_piece *piece, const vssi_manifest_definition *definition,
+                                   vss_error *err)
+{
+    vssi_heap *heap = &job->col->db->heap;
+    vssi_manifest_segment *g = &piece->entry;
+    vssi_part *p = &piece->part;
+    seal_built built = {0};
+    vss_status status = seal_index_make(job, p->segment, definition, &built, err);
+    if (status == VSS_OK && built.opened != NULL)
+        status = vssi_realloc(heap, g->n_indexes + 1, sizeof *g->indexes, &g->indexes, err);
+    if (status == VSS_OK && built.opened != NULL)
+        status = vssi_realloc(heap, p->n_indexes + 1, sizeof(vssi_segment_index *), &p->indexes, err);
+    if (status != VSS_OK || built.opened == NULL) {
+        seal_built_free(heap, &built);
+        return status;
+    }
+    g->indexes[g->n_indexes++] = (vssi_manifest_index){definition->field, built.ref};
+    p->indexes[p->n_indexes++] = built.opened;
+    return VSS_OK;
 }
 
 vss_status vssi_seal_segment(seal_job *job, vssi_segment *rows, vss_error *err)
 {
     vss_collection *col = job->col;
     vssi_heap *heap = &col->db->heap;
-    vssi_manifest *m = job->manifest;
-    const size_t at = m->n_segments;
-    vssi_part *part = &job->snapshot->parts[at];
-    vssi_object_ref ref = {0};
     char name[64];
-    VSSI_TRY(vssi_realloc(heap, at + 1, sizeof *m->segments, &m->segments, err));
-    VSSI_TRY(vssi_seal_name(job, "s", "seg", name, err));
-    VSSI_TRY(vssi_segment_write(rows, &col->db->storage, col->prefix, name, &ref, err));
-    m->segments[m->n_segments++] = (vssi_manifest_segment){.rows = vssi_segment_rows(rows), .object = ref};
-    VSSI_TRY(vssi_segment_open(heap, &col->db->storage, col->prefix, vssi_collection_fields(col), &ref,
-                               &part->segment, err));
-    part->sealed = true;
-    for (size_t i = 0; i < m->n_definitions; i++)
-        VSSI_TRY(vssi_seal_index(job, at, &m->definitions[i], err));
+    VSSI_TRY(vssi_realloc(heap, job->n_pieces + 1, sizeof *job->pieces, &job->pieces, err));
+    seal_piece *piece = &job->pieces[job->n_pieces++];
+    *piece = (seal_piece){.entry.rows = vssi_segment_rows(rows), .part.sealed = true};
+    VSSI_TRY(seal_name(job, "s", "seg", name, err));
+    VSSI_TRY(vssi_segment_write(rows, &col->db->storage, col->prefix, name, &piece->entry.object, err));
+    VSSI_TRY(vssi_segment_open(heap, &col->db->storage, col->prefix, vssi_collection_fields(col), &piece->entry.object,
+                               &piece->part.segment, err));
+    for (size_t i = 0; i < job->manifest->n_definitions; i++)
+        VSSI_TRY(seal_piece_index(job, piece, &job->manifest->definitions[i], err));
     return VSS_OK;
 }
 
-vss_status vssi_seal_deletes(seal_job *job, vss_error *err)
+/* Store tombstones of the new version that no object has yet. */
+static vss_status seal_deletes(seal_job *job, vssi_manifest *m, const vssi_snapshot *committed, vss_error *err)
 {
     vss_collection *col = job->col;
     vssi_heap *heap = &col->db->heap;
-    for (size_t i = 0; i < job->manifest->n_segments; i++) {
-        vssi_manifest_segment *g = &job->manifest->segments[i];
-        const vssi_part *p = &job->snapshot->parts[i];
+    for (size_t i = 0; i < m->n_segments; i++) {
+        vssi_manifest_segment *g = &m->segments[i];
+        const vssi_part *p = &committed->parts[i];
         vssi_object_ref ref = {0};
         char name[64];
         if (vssi_part_deleted(p) == g->deleted) /* tombstones only ever grow */
             continue;
-        VSSI_TRY(vssi_seal_name(job, "d", "del", name, err));
+        VSSI_TRY(seal_name(job, "d", "del", name, err));
         VSSI_TRY(vssi_deletes_write(heap, &col->db->storage, col->prefix, name, p->deleted->words,
                                     vssi_segment_rows(p->segment), &ref, err));
         vssi_object_ref_free(heap, &g->deletes);
@@ -191,46 +224,188 @@ vss_status vssi_seal_deletes(seal_job *job, vss_error *err)
     return VSS_OK;
 }
 
-vss_status vssi_seal_commit(seal_job *job, vss_error *err)
+/* ---- commit ---- */
+
+/* The index that a kept segment has on a field from now on. Takes the reference over. */
+static vss_status seal_list_index(vssi_manifest *m, const vssi_schema *schema, seal_built *built, vss_error *err)
+{
+    vssi_manifest_segment *g = &m->segments[built->part];
+    const uint32_t id = schema->fields[built->field].id;
+    for (size_t i = 0; i < g->n_indexes; i++)
+        if (g->indexes[i].field == id) {
+            vssi_object_ref_free(m->heap, &g->indexes[i].object);
+            g->indexes[i] = g->indexes[--g->n_indexes];
+        }
+    if (built->opened == NULL)
+        return VSS_OK;
+    VSSI_TRY(vssi_realloc(m->heap, g->n_indexes + 1, sizeof *g->indexes, &g->indexes, err));
+    g->indexes[g->n_indexes++] = (vssi_manifest_index){id, built->ref};
+    built->ref.name = NULL;
+    return VSS_OK;
+}
+
+/* The job's definition in the manifest: replaced or added. */
+static vss_status seal_define(vssi_manifest *m, const vssi_manifest_definition *definition, vss_error *err)
+{
+    vssi_manifest_definition made = {.field = definition->field};
+    size_t i = 0;
+    while (i < m->n_definitions && m->definitions[i].field != made.field)
+        i++;
+    if (i == m->n_definitions) {
+        VSSI_TRY(vssi_realloc(m->heap, i + 1, sizeof *m->definitions, &m->definitions, err));
+        m->definitions[m->n_definitions++] = made;
+    }
+    VSSI_TRY(vssi_strdup(m->heap, definition->type, strlen(definition->type), &made.type, err));
+    vss_status status = vssi_strdup(m->heap, definition->params, strlen(definition->params), &made.params, err);
+    if (status != VSS_OK) {
+        vssi_free(m->heap, made.type);
+        return status;
+    }
+    vssi_free(m->heap, m->definitions[i].type);
+    vssi_free(m->heap, m->definitions[i].params);
+    m->definitions[i] = made;
+    return VSS_OK;
+}
+
+/* The next manifest, but for its deletes; its segments stand in the order of the snapshot that is made beside it. */
+static vss_status seal_manifest(seal_job *job, vssi_manifest **out, vss_error *err)
+{
+    const vss_collection *col = job->col;
+    vssi_manifest *m;
+    VSSI_TRY(vssi_manifest_clone(col->manifest, out, err));
+    m = *out;
+    m->version++;
+    if (job->flush) {
+        m->sequence = job->base->sequence;
+        m->next_auto_key = job->next_auto_key;
+        m->log_first = job->log_first;
+    }
+    if (job->definition != NULL)
+        VSSI_TRY(seal_define(m, job->definition, err));
+    for (size_t i = 0; i < job->n_built; i++)
+        VSSI_TRY(seal_list_index(m, vssi_collection_fields(col), &job->built[i], err));
+    for (size_t i = job->base->n_sealed; job->moves != NULL && i-- > 0;)
+        if (job->moves[i].to != SEAL_KEPT)
+            vssi_manifest_drop_segment(m, i);
+    VSSI_TRY(vssi_realloc(m->heap, m->n_segments + job->n_pieces, sizeof *m->segments, &m->segments, err));
+    for (size_t i = 0; i < job->n_pieces; i++) {
+        m->segments[m->n_segments++] = job->pieces[i].entry;
+        job->pieces[i].entry = (vssi_manifest_segment){0};
+    }
+    return VSS_OK;
+}
+
+/* Put the manifest and remember what became of it. Under write_mutex. */
+static vss_status seal_put(seal_job *job, const vssi_manifest *m, vss_error *err)
 {
     vss_collection *col = job->col;
     char name[160], version[32];
     uint64_t size = 0;
-    vss_status status = vssi_manifest_commit(job->manifest, &col->db->storage, col->prefix, err);
+    VSSI_TRY(vssi_collection_writable(col, err));
+    vss_status status = vssi_manifest_commit(m, &col->db->storage, col->prefix, err);
     if (status == VSS_ERR_EXISTS)
         status = vssi_fail(err, VSS_ERR_FENCED, "collection \"%s\": version %llu was written by another writer",
-                           col->name, (unsigned long long)job->manifest->version);
+                           col->name, (unsigned long long)m->version);
     if (status == VSS_ERR_UNKNOWN_COMMIT || status == VSS_ERR_FENCED)
         col->poisoned = status;
-    if (status == VSS_ERR_UNKNOWN_COMMIT)
-        job->committed = true; /* perhaps: keep the objects */
+    job->committed = status == VSS_OK || status == VSS_ERR_UNKNOWN_COMMIT; /* perhaps: keep the objects */
     VSSI_TRY(status);
-    job->committed = true;
-    vssi_manifest_name(job->manifest->version, version);
+    vssi_manifest_name(m->version, version);
     snprintf(name, sizeof name, "%s%s", col->prefix, version);
     (void)col->db->storage.size(col->db->storage.state, name, &size, NULL); /* a figure for stats, no more */
-    vssi_manifest_free(col->manifest);
-    col->manifest = job->manifest;
     col->manifest_bytes = size;
-    job->manifest = NULL;
-    vssi_collection_define_types(col);
-    vssi_collection_publish(col, job->snapshot);
-    job->snapshot = NULL;
-    vssi_journal_covered(col);
     return VSS_OK;
+}
+
+/* Make it the newest: *m and *committed are what was before. */
+static vss_status seal_publish(seal_job *job, vssi_manifest **m, vssi_snapshot **committed, vss_error *err)
+{
+    vss_collection *col = job->col;
+    vssi_manifest *old = col->manifest;
+    vssi_snapshot *newest, *before = col->committed;
+    vssi_mutex_lock(&col->write_mutex);
+    vss_status status = vssi_carry_snapshot(job, col->snapshot, (*m)->version, &newest, err);
+    if (status == VSS_OK) {
+        status = seal_put(job, *m, err);
+        if (status == VSS_OK) {
+            col->n_frozen = 0;
+            col->manifest = *m;
+            col->committed = *committed;
+            *m = old;
+            *committed = before;
+            vssi_collection_define_types(col);
+            vssi_collection_publish(col, newest);
+            if (job->flush)
+                vssi_journal_covered(col);
+        } else {
+            vssi_snapshot_unref(newest);
+        }
+    }
+    vssi_mutex_unlock(&col->write_mutex);
+    return status;
+}
+
+vss_status vssi_seal_commit(seal_job *job, vss_error *err)
+{
+    vss_collection *col = job->col;
+    vssi_manifest *m = NULL;
+    vssi_snapshot *committed = NULL;
+    vss_status status;
+    VSSI_TRY_GOTO(seal_manifest(job, &m, err), out);
+    VSSI_TRY_GOTO(vssi_carry_snapshot(job, job->flush ? job->base : col->committed, m->version, &committed, err), out);
+    VSSI_TRY_GOTO(seal_deletes(job, m, committed, err), out);
+    VSSI_TRY_GOTO(seal_publish(job, &m, &committed, err), out);
+    if (job->flush)
+        vssi_journal_remove_covered(col);
+out:
+    vssi_snapshot_unref(committed);
+    vssi_manifest_free(m);
+    return status;
+}
+
+/* ---- end ---- */
+
+static void seal_pieces_free(seal_job *job)
+{
+    vssi_heap *heap = &job->col->db->heap;
+    for (size_t i = 0; i < job->n_pieces; i++) {
+        vssi_manifest_segment *g = &job->pieces[i].entry;
+        vssi_part *p = &job->pieces[i].part;
+        vssi_object_ref_free(heap, &g->object);
+        for (size_t j = 0; j < g->n_indexes; j++)
+            vssi_object_ref_free(heap, &g->indexes[j].object);
+        vssi_free(heap, g->indexes);
+        for (size_t j = 0; j < p->n_indexes; j++)
+            vssi_segment_index_unref(p->indexes[j]);
+        vssi_free(heap, p->indexes);
+        vssi_segment_unref(p->segment);
+    }
+    vssi_free(heap, job->pieces);
 }
 
 void vssi_seal_end(seal_job *job)
 {
     vss_collection *col = job->col;
-    vssi_snapshot_unref(job->snapshot);
+    vssi_heap *heap = &col->db->heap;
+    if (job->flush && job->base != NULL) {
+        vssi_mutex_lock(&col->write_mutex);
+        col->n_frozen = 0;
+        vssi_journal_undivide(col);
+        vssi_mutex_unlock(&col->write_mutex);
+    }
+    seal_pieces_free(job);
+    for (size_t i = 0; i < job->n_built; i++)
+        seal_built_free(heap, &job->built[i]);
+    vssi_free(heap, job->built);
+    vssi_free(heap, job->moves);
+    vssi_snapshot_unref(job->base);
     vssi_manifest_free(job->manifest);
     for (size_t i = 0; i < job->n_created; i++) {
         char name[160];
         snprintf(name, sizeof name, "%s%s", col->prefix, job->created[i]);
         if (!job->committed)
             (void)col->db->storage.remove(col->db->storage.state, name, NULL); /* an orphan does no harm */
-        vssi_free(&col->db->heap, job->created[i]);
+        vssi_free(heap, job->created[i]);
     }
-    vssi_free(&col->db->heap, job->created);
+    vssi_free(heap, job->created);
 }

@@ -13,7 +13,7 @@
 #include "search.h"
 
 #define GROUP_INDEX 8u                  /* queries a task where no part takes several at once */
-#define GROUP_MOST 256u                 /* and where one does */
+#define GROUP_MOST 1024u                /* and where one does */
 #define GROUP_BYTES ((size_t)32 << 20)  /* of candidates */
 #define GROUP_SPLIT 64u                 /* queries a thread, below which rows are shared instead */
 #define GROUP_HITS ((size_t)1 << 20)    /* of all queries, above which rows are not shared */

@@ -122,15 +122,20 @@ void vssi_segment_index_unref(vssi_segment_index *index)
     void *opened = atomic_load(&index->opened);
     if (opened != NULL)
         index->ops->free(opened);
+    vssi_view_close(index->object->storage, index->heap, &index->copy);
     vssi_object_close(index->object);
     vssi_mutex_destroy(&index->mutex);
     vssi_free(index->heap, index);
 }
 
-/* The type's blocks, verified. */
-static vss_status index_blocks(vssi_object *object, vssi_block *blocks, size_t *n_blocks, vss_error *err)
+/* The type's blocks, verified. Without memory for a copy the mapping serves. */
+static vss_status index_blocks(vssi_segment_index *index, vssi_block *blocks, size_t *n_blocks, vss_error *err)
 {
+    vssi_object *object = index->object;
+    vss_error ignored;
     *n_blocks = 0;
+    if (index->ops->scattered && index->copy.data == NULL)
+        (void)vssi_object_load(object, &index->copy, &ignored);
     for (size_t i = 0; i < object->n_entries; i++) {
         const vssi_object_entry *e = &object->entries[i];
         if (e->kind < 256)
@@ -139,7 +144,8 @@ static vss_status index_blocks(vssi_object *object, vssi_block *blocks, size_t *
             return vssi_fail(err, VSS_ERR_CORRUPT, "%s: more than %d index blocks", object->name, INDEX_MAX_BLOCKS);
         vssi_block *b = &blocks[(*n_blocks)++];
         *b = (vssi_block){.kind = e->kind, .element = e->element, .count = e->count};
-        VSSI_TRY(vssi_object_block(object, i, &b->data, err));
+        VSSI_TRY(index->copy.data == NULL ? vssi_object_block(object, i, &b->data, err)
+                                          : vssi_object_loaded(object, i, &index->copy, &b->data, err));
     }
     return VSS_OK;
 }
@@ -155,7 +161,7 @@ vss_status vssi_segment_index_get(vssi_segment_index *index, const vssi_vectors 
         vssi_mutex_lock(&index->mutex);
         ready = atomic_load(&index->opened);
         if (ready == NULL) {
-            status = index_blocks(index->object, blocks, &n_blocks, err);
+            status = index_blocks(index, blocks, &n_blocks, err);
             if (status == VSS_OK)
                 status = index->ops->open(index->heap, blocks, n_blocks, vectors, &ready, err);
             if (status == VSS_OK)

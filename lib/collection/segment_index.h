@@ -2,7 +2,8 @@
  * segment_index.h - the stored index of one vector field of one sealed segment
  *
  * The object's tail is verified when the collection is opened; its blocks when the first search needs them, under
- * `mutex`.
+ * `mutex`. A type that reads them at random gets them copied into memory there, where that can be had: what was mapped
+ * stays, untouched.
  */
 #ifndef VSSI_SEGMENT_INDEX_H
 #define VSSI_SEGMENT_INDEX_H
@@ -16,6 +17,7 @@ typedef struct vssi_segment_index {
     size_t field; /* index in the schema */
     const vssi_index_ops *ops;
     vssi_object *object;
+    vssi_view copy;  /* of a file that is read at random; empty: the object's own view serves */
     vssi_mutex mutex;
     _Atomic(void *) opened;
 } vssi_segment_index;

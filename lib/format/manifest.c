@@ -74,6 +74,7 @@ static void manifest_write_head(vssi_writer *w, const vssi_manifest *m)
     vssi_write64(w, (uint64_t)m->next_auto_key);
     vssi_write32(w, m->next_field_id);
     vssi_write32(w, 0);
+    vssi_write64(w, m->log_first);
 }
 
 static void manifest_write_body(vssi_writer *w, const vssi_manifest *m)

@@ -48,6 +48,7 @@ typedef struct vssi_manifest {
     uint64_t sequence;
     int64_t next_auto_key;
     uint32_t next_field_id;
+    uint64_t log_first;      /* number of the first log that may hold batches after the sequence; from 1 */
     vssi_schema *schema;     /* NULL when dropped */
     bool owns_schema;
     size_t n_segments;

@@ -190,10 +190,11 @@ static vss_status manifest_take_head(manifest_decoder *d, vss_error *err)
     m->next_auto_key = (int64_t)vssi_read64(&d->r);
     m->next_field_id = vssi_read32(&d->r);
     const uint32_t zero = vssi_read32(&d->r);
+    m->log_first = vssi_read64(&d->r);
     m->read_only = m->read_only_mask != 0;
     m->dropped = (flags & VSSI_MANIFEST_DROPPED) != 0;
     if (major != VSSI_FORMAT_MAJOR || (flags & ~VSSI_MANIFEST_DROPPED) != 0 || zero != 0 || m->version == 0 ||
-        m->next_auto_key < 0)
+        m->next_auto_key < 0 || m->log_first == 0)
         return manifest_bad(d, err, "its head is malformed");
     return VSS_OK;
 }

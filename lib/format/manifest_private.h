@@ -8,7 +8,7 @@
 
 #define VSSI_MANIFEST_MAGIC "\x89VSM\r\n\x1a\n"
 #define VSSI_MANIFEST_MAGIC_SIZE 8u
-#define VSSI_MANIFEST_HEAD 72u        /* bytes up to the schema */
+#define VSSI_MANIFEST_HEAD 80u        /* bytes up to the schema */
 #define VSSI_MANIFEST_DROPPED 1u      /* a flag */
 
 /* Bytes that one of these takes at least: what bounds a count before anything is allocated. */

@@ -103,6 +103,11 @@ void vssi_object_close(vssi_object *object);
 size_t vssi_object_find(const vssi_object *object, uint32_t kind, uint32_t field);
 /* The bytes of a block, verified whole at the first use in this process. Thread-safe. Not for column blocks. */
 vss_status vssi_object_block(vssi_object *object, size_t entry, const void **data, vss_error *err);
+/* A copy of an object that is mapped from a file, in memory that suits reading at random; empty for others. And a block
+ * of it, verified, which has a hash of its own. NO_MEMORY, BUDGET, IO. */
+vss_status vssi_object_load(const vssi_object *object, vssi_view *copy, vss_error *err);
+vss_status vssi_object_loaded(const vssi_object *object, size_t entry, const vssi_view *copy, const void **data,
+                              vss_error *err);
 /* The bytes of a chunked or a column block, not verified. */
 const void *vssi_object_raw(const vssi_object *object, size_t entry);
 /* Verify the chunks that hold bytes [offset, offset + size) of a chunked block, each once. Thread-safe. */

@@ -30,7 +30,7 @@ static void object_fault(object_check *c, size_t entry, const char *what, uint64
 static const void *object_check_hashes(const object_check *c, size_t entry)
 {
     const vssi_object_entry *h = &c->object->entries[c->object->entries[entry].hashed_by];
-    return vssi_object_block_good(c->object, h) ? c->object->view.data + h->offset : NULL;
+    return vssi_object_block_good(c->object->view.data, h) ? c->object->view.data + h->offset : NULL;
 }
 
 static void object_check_chunks(object_check *c, size_t entry)
@@ -74,7 +74,7 @@ uint64_t vssi_object_check(vssi_object *object, vssi_fault_fn fn, void *state)
             object_check_column(&c, i);
         else if (e->hashed_by != 0)
             object_check_chunks(&c, i);
-        else if (!vssi_object_block_good(object, e))
+        else if (!vssi_object_block_good(object->view.data, e))
             object_fault(&c, i, "the block at", e->offset);
     }
     return c.faults;

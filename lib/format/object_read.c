@@ -212,9 +212,9 @@ size_t vssi_object_find(const vssi_object *object, uint32_t kind, uint32_t field
     return SIZE_MAX;
 }
 
-bool vssi_object_block_good(const vssi_object *object, const vssi_object_entry *e)
+bool vssi_object_block_good(const uint8_t *object, const vssi_object_entry *e)
 {
-    return vssi_hash(object->view.data + e->offset, (size_t)vssi_object_padded(e->size),
+    return vssi_hash(object + e->offset, (size_t)vssi_object_padded(e->size),
                      vssi_hash_seed(e->kind, e->offset)) == e->hash;
 }
 
@@ -235,11 +235,31 @@ vss_status vssi_object_block(vssi_object *object, size_t entry, const void **dat
     if (e->hashed_by != 0) {
         VSSI_TRY(vssi_object_verify(object, entry, 0, e->size, err));
     } else if (!atomic_load_explicit(&object->verified[entry], memory_order_relaxed)) {
-        if (!vssi_object_block_good(object, e))
+        if (!vssi_object_block_good(object->view.data, e))
             return object_entry_damaged(object, entry, err, "its bytes are damaged");
         atomic_store_explicit(&object->verified[entry], 1, memory_order_relaxed);
     }
     *data = object->view.data + e->offset;
+    return VSS_OK;
+}
+
+vss_status vssi_object_load(const vssi_object *object, vssi_view *copy, vss_error *err)
+{
+    *copy = (vssi_view){0};
+    if (!object->view.mapped || !vssi_storage_is_posix(object->storage))
+        return VSS_OK;
+    return vssi_view_load(object->storage, object->heap, object->name, object->view.size, copy, err);
+}
+
+vss_status vssi_object_loaded(const vssi_object *object, size_t entry, const vssi_view *copy, const void **data,
+                              vss_error *err)
+{
+    const vssi_object_entry *e = &object->entries[entry];
+    assert(e->hashed_by == 0);
+    *data = NULL;
+    if (!vssi_object_block_good(copy->data, e))
+        return object_entry_damaged(object, entry, err, "its bytes are damaged");
+    *data = copy->data + e->offset;
     return VSS_OK;
 }
 

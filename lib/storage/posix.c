@@ -235,6 +235,8 @@ static vss_status posix_map(void *state, const char *name, uint64_t size, const 
     return status;
 }
 
+bool vssi_storage_is_posix(const vss_storage *storage) { return storage->map == posix_map; }
+
 static void posix_unmap(void *state, const void *data, uint64_t size)
 {
     (void)state;

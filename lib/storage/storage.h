@@ -22,6 +22,8 @@ vss_status vssi_storage_check_lock(const char *name, vss_error *err);
  * is there. read_only: root must exist; put, remove and lock are READ_ONLY. NOT_FOUND; IO; NO_MEMORY. */
 vss_status vssi_storage_posix(vssi_heap *heap, const char *root, bool create, bool read_only, vss_storage *out,
                               vss_error *err);
+/* Are the storage's mappings of files. */
+bool vssi_storage_is_posix(const vss_storage *storage);
 
 /* Objects in memory, gone at close, which must come after every unmap, unlock and log_close. Offers every function. */
 vss_status vssi_storage_memory(vssi_heap *heap, vss_storage *out, vss_error *err);
@@ -40,5 +42,8 @@ vss_status vssi_view_open(const vss_storage *storage, vssi_heap *heap, const cha
                           vss_error *err);
 /* Leaves the view empty; a view that is all zeros is fine. */
 void vssi_view_close(const vss_storage *storage, vssi_heap *heap, vssi_view *view);
+/* The same read into the heap, on huge pages where there are any; closed as the other is. */
+vss_status vssi_view_load(const vss_storage *storage, vssi_heap *heap, const char *name, uint64_t size, vssi_view *out,
+                          vss_error *err);
 
 #endif

@@ -35,24 +35,29 @@ static vss_status view_read(const vss_storage *storage, vssi_heap *heap, const c
     return VSS_OK;
 }
 
+vss_status vssi_view_load(const vss_storage *storage, vssi_heap *heap, const char *name, uint64_t size, vssi_view *out,
+                          vss_error *err)
+{
+    *out = (vssi_view){0};
+    VSSI_TRY(view_read(storage, heap, name, size, &out->data, err));
+    out->size = size;
+    return VSS_OK;
+}
+
 vss_status vssi_view_open(const vss_storage *storage, vssi_heap *heap, const char *name, uint64_t size, vssi_view *out,
                           vss_error *err)
 {
     *out = (vssi_view){0};
     /* A storage of the host's need not know how to map nothing. */
-    bool mapped = storage->map != NULL && size != 0;
-    if (mapped) {
+    if (storage->map != NULL && size != 0) {
         const void *data;
         VSSI_TRY(storage->map(storage->state, name, size, &data, err));
         out->data = data;
-    } else {
-        const uint8_t *data;
-        VSSI_TRY(view_read(storage, heap, name, size, &data, err));
-        out->data = data;
+        out->size = size;
+        out->mapped = true;
+        return VSS_OK;
     }
-    out->size = size;
-    out->mapped = mapped;
-    return VSS_OK;
+    return vssi_view_load(storage, heap, name, size, out, err);
 }
 
 void vssi_view_close(const vss_storage *storage, vssi_heap *heap, vssi_view *view)

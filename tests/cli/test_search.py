@@ -152,3 +152,37 @@ def test_gt_against_numpy(filled):
     for metric in ["l2", "ip", "cosine"]:
         filled.ok("gt", "--base", "base.fbin", "--queries", "q.fbin", "--metric", metric, "-k", "9", "--out", "o.ibin")
         assert (read_ibin(filled.folder / "o.ibin") == exact(filled.base, filled.queries, 9, metric)).all()
+
+
+def in_range(filled, query, nearer, farther):
+    """Rows of the base by distance, those between two of them, both included."""
+    order = exact(filled.base, filled.queries[query:query + 1], N, filled.metric)[0]
+    return order[nearer:farther + 1].tolist()
+
+
+@pytest.mark.parametrize("filled", ["l2", "ip", "cosine"], indirect=True)
+def test_within_and_beyond_give_all_rows_between(filled):
+    every = filled.lines("search", "db/c", "--queries", "q.fbin", "--first", "1", "-k", N, "--fields", "x")
+    near, far = (repr(every[rank]["distance"]) for rank in (20, 70))
+    search = ["search", "db/c", "--queries", "q.fbin", "--first", "1", "--fields", "x"]
+    for options, first, last in [(["--within", far], 0, 70), (["--beyond", near], 20, N - 1),
+                                 (["--within", far, "--beyond", near], 20, 70)]:
+        hits = filled.lines(*search, *options)
+        assert [hit["x"] for hit in hits] == in_range(filled, 0, first, last)
+
+
+def test_a_capped_range_says_so(filled):
+    import subprocess
+    from conftest import TOOL
+    command = [str(TOOL), "search", "db/c", "--queries", "q.fbin", "--within", "1e9", "--json", "--cap"]
+    done = [subprocess.run([*command, cap], cwd=filled.folder, capture_output=True, text=True) for cap in ("5", str(N))]
+    assert [run.returncode for run in done] == [0, 0]
+    assert [run.stderr for run in done] == ["vss: some query has more than 5 rows in its range\n", ""]
+    capped, every = ([json.loads(line) for line in run.stdout.splitlines()] for run in done)
+    assert len(every) == N * 20
+    assert capped == [hit for hit in every if hit["rank"] < 5]
+
+
+def test_no_distance_between_is_refused(filled):
+    assert "no distance lies between" in filled.fails("search", "db/c", "--queries", "q.fbin", "--within", "1",
+                                                      "--beyond", "2")

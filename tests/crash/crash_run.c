@@ -3,6 +3,7 @@
  */
 #include "crash_run.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ uint64_t __wrap_vssi_random_name(void) { return (++crash_names * 0x9e3779b97f4a7
 
 void crash_run_begin(crash_run *r, crash_disk *disk, vss_sync_mode sync)
 {
-    memset(r, 0, sizeof *r);
+    memset(r, 0, offsetof(crash_run, contents) + 2 * sizeof r->contents[0]); /* the others are written before they are read */
     crash_names = 0;
     r->disk = disk;
     r->sync = sync;
@@ -147,22 +148,56 @@ static bool crash_apply(const crash_op *op, uint16_t stamp, crash_content *c)
     return true;
 }
 
-vss_status crash_run_op(crash_run *r, const crash_op *op, vss_error *err)
+/* A write. */
+static vss_status crash_run_write(crash_run *r, const crash_op *op, vss_error *err)
 {
     uint16_t stamp = ++r->stamp;
     crash_content *next = &r->contents[r->n];
     *next = r->contents[r->n - 1];
     bool fits = crash_apply(op, stamp, next);
     vss_status status = crash_call(r, op, stamp, err);
-    bool durable = r->sync == VSS_SYNC_COMMIT || op->kind >= OP_FLUSH;
     if (!fits) {
         if (!r->disk->dead)
             assert_int_equal(status, VSS_ERR_EXISTS);
         return VSS_OK;
     }
     r->n++;
-    if (status == VSS_OK && durable)
+    if (status == VSS_OK && r->sync == VSS_SYNC_COMMIT)
         r->floor = r->n - 1;
+    return status;
+}
+
+/* An object is about to be put: the next write comes first. No write may come between a commit and what follows. */
+static void crash_beside(void *arg, const char *name)
+{
+    crash_run *r = arg;
+    vss_error err;
+    if (r->n_beside == 0 || strncmp(name, "c/m/", 4) == 0)
+        return;
+    r->n_beside--;
+    vss_status status = crash_run_write(r, r->beside++, &err);
+    if (status != VSS_OK) {
+        r->n_beside = 0;
+        r->beside_status = status;
+        if (!r->disk->dead && r->disk->fail_sync == 0)
+            fail_msg("beside: %s: %s", vss_status_name(status), err.message);
+    }
+}
+
+vss_status crash_run_op(crash_run *r, const crash_op *op, vss_error *err)
+{
+    if (op->kind < OP_FLUSH)
+        return crash_run_write(r, op, err);
+    const size_t before = r->n - 1; /* what it makes durable */
+    r->disk->beside = crash_beside;
+    r->disk->beside_arg = r;
+    r->beside_status = VSS_OK;
+    vss_status status = crash_call(r, op, 0, err);
+    r->disk->beside = NULL;
+    if (r->beside_status != VSS_OK)
+        return r->beside_status;
+    if (status == VSS_OK && before > r->floor)
+        r->floor = before;
     return status;
 }
 
@@ -173,8 +208,12 @@ vss_status crash_run_all(crash_run *r, const crash_op *ops, vss_error *err)
     vss_status status = crash_run_open(r, true, err);
     if (status == VSS_OK)
         r->floor = 1;
-    for (size_t i = 0; status == VSS_OK && ops[i].kind != OP_END; i++)
+    for (size_t i = 0; status == VSS_OK && ops[i].kind != OP_END; i++) {
+        r->beside = &ops[i + 1];
+        r->n_beside = (size_t)ops[i].beside;
         status = crash_run_op(r, &ops[i], err);
+        i = (size_t)(r->beside - ops) - 1; /* those that found no object to be put beside come now */
+    }
     return status;
 }
 

@@ -7,7 +7,7 @@
 #include "../support/crash_disk.h"
 #include "../support/maker.h"
 
-enum { CRASH_KEYS = 160, CRASH_OPS = 210 };
+enum { CRASH_KEYS = 160, CRASH_OPS = 810, CRASH_BESIDE = 3 };
 
 typedef enum crash_op_kind { OP_END, OP_INSERT, OP_UPSERT, OP_DELETE, OP_DELETE_WHERE, OP_FLUSH, OP_INDEX, OP_REOPEN,
                              OP_COMPACT } crash_op_kind;
@@ -16,6 +16,7 @@ typedef struct crash_op {
     crash_op_kind kind;
     int first; /* key */
     int n;
+    int beside; /* of a flush, an index or a compaction: so many of the operations that follow are made in the middle of it */
 } crash_op;
 
 /* What a collection holds: by key the number of the write that put it there, 0: no row. */
@@ -31,6 +32,9 @@ typedef struct crash_run {
     vss_db *db;
     vss_collection *col;
     uint16_t stamp; /* of the newest write */
+    size_t n_beside; /* writes to be made while the next objects are put */
+    const crash_op *beside;
+    vss_status beside_status; /* of the one that failed, and is the last then */
     size_t floor, n;
     crash_content contents[CRASH_OPS + 2];
 } crash_run;
@@ -38,7 +42,7 @@ typedef struct crash_run {
 void crash_run_begin(crash_run *r, crash_disk *disk, vss_sync_mode sync);
 /* Open database and collection; create: make them. */
 vss_status crash_run_open(crash_run *r, bool create, vss_error *err);
-/* One operation. Whatever it returns, contents tell what may be found from now on. */
+/* One operation, with those beside it: r->beside. Whatever it returns, contents tell what may be found from now on. */
 vss_status crash_run_op(crash_run *r, const crash_op *op, vss_error *err);
 /* Make all of it, from the creation on. The status of the operation that failed. */
 vss_status crash_run_all(crash_run *r, const crash_op *ops, vss_error *err);

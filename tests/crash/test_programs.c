@@ -1,7 +1,8 @@
 /*
  * test_programs.c - random programs of up to 200 operations against a model, with reopenings and crashes on the way
  *
- * A program is its seed: what it does follows from it alone. After every operation the collection is compared
+ * A program is its seed: what it does follows from it alone. While a flush, an index build or a compaction puts its objects,
+ * up to three writes are made. After every operation the collection is compared
  * with the model row by row; a crash leaves one of the images that crash_disk.h can tell, and the program goes
  * on with what was found, which must be something that may be found. A failure names the seed and the operation, and
  * the shortest beginning of the program that fails in the same way: VSS_SEED runs one program alone.
@@ -31,12 +32,21 @@ static crash_op program_op(maker_random *r)
     return op;
 }
 
-/* The operation, in the middle of which the disk may die. */
-static vss_status program_step(crash_run *r, const crash_op *op, uint64_t die_in, vss_error *err)
+/* The operation, in the middle of which writes may come and the disk may die. */
+static vss_status program_step(crash_run *r, const crash_op *op, uint64_t die_in, maker_random *random, vss_error *err)
 {
+    crash_op beside[CRASH_BESIDE];
+    r->beside = beside;
+    r->n_beside = 0;
+    while (op->kind >= OP_FLUSH && r->n_beside < CRASH_BESIDE && maker_next(random) % 2 == 0) {
+        crash_op write = program_op(random);
+        if (write.kind < OP_FLUSH)
+            beside[r->n_beside++] = write;
+    }
     r->disk->die_at = die_in == 0 ? 0 : r->disk->calls + die_in;
     vss_status status = crash_run_op(r, op, err);
     r->disk->die_at = 0;
+    r->n_beside = 0;
     return status;
 }
 
@@ -79,7 +89,7 @@ static bool program_run(program *p)
     for (p->at = 0; right && p->at < p->length; p->at++) {
         crash_op op = program_op(&random);
         uint64_t die_in = maker_next(&random) % 16 == 0 ? 1 + maker_next(&random) % 6 : 0;
-        vss_status status = program_step(&r, &op, die_in, &err);
+        vss_status status = program_step(&r, &op, die_in, &random, &err);
         p->writes++;
         if (disk.dead || maker_next(&random) % 24 == 0) {
             right = program_crash(&r, &disk, &random);

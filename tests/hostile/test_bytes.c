@@ -153,6 +153,12 @@ static void test_flip_indexed(void **state)
     bytes_flip(SPECIMEN_INDEXED);
 }
 
+static void test_flip_coded(void **state)
+{
+    (void)state;
+    bytes_flip(SPECIMEN_CODED);
+}
+
 /* ---- whole files ---- */
 
 static void bytes_resized(bytes_run *run, size_t number, size_t size, const char *damage)
@@ -244,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_foreign_manifest),
         cmocka_unit_test(test_flip_indexed),
+        cmocka_unit_test(test_flip_coded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,6 +138,12 @@ static void test_mended_indexed(void **state)
     mended_run(SPECIMEN_INDEXED, 1500);
 }
 
+static void test_mended_coded(void **state)
+{
+    (void)state;
+    mended_run(SPECIMEN_CODED, 1500);
+}
+
 static void test_mended_tiny(void **state)
 {
     (void)state;
@@ -231,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mend_is_right),   cmocka_unit_test(test_mended_tiny),
         cmocka_unit_test(test_mended_texts),    cmocka_unit_test(test_mended_numbers),
+        cmocka_unit_test(test_mended_coded),
         cmocka_unit_test(test_mended_indexed),  cmocka_unit_test(test_key_tables),
     };
     signal(SIGALRM, mended_hangs);

@@ -410,6 +410,7 @@ static void test_build_index(void **state)
     REFUSE(&s, VSS_ERR_INVALID, "col", vss_collection_flush(NULL, e));
     REFUSE(&s, VSS_ERR_INVALID, "col", vss_collection_upsert(NULL, NULL, NULL, e));
     REFUSE(&s, VSS_ERR_INVALID, "col", vss_collection_compact(NULL, e));
+    REFUSE(&s, VSS_ERR_INVALID, "col", vss_collection_purge(NULL, e));
     refusal_end(&s);
 }
 

@@ -181,6 +181,7 @@ static int writer_forked(refusal_stage *s)
                               writer_write(s->col, e),
                               vss_collection_upsert(s->col, NULL, NULL, e),
                               vss_collection_compact(s->col, e),
+                              vss_collection_purge(s->col, e),
                               writer_delete(s->col, e),
                               vss_collection_delete_where(s->col, "id > 2", NULL, e),
                               vss_collection_get(s->col, &keys, NULL, 0, &result, e),

@@ -3,6 +3,7 @@
 import datetime
 import json
 import math
+import time
 
 import numpy as np
 import pytest
@@ -354,3 +355,43 @@ def test_sync(tmp_path, sync):
     for wrong in ("never", 0, -1, True, None):
         with pytest.raises(vss.InvalidArgument, match="sync"):
             vss.open(tmp_path / "db", sync=wrong)
+
+
+def test_purge(tmp_path):
+    with vss.open(tmp_path / "db") as db:
+        col = db.create_collection("c", [{"name": "k", "type": "string", "primary": True},
+                                         {"name": "v", "type": "vector<f32>", "dim": 2}])
+        col.insert({"k": [f"key-{i}-secret" for i in range(50)], "v": np.ones((50, 2))})
+        col.flush()
+        col.delete(["key-7-secret"])
+
+        def found():
+            return sum(b"key-7-secret" in path.read_bytes() for path in (tmp_path / "db").rglob("*") if path.is_file())
+
+        col.compact()
+        assert found() > 0
+        col.compact(purge=True)
+        assert found() == 0 and len(col) == 49
+
+
+def test_background(tmp_path):
+    rows = 20000
+    vectors = np.random.default_rng(1).standard_normal((rows, 8), dtype=np.float32)
+    with vss.open(tmp_path / "db", background=True, memory_budget=64 << 20) as db:
+        col = db.create_collection("c", [{"name": "k", "type": "int64", "primary": True},
+                                         {"name": "v", "type": "vector<f32>", "dim": 8}])
+        for start in range(0, rows, 1000):
+            col.insert({"k": range(start, start + 1000), "v": vectors[start:start + 1000]})
+            if start % 2000 == 0:
+                col.flush()
+        col.delete(range(0, rows, 2))
+        for _ in range(1000):
+            if col.stats["deleted"] == 0:
+                break
+            time.sleep(0.01)
+        assert col.stats["deleted"] == 0 and col.stats["background"] == 0 and len(col) == rows // 2
+        col.insert({"k": range(0, 2000, 2), "v": vectors[:1000]})
+    with vss.open(tmp_path / "db", read_only=True) as db:
+        assert len(db.collection("c")) == rows // 2 + 1000
+    with pytest.raises(vss.NotFound):
+        vss.open(tmp_path / "none", create=False, background=True)

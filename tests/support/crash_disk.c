@@ -95,6 +95,8 @@ static vss_status disk_size(void *state, const char *name, uint64_t *size, vss_e
 static vss_status disk_put(void *state, const char *name, const vss_span *parts, size_t n_parts, vss_error *err)
 {
     crash_disk *d = state;
+    if (d->beside != NULL && !d->dead)
+        d->beside(d->beside_arg, name);
     bool was_dead = d->dead, dies = disk_dies(d);
     if (was_dead)
         return disk_dead(name, err);

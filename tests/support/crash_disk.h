@@ -34,6 +34,8 @@ typedef struct crash_disk {
     bool dead;
     uint64_t syncs;
     uint64_t fail_sync; /* the log_sync of that number fails; 0: none */
+    void (*beside)(void *arg, const char *name); /* what goes on while an object is put; NULL: nothing */
+    void *beside_arg;
 } crash_disk;
 
 typedef enum crash_model {

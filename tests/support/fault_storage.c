@@ -84,6 +84,8 @@ static vss_status fault_read(void *state, const char *name, uint64_t offset, voi
 static vss_status fault_put(void *state, const char *name, const vss_span *parts, size_t n_parts, vss_error *err)
 {
     fault_storage *f = state;
+    if (f->before_put != NULL)
+        f->before_put(f->before_arg, name);
     FAULT_CALL(f, FAULT_PUT, name, err, f->inner.put(f->inner.state, name, parts, n_parts, err));
 }
 

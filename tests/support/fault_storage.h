@@ -43,6 +43,8 @@ typedef struct fault_storage {
     fault_mode mode;
     uint64_t target; /* number of the call of that kind to fail; 0: none */
     vss_status status;
+    void (*before_put)(void *arg, const char *name); /* called before each put; NULL: nothing */
+    void *before_arg;
     const char *flip_name;
     uint64_t flip_offset;
     uint8_t flip_mask;

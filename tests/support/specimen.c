@@ -182,7 +182,7 @@ vss_collection *specimen_create(vss_db *db, const char *name, const char *schema
 
 /* ---- the collections ---- */
 
-static const char *const specimen_names[SPECIMEN_KINDS] = {"numbers", "texts", "indexed", "tiny"};
+static const char *const specimen_names[SPECIMEN_KINDS] = {"numbers", "texts", "indexed", "tiny", "coded"};
 
 static const char *const specimen_schemas[SPECIMEN_KINDS] = {
     "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true},"
@@ -203,7 +203,9 @@ static const char *const specimen_schemas[SPECIMEN_KINDS] = {
     "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 2, \"metric\": \"l2\"}]}",
     "{\"fields\": [{\"name\": \"key\", \"type\": \"string\", \"primary\": true},"
     "{\"name\": \"s\", \"type\": \"string\", \"nullable\": true},"
-    "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 2, \"metric\": \"cosine\"}]}"};
+    "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 2, \"metric\": \"cosine\"}]}",
+    "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true}, {\"name\": \"n\", \"type\": \"int32\"},"
+    "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 5, \"metric\": \"ip\"}]}"};
 
 static void specimen_flush(vss_collection *col)
 {
@@ -221,11 +223,12 @@ static void specimen_delete(vss_collection *col, const char *filter)
 static void specimen_build(specimen_kind kind, vss_collection *col)
 {
     vss_error err = {VSS_OK};
-    specimen_insert(col, 0, kind == SPECIMEN_INDEXED ? 4200 : kind == SPECIMEN_TINY ? 3 : 20);
+    const bool indexed = kind == SPECIMEN_INDEXED || kind == SPECIMEN_CODED;
+    specimen_insert(col, 0, indexed ? 4200 : kind == SPECIMEN_TINY ? 3 : 20);
     specimen_flush(col);
     if (kind == SPECIMEN_TINY)
         return;
-    specimen_insert(col, kind == SPECIMEN_INDEXED ? 4200 : 20, 13);
+    specimen_insert(col, indexed ? 4200 : 20, 13);
     specimen_flush(col);
     if (kind == SPECIMEN_TEXTS) {
         specimen_delete(col, "key == \"k0003\" or key == \"k0021\"");
@@ -236,7 +239,9 @@ static void specimen_build(specimen_kind kind, vss_collection *col)
         specimen_insert(col, 33, 4);
         specimen_flush(col);
     } else {
-        specimen_must(vss_collection_build_index(col, "v", "hnsw", "m=2,ef_construction=8", NULL, &err), &err, "index");
+        const bool hnsw = kind == SPECIMEN_INDEXED;
+        specimen_must(vss_collection_build_index(col, "v", hnsw ? "hnsw" : "flat", hnsw ? "m=2,ef_construction=8"
+                                                 : "codes=sq8,prefix=4", NULL, &err), &err, "index");
     }
 }
 

@@ -17,13 +17,15 @@
 enum { ROWS = 5000, DIM = 24 };
 
 static const struct {
-    const char *index;
+    const char *index, *params;
     vss_type type;
     vss_metric metric;
     uint64_t digest;
 } expected[] = {
-    {"hnsw", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xf7bf6f771987feecu},
-    {"hnsw", VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x0a5cb6c217a494f4u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xf7bf6f771987feecu},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x0a5cb6c217a494f4u},
+    {"flat", "codes=sq8,prefix=12", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xd44fe8f095a3b71cu},
+    {"flat", "codes=sq8,prefix=8", VSS_TYPE_VECTOR_F16, VSS_METRIC_IP, 0x7ace283dbd434527u},
 };
 
 /* Of the one object that was not there before, beside manifests: those carry names. */
@@ -41,7 +43,7 @@ static uint64_t digest_objects(const archive *a, size_t before)
     return digest;
 }
 
-static uint64_t digest_index(const char *index, vss_type type, vss_metric metric)
+static uint64_t digest_index(const char *index, const char *params, vss_type type, vss_metric metric)
 {
     maker_random r = {(uint64_t)type * 1000 + (uint64_t)metric};
     uint8_t *rows = malloc(ROWS * maker_size(type, DIM));
@@ -60,7 +62,7 @@ static uint64_t digest_index(const char *index, vss_type type, vss_metric metric
     maker_insert_typed(col, type, rows, ROWS, DIM, 0, 1);
     MUST(vss_collection_flush(col, &err));
     size_t before = a.n_files;
-    MUST(vss_collection_build_index(col, NULL, index, NULL, &build, &err));
+    MUST(vss_collection_build_index(col, NULL, index, params, &build, &err));
     uint64_t digest = digest_objects(&a, before);
     MUST(vss_db_close(db, &err));
     archive_free(&a);
@@ -74,7 +76,7 @@ static void digest__index_bytes(void **state)
     size_t wrong = 0, n = sizeof expected / sizeof *expected;
     assert_string_equal(vss_simd_level(), "scalar");
     for (size_t i = 0; i < n; i++) {
-        uint64_t digest = digest_index(expected[i].index, expected[i].type, expected[i].metric);
+        uint64_t digest = digest_index(expected[i].index, expected[i].params, expected[i].type, expected[i].metric);
         if (digest != expected[i].digest)
             print_message("%s of %s %s: 0x%016" PRIx64 ", expected 0x%016" PRIx64 "\n", expected[i].index,
                           vss_type_name(expected[i].type), vss_metric_name(expected[i].metric), digest,

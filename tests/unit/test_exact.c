@@ -19,6 +19,7 @@ typedef struct world {
     vss_metric metric;
     uint32_t dim;
     size_t n, size;
+    bool shaped;      /* rows that codes and their prefix are made for, and those they are not */
     uint8_t *vectors;
     double *wide;
     vss_db *db;
@@ -53,6 +54,30 @@ static void fill(world *w, uint8_t *out, size_t n, bool coarse, float shift)
     }
 }
 
+/* Components that matter less and less; a few rows very far out, of which some have much in one component only; many rows
+ * that are equal to others. */
+static void shape(world *w, uint8_t *out, size_t n)
+{
+    for (size_t i = 0; w->type == VSS_TYPE_VECTOR_F32 && i < n * w->dim; i++) {
+        float value;
+        memcpy(&value, out + i * sizeof value, sizeof value);
+        value *= ldexpf(1, -(int)(i % w->dim / 4));
+        memcpy(out + i * sizeof value, &value, sizeof value);
+    }
+    for (size_t row = 0; row < n; row++) {
+        size_t kind = pick(w, 0, 2999);
+        uint8_t *at = out + row * w->size;
+        for (size_t i = 0; w->type == VSS_TYPE_VECTOR_F32 && kind < 2 && i < w->dim; i += kind * 7 + 1) {
+            float value;
+            memcpy(&value, at + i * sizeof value, sizeof value);
+            value *= 5000;
+            memcpy(at + i * sizeof value, &value, sizeof value);
+        }
+        if (kind >= 2 && kind < 500)
+            memcpy(at, out + pick(w, 0, row) * w->size, w->size);
+    }
+}
+
 static void make(world *w, const char *params, bool coarse, float shift)
 {
     vss_error err;
@@ -60,6 +85,8 @@ static void make(world *w, const char *params, bool coarse, float shift)
     w->vectors = malloc(w->n * w->size);
     w->wide = malloc(w->n * w->dim * sizeof *w->wide);
     fill(w, w->vectors, w->n, coarse, shift);
+    if (w->shaped)
+        shape(w, w->vectors, w->n);
     maker_widen(w->type, w->vectors, w->n, w->dim, w->wide);
     MUST(vss_db_open("mem:", NULL, &w->db, &err));
     w->col = maker_create_typed(w->db, w->type, w->dim, w->metric);
@@ -202,11 +229,14 @@ static void run(uint64_t seed, size_t least, size_t most, uint32_t most_dim, siz
     static const uint32_t ks[] = {1, 2, 10, 100, 1000, VSS_MAX_K};
     static const int passes[] = {100, 100, 99, 80, 50, 10, 1, 0};
     world w = draw(seed, least, most, most_dim);
+    char params[32];
     bool coarse = pick(&w, 0, 1) == 1;
     float shift = pick(&w, 0, 1) == 1 ? 300.0f : 0.0f;
     if (codes && w.type > VSS_TYPE_VECTOR_BF16)
         w.type = VSS_TYPE_VECTOR_F16, w.metric = VSS_METRIC_L2;
-    make(&w, codes ? "codes=sq8" : NULL, coarse, shift);
+    snprintf(params, sizeof params, "codes=sq8,prefix=%zu", pick(&w, 0, 3) == 0 ? pick(&w, 0, 1) : pick(&w, 2, 50));
+    w.shaped = codes && pick(&w, 0, 3) > 0;
+    make(&w, codes ? params : NULL, coarse, shift);
     for (int i = 0; i < 3; i++) {
         bool far = pick(&w, 0, 3) == 0; /* queries that are nowhere near the rows */
         try_search(&w, pick(&w, 1, most_queries), ks[pick(&w, 0, 5)], passes[pick(&w, 0, 7)], (uint32_t)pick(&w, 0, 4),
@@ -239,12 +269,14 @@ static void test_ranges(void **state)
         run(2000 + seed, 33000, 70000, 6, 5, false);
 }
 
-/* Codes that rule rows out, where they can and where they can't. */
+/* Codes that rule rows out, where they can and where they can't; so many rows that the prefix is chosen by itself. */
 static void test_codes(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 24; seed++)
+    for (uint64_t seed = 0; seed < 40; seed++)
         run(3000 + seed, 5500, 7000, 40, 30, true);
+    for (uint64_t seed = 0; seed < 4; seed++)
+        run(4000 + seed, 11000, 13000, 60, 10, true);
 }
 
 int main(void)

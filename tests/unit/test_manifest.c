@@ -47,6 +47,7 @@ static void sample_fill(sample *s, vssi_schema *schema)
     s->definition = (vssi_manifest_definition){2, TEXT("hnsw"), TEXT("m=32")};
     s->pair = (vssi_manifest_pair){TEXT("owner"), TEXT("")};
     s->m = (vssi_manifest){.heap = &heap, .version = 7, .sequence = 99, .next_auto_key = 42, .next_field_id = 17,
+                           .log_first = 5,
                            .schema = schema, .n_segments = 2, .segments = s->segments, .n_definitions = 1,
                            .definitions = &s->definition, .n_pairs = 1, .pairs = &s->pair};
 }
@@ -56,6 +57,7 @@ static void assert_sample(const vssi_manifest *m)
     assert_int_equal(m->version, 7);
     assert_int_equal(m->sequence, 99);
     assert_int_equal(m->next_auto_key, 42);
+    assert_int_equal(m->log_first, 5);
     assert_int_equal(m->next_field_id, 17);
     assert_int_equal(m->n_segments, 2);
     assert_int_equal(m->segments[0].deleted, 3);
@@ -135,7 +137,7 @@ static void test_dropped_and_masks(void **state)
 {
     (void)state;
     vss_error err = {0};
-    vssi_manifest *m, dropped = {.heap = &heap, .version = 3, .dropped = true};
+    vssi_manifest *m, dropped = {.heap = &heap, .version = 3, .dropped = true, .log_first = 1};
     sample s;
     vssi_schema *schema = fixture_schema(&heap, 0);
     assert_int_equal(vssi_manifest_commit(&dropped, &storage, "c/", &err), VSS_OK);
@@ -184,6 +186,7 @@ static void test_lies(void **state)
         assert_int_equal(again(&s.m, &err), VSS_ERR_CORRUPT);   \
     } while (0)
     LIE(s.m.version = 0);
+    LIE(s.m.log_first = 0);
     LIE(s.m.next_auto_key = -1);
     LIE(s.m.next_field_id = 16);
     LIE(s.segments[0].rows = 0);
@@ -255,7 +258,7 @@ static void test_counts(void **state)
     sample_fill(&s, schema);
     assert_int_equal(vssi_manifest_encode(&s.m, &heap, &data, &size, &err), VSS_OK);
     const uint64_t before = heap.peak;
-    for (size_t at = 72; at + 12 <= size; at++) {
+    for (size_t at = 80; at + 12 <= size; at++) {
         const uint32_t old = vssi_load32(data + at);
         vssi_store32(data + at, UINT32_MAX);
         vssi_store64(data + size - 8, vssi_hash(data, size - 8, 0));

@@ -308,7 +308,7 @@ static void wal__knows_a_log_that_was_never_begun(void **state)
     three_end(&t);
 }
 
-/* R5: a log of an earlier version is passed over, one of a version that is not there is refused. */
+/* R5: a log that the manifest covers is passed over, whatever is in it, one of a version that is not there is refused. */
 static void wal__belongs_to_one_version(void **state)
 {
     three t;
@@ -324,6 +324,11 @@ static void wal__belongs_to_one_version(void **state)
     MUST(disk_open_as(&d, VSS_OPEN_EXISTING, &err));
     assert_int_equal(rows_of(&d), 60);
     assert_int_equal(logs_of(&d).n, 0);
+    disk_end(&d);
+    disk_crash(&t.d, &d);
+    replace(&d, t.logs.names[0], (const uint8_t *)vectors, 500);
+    MUST(disk_open_as(&d, VSS_OPEN_EXISTING, &err));
+    assert_int_equal(rows_of(&d), 60);
     disk_end(&d);
     maker_insert(t.d.col, vectors, 5, DIM, 100, 1);
     disk_crash(&t.d, &d);

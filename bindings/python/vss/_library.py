@@ -44,6 +44,7 @@ _FUNCTIONS = {
     "vss_collection_count": (c_int, [c_void_p, c_char_p, POINTER(c_uint64), _error]),
     "vss_collection_flush": (c_int, [c_void_p, _error]),
     "vss_collection_compact": (c_int, [c_void_p, _error]),
+    "vss_collection_purge": (c_int, [c_void_p, _error]),
     "vss_collection_search": (c_int, [c_void_p, POINTER(s.SearchRequest), POINTER(c_void_p), _error]),
     "vss_result_queries": (c_size_t, [c_void_p]),
     "vss_result_rows": (c_size_t, [c_void_p]),

@@ -62,7 +62,15 @@ class SchemaInfo(Sized):
 class DbOptions(Sized):
     _fields_ = [("struct_size", c_uint32), ("mode", c_int), ("allocator", c_void_p), ("memory_budget", c_uint64),
                 ("executor", c_void_p), ("log", c_void_p), ("log_state", c_void_p), ("storage", c_void_p),
-                ("sync", c_int), ("sync_interval_ms", c_uint32)]
+                ("sync", c_int), ("sync_interval_ms", c_uint32), ("background_memory", c_uint64)]
+
+
+TASK_FN = ctypes.CFUNCTYPE(None, c_void_p)
+SUBMIT_FN = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p)
+
+
+class Executor(Sized):
+    _fields_ = [("struct_size", c_uint32), ("state", c_void_p), ("run", c_void_p), ("submit", SUBMIT_FN)]
 
 
 class Batch(Sized):
@@ -76,7 +84,8 @@ class WriteInfo(Sized):
 
 class StatsInfo(Sized):
     _fields_ = [("struct_size", c_uint32), ("rows", c_uint64), ("deleted", c_uint64), ("segments", c_uint64),
-                ("growing", c_uint64), ("version", c_uint64), ("sequence", c_uint64), ("bytes", c_uint64)]
+                ("growing", c_uint64), ("version", c_uint64), ("sequence", c_uint64), ("bytes", c_uint64),
+                ("background", c_int)]
 
 
 class CheckInfo(Sized):

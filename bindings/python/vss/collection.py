@@ -155,10 +155,14 @@ class Collection:
         with self._handle as col:
             call(lib.vss_collection_flush, col)
 
-    def compact(self):
-        """Merge small segments and rewrite those with many deletes."""
+    def compact(self, purge=False):
+        """Merge small segments and rewrite those with many deletes.
+
+        purge: rewrite every segment with a deleted row; afterwards no file of the collection holds a byte of a row that
+        was deleted or replaced before the call.
+        """
         with self._handle as col:
-            call(lib.vss_collection_compact, col)
+            call(lib.vss_collection_purge if purge else lib.vss_collection_compact, col)
 
     def build_index(self, field, type, progress=None, threads=None, timeout=None, **params):
         """Define the index of a vector field ("flat", "hnsw") and build it for what is stored.

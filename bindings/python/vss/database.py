@@ -8,6 +8,7 @@ from typing import List, NamedTuple
 
 from . import _progress, errors
 from . import _structs as s
+from ._background import Background
 from ._handle import Handle
 from ._library import call, lib, number, text
 from .collection import Collection
@@ -24,14 +25,21 @@ class CheckReport(NamedTuple):
 class Database:
     """An open database; made by vss.open. Usable from any number of threads and as a context manager."""
 
-    def __init__(self, path, mode, memory_budget, sync):
+    def __init__(self, path, mode, memory_budget, sync, background):
         options = s.DbOptions(mode=mode, memory_budget=memory_budget, sync=sync[0],
                               sync_interval_ms=sync[1])
+        self._background = Background() if background else None
+        if background:
+            options.executor = self._background.pointer()
         pointer = ctypes.c_void_p()
         self.path = os.fsdecode(path)
-        call(lib.vss_db_open, path, ctypes.byref(options), ctypes.byref(pointer))
+        try:
+            call(lib.vss_db_open, path, ctypes.byref(options), ctypes.byref(pointer))
+        except errors.Error:
+            _stop(self._background)
+            raise
         self._handle = Handle("database", pointer, lib.vss_db_close)
-        weakref.finalize(self, self._handle.collect)
+        weakref.finalize(self, _finish, self._handle, self._background)
 
     def __enter__(self):
         return self
@@ -42,7 +50,10 @@ class Database:
     def close(self):
         """Flush and close the open collections, then the database. Waits for calls under way in other threads."""
         _progress.refuse_inside("database")
-        self._handle.close()
+        try:
+            self._handle.close()
+        finally:
+            _stop(self._background)
 
     def create_collection(self, name, fields):
         """Make a collection with these fields, each a dict as in a schema file, and open it."""
@@ -121,6 +132,19 @@ class Database:
         return f"<vss.Database {self.path!r}>"
 
 
+def _stop(background):
+    if background is not None:
+        background.stop()
+
+
+def _finish(handle, background):
+    """What the garbage collector and the end of the process do."""
+    try:
+        handle.collect()
+    finally:
+        _stop(background)
+
+
 def _name(name):
     if name is None:
         raise errors.InvalidArgument("collection: expected a name, got None")
@@ -136,7 +160,7 @@ def _sync(sync):
     raise errors.InvalidArgument(f"sync: expected 'commit', 'off' or 0.001 to 4,000,000 seconds, got {sync!r}")
 
 
-def open(path, read_only=False, create=True, memory_budget=0, sync="commit"):
+def open(path, read_only=False, create=True, memory_budget=0, sync="commit", background=False):
     """Open a database: a directory, made if it is missing, or "mem:" for one in memory that ends with the handle.
 
     read_only takes no lock and writes no byte; create=False opens only what is there. memory_budget: bytes that the
@@ -145,6 +169,9 @@ def open(path, read_only=False, create=True, memory_budget=0, sync="commit"):
     sync: when a write is proof against a power cut. "commit": when it returns. A number: with the first write that many
     seconds after the last time, and at a flush or close. "off": at a flush or close. What can be lost is the newest
     whole writes; a crash of the process alone loses none.
+
+    background: a thread seals, indexes and compacts what writes leave to do, beside them; else calls do it. A failure
+    there changes nothing and is in col.stats["background"], 0 when all is well.
     """
     try:
         data = os.fsencode(path)
@@ -153,4 +180,5 @@ def open(path, read_only=False, create=True, memory_budget=0, sync="commit"):
     if b"\0" in data:
         raise errors.InvalidArgument(f"path: contains a NUL character: {path!a}")
     mode = s.OPEN_READ_ONLY if read_only else s.OPEN_CREATE if create else s.OPEN_EXISTING
-    return Database(data, mode, number("memory_budget", memory_budget, 2**64 - 1), _sync(sync))
+    return Database(data, mode, number("memory_budget", memory_budget, 2**64 - 1), _sync(sync),
+                    bool(background))

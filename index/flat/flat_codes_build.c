@@ -1,0 +1,220 @@
+/*
+ * flat_codes_build.c - make the index object of flat with codes
+ *
+ * Outliers are set aside, the grid fitted to the rest and all rows coded; then the prefix is trained on the codes, its
+ * grid fitted and its panels filled. Rows are coded on all threads, in blocks whose codes do not depend on who makes
+ * them. Cost: seven passes over the rows, of which two project them.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "../../lib/base/bitmap.h"
+#include "../../lib/base/checked.h"
+#include "../../lib/base/fail.h"
+#include "../codec/outliers.h"
+#include "flat_codes.h"
+
+#define BUILD_TASK 8192u /* rows; a multiple of a panel's */
+
+typedef struct codes_build {
+    const vssi_build *build;
+    vssi_sq8_model *model;
+    double *low;
+    uint8_t *codes;
+    uint64_t *leave;  /* outliers */
+    size_t tasks;
+    double *radii;    /* [tasks] */
+    double *carriers; /* [tasks][width]; [2][width] at least */
+    vssi_prefix_model *prefix;
+    double *turn, *prefix_low;
+    char *panels;
+    double *points;   /* [tasks][3][dims + 1]: a point, the least and the greatest components */
+} codes_build;
+
+static vss_status build_stopped(const codes_build *b, vss_error *err)
+{
+    if (!vssi_control_stopped(b->build->control))
+        return VSS_OK;
+    return vssi_fail(err, (vss_status)atomic_load(&b->build->control->stop), "the build of flat was stopped");
+}
+
+static void build_run(codes_build *b, void (*task)(void *arg, size_t i))
+{
+    vssi_parallel_for(b->build->executor, b->build->threads, b->tasks, task, b);
+}
+
+static double build_radius(const codes_build *b)
+{
+    double radius = 0;
+    for (size_t i = 0; i < b->tasks; i++)
+        radius = fmax(radius, b->radii[i]);
+    return radius;
+}
+
+static void build_codes_task(void *arg, size_t task)
+{
+    codes_build *b = arg;
+    const vssi_vectors *v = b->build->vectors;
+    size_t first = task * BUILD_TASK, n = vssi_min(BUILD_TASK, v->rows - first);
+    if (!vssi_control_stopped(b->build->control))
+        b->radii[task] = vssi_sq8_encode(b->model, b->low, v, b->leave, first, n, b->carriers + task * b->model->width,
+                                         b->codes + first * b->model->size);
+}
+
+static double *build_point(const codes_build *b, size_t task, size_t number)
+{
+    return b->points + (3 * task + number) * (b->prefix->dims + 1);
+}
+
+/* The point of a row, in the task's room. */
+static double build_project(codes_build *b, size_t task, size_t row)
+{
+    double *carrier = b->carriers + task * b->model->width;
+    vssi_sq8_carrier(b->build->vectors, row, b->model->most, carrier);
+    return vssi_prefix_point(b->prefix->width, b->prefix->dims, b->turn, carrier, build_point(b, task, 0));
+}
+
+static void build_span_task(void *arg, size_t task)
+{
+    codes_build *b = arg;
+    size_t first = task * BUILD_TASK, end = vssi_min(first + BUILD_TASK, b->build->vectors->rows);
+    vssi_grid_span span = {build_point(b, task, 1), build_point(b, task, 2)};
+    vssi_grid_span_begin(&span, b->prefix->dims + 1);
+    for (size_t row = first; row < end && !vssi_control_stopped(b->build->control); row++) {
+        if (vssi_bitmap_get(b->leave, row))
+            continue;
+        (void)build_project(b, task, row);
+        vssi_grid_span_add(&span, build_point(b, task, 0), b->prefix->dims + 1);
+    }
+}
+
+static void build_panels_task(void *arg, size_t task)
+{
+    codes_build *b = arg;
+    const vssi_prefix_model *m = b->prefix;
+    size_t first = task * BUILD_TASK, end = vssi_min(first + BUILD_TASK, b->build->vectors->rows);
+    uint8_t code[VSSI_PREFIX_MOST];
+    b->radii[task] = 0;
+    for (size_t row = first; row < end && !vssi_control_stopped(b->build->control); row++) {
+        double length = build_project(b, task, row);
+        double off = vssi_prefix_code(m, b->prefix_low, build_point(b, task, 0), length, code);
+        char *panel = b->panels + row / VSSI_PREFIX_ROWS * vssi_prefix_panel(m->size);
+        for (size_t i = 0; i < m->size; i += 4)
+            memcpy(panel + i * VSSI_PREFIX_ROWS + row % VSSI_PREFIX_ROWS * 4, code + i, 4);
+        if (!vssi_bitmap_get(b->leave, row))
+            b->radii[task] = fmax(b->radii[task], off);
+    }
+}
+
+static vss_status build_block(codes_build *b, vssi_image *image, uint32_t kind, size_t element, uint64_t count,
+                              void *out_pointer, vss_error *err)
+{
+    void *memory;
+    VSSI_TRY(vssi_alloc_zero(b->build->heap, count, element, &memory, err));
+    image->blocks[image->n_blocks++] = (vssi_block){kind, (uint32_t)element, count, memory};
+    memcpy(out_pointer, &memory, sizeof memory);
+    return VSS_OK;
+}
+
+static vss_status build_codes(codes_build *b, vssi_image *image, vss_error *err)
+{
+    const vssi_vectors *v = b->build->vectors;
+    uint32_t width = vssi_sq8_width(v->dim, v->metric), size = vssi_sq8_size(width);
+    VSSI_TRY(build_block(b, image, FLAT_BLOCK_MODEL, sizeof *b->model, 1, &b->model, err));
+    VSSI_TRY(build_block(b, image, FLAT_BLOCK_LOW, sizeof *b->low, width, &b->low, err));
+    VSSI_TRY(build_block(b, image, FLAT_BLOCK_CODES, size, v->rows, &b->codes, err));
+    vssi_sq8_train(v, b->leave, b->carriers, b->model, b->low);
+    VSSI_TRY(build_stopped(b, err));
+    build_run(b, build_codes_task);
+    b->model->radius = build_radius(b);
+    return build_stopped(b, err);
+}
+
+/* The prefix's grid and its panels. */
+static vss_status build_panels(codes_build *b, vssi_image *image, vss_error *err)
+{
+    size_t n = b->prefix->dims + 1;
+    VSSI_TRY(build_block(b, image, FLAT_BLOCK_PREFIX_LOW, sizeof *b->prefix_low, n, &b->prefix_low, err));
+    VSSI_TRY(build_block(b, image, FLAT_BLOCK_PANELS, vssi_prefix_panel(b->prefix->size),
+                         vssi_prefix_panels(b->build->vectors->rows), &b->panels, err));
+    VSSI_TRY(vssi_alloc(b->build->heap, 3 * b->tasks * n, sizeof *b->points, &b->points, err));
+    build_run(b, build_span_task);
+    vssi_grid_span all = {build_point(b, 0, 1), build_point(b, 0, 2)};
+    for (size_t task = 1; task < b->tasks; task++) {
+        vssi_grid_span_add(&all, build_point(b, task, 1), n);
+        vssi_grid_span_add(&all, build_point(b, task, 2), n);
+    }
+    b->prefix->step = vssi_grid_step(&all, n);
+    memcpy(b->prefix_low, all.low, n * sizeof *all.low);
+    build_run(b, build_panels_task);
+    b->prefix->radius = build_radius(b);
+    return build_stopped(b, err);
+}
+
+static vss_status build_prefix(codes_build *b, vssi_image *image, vss_error *err)
+{
+    const vssi_vectors *v = b->build->vectors;
+    uint64_t wanted = b->build->params[FLAT_PARAM_PREFIX];
+    uint32_t size = wanted == FLAT_PREFIX_AUTO ? 0 : vssi_prefix_size((uint32_t)vssi_max(wanted, 2) - 1);
+    vssi_prefix_model model;
+    vssi_sq8 sq8;
+    if (wanted == FLAT_PREFIX_NONE)
+        return VSS_OK;
+    VSSI_TRY(vssi_sq8_open(&sq8, b->model, b->low, b->codes, v, err));
+    VSSI_TRY(vssi_prefix_train(b->build, &sq8, b->leave, size, &model, &b->turn, err));
+    if (b->turn == NULL)
+        return build_stopped(b, err);
+    image->blocks[image->n_blocks++] = (vssi_block){FLAT_BLOCK_TURN, sizeof *b->turn,
+                                                    (uint64_t)model.width * (1 + model.dims), b->turn};
+    VSSI_TRY(build_block(b, image, FLAT_BLOCK_PREFIX, sizeof model, 1, &b->prefix, err));
+    *b->prefix = model;
+    return build_panels(b, image, err);
+}
+
+/* Which rows were set aside. */
+static vss_status build_outliers(codes_build *b, vssi_image *image, size_t n, vss_error *err)
+{
+    uint32_t *rows;
+    size_t next;
+    if (n == 0)
+        return VSS_OK;
+    VSSI_TRY(build_block(b, image, FLAT_BLOCK_OUTLIERS, sizeof *rows, n, &rows, err));
+    (void)vssi_bitmap_rows(b->leave, 0, b->build->vectors->rows, rows, n, &next);
+    return VSS_OK;
+}
+
+static vss_status build_all(codes_build *b, vssi_image *image, vss_error *err)
+{
+    const vssi_build *build = b->build;
+    const vssi_vectors *v = build->vectors;
+    size_t outliers, width = vssi_sq8_width(v->dim, v->metric);
+    b->tasks = (v->rows + BUILD_TASK - 1) / BUILD_TASK;
+    VSSI_TRY(vssi_alloc_zero(build->heap, vssi_bitmap_words(v->rows), sizeof *b->leave, &b->leave, err));
+    VSSI_TRY(vssi_alloc_zero(build->heap, b->tasks + vssi_max(b->tasks, 2) * width, sizeof *b->radii, &b->radii, err));
+    b->carriers = b->radii + b->tasks;
+    VSSI_TRY(vssi_outliers_find(build, b->leave, &outliers, err));
+    VSSI_TRY(build_codes(b, image, err));
+    VSSI_TRY(build_outliers(b, image, outliers, err));
+    VSSI_TRY(build_prefix(b, image, err));
+    (void)vssi_control_report(build->control, "flat", v->rows, v->rows);
+    return build_stopped(b, err);
+}
+
+vss_status vssi_flat_build(const vssi_build *build, vssi_image *image, vss_error *err)
+{
+    const vssi_vectors *v = build->vectors;
+    codes_build b = {.build = build};
+    *image = (vssi_image){0};
+    if (build->params[FLAT_PARAM_CODES] == FLAT_CODES_NONE || v->rows == 0)
+        return VSS_OK;
+    if (!vssi_sq8_can(v->type, v->metric))
+        return vssi_fail(err, VSS_ERR_INVALID, "flat: codes=sq8 is for f32, f16 and bf16 vectors, not for %s",
+                         vss_type_name(v->type));
+    vss_status status = build_all(&b, image, err);
+    vssi_free(build->heap, b.leave);
+    vssi_free(build->heap, b.radii);
+    vssi_free(build->heap, b.points);
+    if (status != VSS_OK)
+        vssi_image_free(build->heap, image);
+    return status;
+}

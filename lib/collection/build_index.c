@@ -1,0 +1,127 @@
+/*
+ * build_index.c - define an index and build it for what is sealed; tell what is defined
+ *
+ * Cost: the type's building of each segment of VSSI_INDEX_MIN_ROWS rows and more. Locks: job_mutex throughout; seal_mutex
+ * for the flush that comes first, for segments that were sealed while others were indexed, and for the commit. Writes and
+ * searches go on beside it.
+ */
+#include <string.h>
+
+#include "seal_job.h"
+
+/* Parts of the base from `first` on. */
+static vss_status build_parts(seal_job *job, size_t first, vss_error *err)
+{
+    for (size_t i = first; i < job->base->n_parts; i++)
+        VSSI_TRY(vssi_seal_index(job, i, job->definition, err));
+    return VSS_OK;
+}
+
+/* Those sealed meanwhile, too, which have the indexes of before. */
+static vss_status build_commit(seal_job *job, vss_error *err)
+{
+    vss_collection *col = job->col;
+    const size_t done = job->base->n_parts;
+    vssi_mutex_lock(&col->seal_mutex);
+    vssi_seal_renew(job);
+    vss_status status = build_parts(job, done, err);
+    if (status == VSS_OK)
+        status = vssi_seal_commit(job, err);
+    vssi_mutex_unlock(&col->seal_mutex);
+    return status;
+}
+
+static vss_status build_define(vss_collection *col, vssi_manifest_definition *definition,
+                               const vssi_seal_options *options, vss_error *err)
+{
+    seal_job job;
+    VSSI_TRY(vssi_collection_flush(col, options, err));
+    vss_status status = vssi_seal_begin(&job, col, options, err);
+    job.definition = definition;
+    if (status == VSS_OK)
+        status = build_parts(&job, 0, err);
+    if (status == VSS_OK)
+        status = build_commit(&job, err);
+    vssi_seal_end(&job);
+    return status;
+}
+
+/* Type and parameters are right, before anything is done. */
+static vss_status build_check(vss_collection *col, const char *type, const char *params, vss_error *err)
+{
+    const vssi_index_ops *ops = vssi_index_type_find(type);
+    uint64_t *values;
+    if (ops == NULL)
+        return vssi_fail(err, VSS_ERR_INVALID, "unknown index type \"%.64s\"; known: flat, hnsw", type);
+    VSSI_TRY(vssi_alloc(&col->db->heap, ops->n_params + 1, sizeof *values, &values, err));
+    vss_status status = vssi_param_parse(ops->name, ops->params, ops->n_params, false, params, values, err);
+    vssi_free(&col->db->heap, values);
+    return status;
+}
+
+static vss_status build_texts(vss_collection *col, size_t field, const char *type, const char *params,
+                              const vssi_seal_options *options, vss_error *err)
+{
+    vssi_heap *heap = &col->db->heap;
+    vssi_manifest_definition definition = {.field = vssi_collection_fields(col)->fields[field].id};
+    vss_status status = vssi_strdup(heap, type, strlen(type), &definition.type, err);
+    if (status == VSS_OK)
+        status = vssi_strdup(heap, params, strlen(params), &definition.params, err);
+    if (status == VSS_OK) {
+        vssi_mutex_lock(&col->job_mutex);
+        status = build_define(col, &definition, options, err);
+        vssi_mutex_unlock(&col->job_mutex);
+    }
+    vssi_free(heap, definition.type);
+    vssi_free(heap, definition.params);
+    return status;
+}
+
+vss_status vssi_collection_build_index(vss_collection *col, const char *field_name, const char *type,
+                                       const char *params, const vss_build_options *options, vss_error *err)
+{
+    size_t field;
+    vssi_control control;
+    if (params == NULL)
+        params = "";
+    VSSI_TRY(vssi_schema_vector_field(vssi_collection_fields(col), field_name, &field, err));
+    VSSI_TRY(build_check(col, type, params, err));
+    vssi_control_init(&control, options->deadline_ms, options->progress, options->progress_state);
+    const vssi_seal_options seal = {options->threads == 0 ? 1 : options->threads, &control};
+    vss_status status = build_texts(col, field, type, params, &seal, err);
+    vssi_control_destroy(&control);
+    return status;
+}
+
+static void build_info(const vss_collection *col, const vssi_manifest_definition *d, vss_index_info *info)
+{
+    const vssi_schema *schema = vssi_collection_fields(col);
+    *info = (vss_index_info){.struct_size = sizeof *info, .type = d->type, .params = d->params, .field = ""};
+    for (size_t i = 0; i < schema->n_fields; i++)
+        if (schema->fields[i].id == d->field)
+            info->field = schema->fields[i].name;
+    for (size_t i = 0; i < col->manifest->n_segments; i++) {
+        const vssi_manifest_segment *g = &col->manifest->segments[i];
+        for (size_t j = 0; j < g->n_indexes; j++)
+            if (g->indexes[j].field == d->field) {
+                info->segments++;
+                info->rows += g->rows;
+                info->bytes += g->indexes[j].object.size;
+            }
+    }
+}
+
+vss_status vssi_collection_indexes(vss_collection *col, int (*fn)(void *state, const vss_index_info *info), void *state,
+                                   vss_error *err)
+{
+    (void)err;
+    vssi_mutex_lock(&col->write_mutex);
+    for (size_t i = 0; i < col->manifest->n_definitions; i++) {
+        vss_index_info info;
+        build_info(col, &col->manifest->definitions[i], &info);
+        if (fn(state, &info) != 0)
+            break;
+    }
+    vssi_mutex_unlock(&col->write_mutex);
+    return VSS_OK;
+}
