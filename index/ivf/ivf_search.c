@@ -92,13 +92,14 @@ static vss_status search_memory(ivf_walk *walk, vss_error *err)
 {
     const ivf_header *h = &walk->index->header;
     size_t n = ivf_turned_width(h), code = (size_t)vssi_round_up(h->size, 64), floats = 2 * n * sizeof(float);
+    size_t table = ivf_table_size(h);
     size_t near = vssi_shortlist_room(walk->n_probes), first = search_first(walk);
     uint8_t *memory;
-    VSSI_TRY(vssi_scratch_get(walk->scratch, VSSI_SCRATCH_CODES, 4 * n + floats + code, 1, &memory, err));
+    VSSI_TRY(vssi_scratch_get(walk->scratch, VSSI_SCRATCH_CODES, table + floats + code, 1, &memory, err));
     walk->table = memory;
-    walk->carrier = (float *)(void *)(memory + 4 * n);
+    walk->carrier = (float *)(void *)(memory + table);
     walk->turned = walk->carrier + n;
-    walk->code = memory + 4 * n + floats;
+    walk->code = memory + table + floats;
     VSSI_TRY(vssi_scratch_get(walk->scratch, VSSI_SCRATCH_SCORES, h->lists, sizeof *walk->bases, &walk->bases, err));
     VSSI_TRY(vssi_scratch_get(walk->scratch, VSSI_SCRATCH_POOL, near + vssi_shortlist_room(first), 8, &memory, err));
     vssi_shortlist_begin(&walk->near, walk->n_probes, memory);
@@ -113,16 +114,18 @@ static void search_prepare(ivf_walk *walk)
     size_t n = ivf_turned_width(h);
     vssi_carrier_probe(walk->v, &walk->query->probe, walk->carrier);
     vssi_ivf_grid_code(h, index->low, walk->carrier, walk->code);
-    if (h->kind != IVF_RABITQ)
-        return;
+    walk->kernel = vssi_scan4_best();
     for (size_t i = 0; i < n; i++)
         walk->turned[i] = i < h->width ? walk->carrier[i] - index->mean[i] : 0;
+    if (h->kind == IVF_PQ)
+        walk->scan = vssi_ivf_pq_prepare(index, walk->turned, walk->table);
+    if (h->kind != IVF_RABITQ)
+        return;
     vssi_rotate(index->signs, n, walk->turned);
     for (size_t i = 0; i < n; i++)
         walk->whole += walk->turned[i];
     walk->tables = vssi_rabitq_prepare(walk->turned, n, walk->table);
     walk->scan = (vssi_scan4_query){walk->table, n / 4, walk->tables.step, walk->tables.bias};
-    walk->kernel = vssi_scan4_best();
 }
 
 /* The lists to read, nearest first. */
@@ -161,13 +164,14 @@ static uint32_t search_permitted(const ivf_walk *walk, size_t position, uint32_t
     return mask;
 }
 
-/* The lists of ivf_rabitq: 32 rows at a time. */
+/* Lists in blocks: 32 rows at a time. */
 static void search_signs(ivf_walk *walk, size_t list, float base)
 {
     const ivf_index *index = walk->index;
     size_t begin = index->lists[list], end = index->lists[list + 1], codes = 16 * walk->scan.subs;
     const uint8_t *block = index->codes + index->blocks[list] * index->code_size;
     bool few = walk->query->allow && walk->query->n_allow < index->header.rows / IVF_MANY;
+    bool mul = index->header.kind == IVF_RABITQ;
     float values[VSSI_SCAN4_ROWS];
     for (size_t at = begin; at < end; at += VSSI_SCAN4_ROWS, block += index->code_size) {
         const float *add = (const float *)(const void *)(block + codes);
@@ -177,8 +181,8 @@ static void search_signs(ivf_walk *walk, size_t list, float base)
             continue;
         for (size_t ahead = 0; ahead < index->code_size; ahead += 64)
             __builtin_prefetch(block + 4 * index->code_size + ahead);
-        uint32_t hits = allowed & walk->kernel(&walk->scan, block, add, add + VSSI_SCAN4_ROWS, base, walk->list.cut,
-                                               values);
+        uint32_t hits = allowed & walk->kernel(&walk->scan, block, add, mul ? add + VSSI_SCAN4_ROWS : NULL, base,
+                                               walk->list.cut, values);
         if (!few)
             hits = search_permitted(walk, at, hits);
         if (hits != 0)
@@ -187,8 +191,8 @@ static void search_signs(ivf_walk *walk, size_t list, float base)
     walk->scanned += end - begin;
 }
 
-/* The lists of ivf_sq8. */
-static void search_codes(ivf_walk *walk, size_t list)
+/* The lists of ivf_sq8, and of ivf_pq with codes of 8 bits. */
+static void search_codes(ivf_walk *walk, size_t list, float base)
 {
     const ivf_index *index = walk->index;
     const ivf_header *h = &index->header;
@@ -196,7 +200,10 @@ static void search_codes(ivf_walk *walk, size_t list)
     float scores[IVF_BLOCK];
     for (size_t at = index->lists[list], end = index->lists[list + 1]; at < end; at += IVF_BLOCK) {
         size_t n = vssi_min(IVF_BLOCK, end - at);
-        l2(walk->code, index->codes + at * h->size, h->size, n, scores);
+        if (h->kind == IVF_SQ8)
+            l2(walk->code, index->codes + at * h->size, h->size, n, scores);
+        else
+            vssi_ivf_pq_scan(index, walk->table, at, n, base, scores);
         for (size_t i = 0; i < n; i += VSSI_SELECT_STEP) {
             uint32_t hits = walk->list.kernels->below(scores + i, vssi_min(VSSI_SELECT_STEP, n - i), walk->list.cut);
             hits = search_permitted(walk, at + i, hits);
@@ -250,10 +257,13 @@ static void search_lists(ivf_walk *walk)
             search_vectors(walk, list);
             break;
         case IVF_SQ8:
-            search_codes(walk, list);
+            search_codes(walk, list, 0);
             break;
         default:
-            search_signs(walk, list, search_base(walk, list));
+            if (ivf_has_blocks(&walk->index->header))
+                search_signs(walk, list, search_base(walk, list));
+            else
+                search_codes(walk, list, search_base(walk, list));
         }
     }
 }

@@ -191,7 +191,8 @@ static void blocks__may_say_anything(void **state)
     static const struct {
         const char *type, *params;
     } more[] = {{"flat", "codes=sq8"}, {"ivf_rabitq", "bits=1"}, {"ivf_rabitq", "nlist=1,bits=8"},
-                {"ivf_flat", "nlist=700"}};
+                {"ivf_flat", "nlist=700"},
+                {"ivf_pq", "nbits=8"}, {"ivf_pq", "m=1"}, {"ivf_pq", "nbits=8,m=21,nlist=3"}};
     (void)state;
     for (size_t i = 0; vssi_index_type_at(i) != NULL; i++)
         blocks_of(vssi_index_type_at(i), "");
