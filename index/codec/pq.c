@@ -13,6 +13,7 @@
 #define PQ_SAMPLE_4 16384u /* rows that 16 codewords are trained on */
 #define PQ_SAMPLE_8 65536u
 #define PQ_ROUNDS 25u
+#define PQ_HELPINGS_4 8u /* 256 codewords drawn by distance serve outliers too well */
 #define PQ_SEED 0x7071u
 #define PQ_LEVELS 255.0
 
@@ -93,7 +94,8 @@ static vss_status pq_train_run(pq_train *train, size_t worker, size_t j, vss_err
     size_t size = (size_t)vssi_round_up(run.length, 4);
     pq_fit(&run, size, codes);
     const vssi_kmeans means = {.heap = train->job->heap, .threads = 1, .codes = codes, .rows = train->sample,
-                               .size = size, .clusters = vssi_pq_words(pq), .rounds = PQ_ROUNDS, .seed = PQ_SEED + j};
+                               .size = size, .clusters = vssi_pq_words(pq), .rounds = PQ_ROUNDS,
+                               .helpings = pq->bits == 4 ? PQ_HELPINGS_4 : 1, .seed = PQ_SEED + j};
     VSSI_TRY(vssi_alloc(train->job->heap, means.clusters, size, &centers, err));
     vss_status status = vssi_kmeans_train(&means, centers, NULL, err);
     if (status == VSS_OK)

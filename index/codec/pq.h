@@ -4,13 +4,14 @@
  * Product quantisation (Jegou, Douze, Schmid, "Product quantization for nearest neighbor search", TPAMI 2011). The
  * components are cut into `subs` runs; each run has 2^bits codewords, 16 or 256, and a row keeps the number of the nearest
  * one of every run. With p the row of codewords that stands for the residual r = x - c of a row x at a center c
- *     |q - x|^2 = |q - c|^2 - 2 <q - c, r> + |r|^2  is about  |q - c|^2 + add + sum_j T_j[code_j],
- *     add = |r|^2 + 2 <p, c>,  T_j[k] = -2 <q_j, codeword k of run j>,
+ *     |q - x|^2  is about  |q - c - p|^2 + 0.3 |r - p|^2 = |q - c|^2 + add + sum_j T_j[code_j],
+ *     add = |p|^2 + 0.3 |r - p|^2 + 2 <p, c>,  T_j[k] = -2 <q_j, codeword k of run j>,
  * so that one table serves all lists of a query. q and c may be measured from any common point.
  *
- * Departures: |r|^2 stands in add where the usual form has |p|^2: it costs no byte more, and rows that their codewords
- * fit badly no longer look nearer than they are. Codewords are found by k-means on bytes (quant/kmeans.h) and are then the
- * means of what fell to them, in float64: the same bytes on any number of threads and at every level.
+ * Departures: 0.3 |r - p|^2 holds rows that their codewords fit badly back a little; it costs no byte, and from 0 to 1
+ * that share found most of the true neighbours (docs/performance.md). Codewords are found by k-means on bytes
+ * (quant/kmeans.h) and are then the means of what fell to them, in float64: the same bytes on any number of threads and
+ * at every level.
  */
 #ifndef VSSI_PQ_H
 #define VSSI_PQ_H
@@ -31,6 +32,9 @@ typedef struct vssi_pq {
 static inline size_t vssi_pq_words(const vssi_pq *pq) { return (size_t)1 << pq->bits; }
 /* Run j has the components from here to where run j + 1 begins. */
 static inline size_t vssi_pq_begin(const vssi_pq *pq, size_t j) { return j * pq->width / pq->subs; }
+
+/* What component i adds to `add`: of the residual, its codeword, and the center. */
+static inline double vssi_pq_add(double r, double p, double c) { return p * p + 0.3 * (r - p) * (r - p) + 2 * p * c; }
 
 /* What codewords are trained on: residuals, in steps of a grid of bytes. */
 typedef struct vssi_pq_job {

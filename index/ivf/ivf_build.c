@@ -12,8 +12,9 @@
 #include "../quant/kmeans.h"
 #include "ivf.h"
 
-#define IVF_SAMPLE 64u  /* rows a list */
+#define IVF_SAMPLE 256u  /* rows a list */
 #define IVF_ROUNDS 12u
+#define IVF_HELPINGS 8u
 #define IVF_SEED 0x697666u
 
 /* nlist 0: about 4 sqrt(rows), so that centers and lists cost a search alike. */
@@ -95,7 +96,7 @@ static vss_status build_train(ivf_build *b, vss_error *err)
     const ivf_header *h = &b->header;
     vssi_kmeans job = {.heap = b->in->heap, .executor = b->in->executor, .threads = b->in->threads,
                        .control = b->in->control, .size = h->size, .clusters = h->lists, .rounds = IVF_ROUNDS,
-                       .seed = IVF_SEED};
+                       .helpings = IVF_HELPINGS, .seed = IVF_SEED};
     uint8_t *sample;
     VSSI_TRY(build_sample(b, &job, &sample, err));
     vss_status status = vssi_kmeans_train(&job, b->centers, NULL, err);

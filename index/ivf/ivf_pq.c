@@ -57,7 +57,7 @@ static void pq_list(ivf_build *b, const uint32_t *blocks, const void *state, uin
             r[i] -= point[i];
         vssi_pq_encode(pq, r, codes, p);
         for (size_t i = 0; i < h->width; i++)
-            add += (double)r[i] * (double)r[i] + 2 * (double)p[i] * (double)(point[i] - mean[i]);
+            add += vssi_pq_add((double)r[i], (double)p[i], (double)(point[i] - mean[i]));
         pq_put(b, blocks, list, at, codes, (float)add);
     }
     if (h->bits == 4 && rows % VSSI_SCAN4_ROWS != 0) {

@@ -12,8 +12,6 @@
 #include "../../lib/base/hash.h"
 #include "kmeans_private.h"
 
-#define SEED_HELPINGS 8u
-
 static double seed_random(uint64_t *state) { return (double)(vssi_random_next(state) >> 11) * 0x1p-53; }
 
 /* Draw n points into centers; fewer than n when fewer are away from the centers there are. */
@@ -65,7 +63,7 @@ vss_status vssi_kmeans_seed(kmeans_run *run, vss_error *err)
 {
     const vssi_kmeans *job = run->job;
     uint64_t state = job->seed;
-    size_t helping = (job->clusters + SEED_HELPINGS - 1) / SEED_HELPINGS, have = 0;
+    size_t helping = (job->clusters + job->helpings - 1) / job->helpings, have = 0;
     for (size_t i = 0; i < job->rows; i++)
         run->far[i] = 1; /* all alike at first */
     while (have < job->clusters) {

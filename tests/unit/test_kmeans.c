@@ -50,7 +50,7 @@ static uint8_t *points_make(size_t rows, size_t size, size_t blobs, double sprea
 static vssi_kmeans job_of(const uint8_t *codes, size_t rows, size_t size, size_t clusters)
 {
     return (vssi_kmeans){.heap = vssi_heap_default(), .threads = 1, .codes = codes, .rows = rows, .size = size,
-                         .clusters = clusters, .rounds = 12, .seed = 5};
+                         .clusters = clusters, .rounds = 12, .helpings = 8, .seed = 5};
 }
 
 static uint8_t *must_train(const vssi_kmeans *job, double *inertia)
