@@ -98,6 +98,11 @@ static vss_status build_train(ivf_build *b, vss_error *err)
                        .control = b->in->control, .size = h->size, .clusters = h->lists, .rounds = IVF_ROUNDS,
                        .helpings = IVF_HELPINGS, .seed = IVF_SEED};
     uint8_t *sample;
+    if (h->metric == VSS_METRIC_COSINE || h->metric == VSS_METRIC_JACCARD) { /* carriers have unit length */
+        job.low = b->low;
+        job.step = h->step;
+        job.width = h->width;
+    }
     VSSI_TRY(build_sample(b, &job, &sample, err));
     vss_status status = vssi_kmeans_train(&job, b->centers, NULL, err);
     vssi_free(b->in->heap, sample);

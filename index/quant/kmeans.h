@@ -33,8 +33,8 @@ typedef struct vssi_kmeans {
     size_t helpings;              /* that the first centers are drawn in; 1: all points alike */
     uint64_t seed;
     /* Centers of unit length, for cosine: of the point low[i] + step * code[i], i < width. low NULL: means as they are. */
-    const double *low;
-    double step;
+    const float *low;
+    float step;
     size_t width;
 } vssi_kmeans;
 

@@ -31,7 +31,7 @@ static double update_scale(const vssi_kmeans *job, const uint32_t *sums, double 
 {
     double norm = 0;
     for (size_t i = 0; job->low && i < job->width; i++) {
-        double value = job->low[i] + job->step * (sums[i] / n);
+        double value = (double)job->low[i] + (double)job->step * (sums[i] / n);
         norm += value * value;
     }
     return norm > 1e-12 ? 1 / sqrt(norm) : 1;
@@ -43,7 +43,7 @@ static void update_center(const vssi_kmeans *job, const uint32_t *sums, size_t n
     for (size_t i = 0; i < job->size; i++) {
         double code = sums[i] / (double)n;
         if (job->low && i < job->width)
-            code = ((job->low[i] + job->step * code) * scale - job->low[i]) / job->step;
+            code = code * scale + (double)job->low[i] * (scale - 1) / (double)job->step;
         center[i] = (uint8_t)(fmin(fmax(code, 0), UPDATE_LEVELS) + 0.5);
     }
 }

@@ -243,7 +243,8 @@ static void kmeans__gives_unit_centers(void **state)
 {
     enum { ROWS = 3000, SIZE = 32, CLUSTERS = 20 };
     static uint8_t codes[ROWS * SIZE];
-    double low[SIZE], step = 2.0 / 255;
+    float low[SIZE];
+    const double step = 2.0 / 255;
     uint64_t seed = 8;
     (void)state;
     for (size_t i = 0; i < SIZE; i++)
@@ -259,13 +260,13 @@ static void kmeans__gives_unit_centers(void **state)
     }
     vssi_kmeans job = job_of(codes, ROWS, SIZE, CLUSTERS);
     job.low = low;
-    job.step = step;
+    job.step = (float)step;
     job.width = SIZE;
     uint8_t *centers = must_train(&job, NULL);
     for (size_t c = 0; c < CLUSTERS; c++) {
         double norm = 0;
         for (size_t j = 0; j < SIZE; j++)
-            norm += (low[j] + step * centers[c * SIZE + j]) * (low[j] + step * centers[c * SIZE + j]);
+            norm += pow((double)low[j] + step * centers[c * SIZE + j], 2);
         assert_true(fabs(sqrt(norm) - 1) < step * sqrt(SIZE) / 2);
     }
     free(centers);
