@@ -136,10 +136,12 @@ static vss_status pq_run_all(pq_train *train, vss_error *err)
                                             train->pq->subs);
 }
 
+size_t vssi_pq_sample(uint32_t bits) { return bits == 4 ? PQ_SAMPLE_4 : PQ_SAMPLE_8; }
+
 vss_status vssi_pq_train(const vssi_pq_job *job, const vssi_pq *pq, float *words, vss_error *err)
 {
     pq_train train = {.job = job, .pq = pq, .words = words,
-                      .sample = vssi_min(job->rows, pq->bits == 4 ? PQ_SAMPLE_4 : PQ_SAMPLE_8),
+                      .sample = vssi_min(job->rows, vssi_pq_sample(pq->bits)),
                       .size = (size_t)vssi_round_up((pq->width + pq->subs - 1) / pq->subs, 4)};
     vss_status status = pq_run_all(&train, err);
     vssi_free(job->heap, train.codes);

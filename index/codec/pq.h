@@ -49,6 +49,9 @@ typedef struct vssi_pq_job {
     float step;                   /* of the grid */
 } vssi_pq_job;
 
+/* Rows that codewords of so many bits are trained on, where there are as many. */
+size_t vssi_pq_sample(uint32_t bits);
+
 /* Fill words [width][2^bits] from a sample of the rows: rows * subs * 2^bits comparisons a round, runs shared among
  * threads; 16 bytes and a run a row of the sample and thread. CANCELLED, DEADLINE, NO_MEMORY, BUDGET. */
 vss_status vssi_pq_train(const vssi_pq_job *job, const vssi_pq *pq, float *words, vss_error *err);

@@ -105,7 +105,8 @@ typedef struct vssi_hnsw_build {
 
 extern const vssi_index_ops vssi_hnsw_ops;
 
-/* hnsw_build.c */
+/* hnsw_build.c: sizes by rows and parameters; everything. */
+void vssi_hnsw_plan(vssi_hnsw_build *b, const vssi_build *in);
 vss_status vssi_hnsw_build_image(const vssi_build *build, vssi_image *image, vss_error *err);
 
 /* hnsw_work.c: unit(build, worker, arg, i) once for each i below n_units, in any order, on the build's threads; the
@@ -139,6 +140,9 @@ static inline float vssi_hnsw_key_score(uint64_t key)
 }
 
 static inline uint32_t *vssi_hnsw_links(const vssi_hnsw_build *b, size_t row) { return b->graph + row * b->stride; }
+
+/* hnsw_estimate.c */
+void vssi_hnsw_estimate(const vssi_build *in, vssi_cost *cost);
 
 /* hnsw_twins.c: find equal vectors; after linking, hang them on their nodes. */
 vss_status vssi_hnsw_twins_find(vssi_hnsw_build *b, vss_error *err);

@@ -22,7 +22,7 @@
 
 static size_t build_clamp(size_t value, size_t low, size_t high) { return vssi_max(low, vssi_min(value, high)); }
 
-static void build_plan(vssi_hnsw_build *b, const vssi_build *in)
+void vssi_hnsw_plan(vssi_hnsw_build *b, const vssi_build *in)
 {
     size_t m = (size_t)in->params[HNSW_PARAM_M], ef = (size_t)in->params[HNSW_PARAM_EF_CONSTRUCTION];
     *b = (vssi_hnsw_build){.in = in, .vectors = in->vectors, .l2 = vssi_simd_rows(vssi_simd(), VSSI_SIMD_F32, VSSI_SIMD_L2), .heap = in->heap};
@@ -116,7 +116,7 @@ vss_status vssi_hnsw_build_image(const vssi_build *in, vssi_image *image, vss_er
     vssi_hnsw_build b;
     vss_status status = VSS_OK;
     *image = (vssi_image){0};
-    build_plan(&b, in);
+    vssi_hnsw_plan(&b, in);
     if (b.rows >= HNSW_MAX_ROWS)
         return vssi_fail(err, VSS_ERR_UNSUPPORTED, "hnsw: %zu rows, fewer than %u are possible", b.rows, HNSW_MAX_ROWS);
     VSSI_TRY(vssi_hnsw_codes_check(in, err));

@@ -45,6 +45,7 @@ static const vssi_param ivf_pq_params[] = {
     {                                                                                                                 \
         return vssi_ivf_build(build, kind_, image, err);                                                              \
     }                                                                                                                 \
+    static void type##_estimate(const vssi_build *build, vssi_cost *cost) { vssi_ivf_estimate(build, kind_, cost); } \
     static vss_status type##_open(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks,                         \
                                   const vssi_vectors *vectors, void **index, vss_error *err)                          \
     {                                                                                                                 \
@@ -58,6 +59,7 @@ IVF_TYPE(ivf_pq, IVF_PQ)
 #define IVF_OPS(type, name_, params_, n_params_)                                                                      \
     {                                                                                                                 \
         .name = name_, .format = IVF_FORMAT, .params = params_, .n_params = n_params_, .build = type##_build,         \
+        .estimate = type##_estimate,                                                                                 \
         .open = type##_open, .search = vssi_ivf_search, .validate = vssi_ivf_validate, .free = vssi_ivf_free          \
     }
 

@@ -118,7 +118,9 @@ extern const vssi_index_ops vssi_ivf_flat_ops, vssi_ivf_sq8_ops, vssi_ivf_rabitq
 vss_status vssi_ivf_grid_fit(ivf_build *b, vss_error *err);
 void vssi_ivf_grid_code(const ivf_header *h, const float *low, const float *carrier, uint8_t *code);
 
-/* ivf_build.c */
+/* ivf_build.c: the header, without the grid's step, by rows and parameters (INVALID); rows that centers are trained on. */
+vss_status vssi_ivf_plan(ivf_build *b, ivf_kind kind, vss_error *err);
+size_t vssi_ivf_sample(const ivf_header *h);
 vss_status vssi_ivf_build(const vssi_build *build, ivf_kind kind, vssi_image *image, vss_error *err);
 
 /* ivf_encode.c: blocks of 32 rows of all lists together; where each list's begin in blocks[lists + 1], unless NULL. */
@@ -141,6 +143,9 @@ vss_status vssi_ivf_pq_encode(ivf_build *b, vss_error *err);
 vssi_scan4_query vssi_ivf_pq_prepare(const ivf_index *index, const float *query, uint8_t *tables);
 void vssi_ivf_pq_scan(const ivf_index *index, const uint8_t *tables, size_t position, size_t n, float base,
                       float *values);
+
+/* ivf_estimate.c */
+void vssi_ivf_estimate(const vssi_build *in, ivf_kind kind, vssi_cost *cost);
 
 /* ivf_open.c, ivf_search.c, ivf_validate.c: as in vssi_index_ops. */
 vss_status vssi_ivf_open(vssi_heap *heap, ivf_kind kind, const vssi_block *blocks, size_t n_blocks,

@@ -42,6 +42,11 @@ static vss_status build_memory(ivf_build *b, vss_error *err)
     return vssi_alloc(heap, h->rows, sizeof *b->rows, &b->rows, err);
 }
 
+size_t vssi_ivf_sample(const ivf_header *h)
+{
+    return vssi_min(h->rows, vssi_min((size_t)h->lists * IVF_SAMPLE, VSSI_KMEANS_MAX_ROWS));
+}
+
 /* The codes that k-means sees: all of them, or a sample that the caller frees. */
 static vss_status build_sample(const ivf_build *b, vssi_kmeans *job, uint8_t **sample, vss_error *err)
 {
@@ -49,7 +54,7 @@ static vss_status build_sample(const ivf_build *b, vssi_kmeans *job, uint8_t **s
     *sample = NULL;
     job->codes = b->grid;
     job->rows = all;
-    wanted = vssi_min((size_t)b->header.lists * IVF_SAMPLE, VSSI_KMEANS_MAX_ROWS);
+    wanted = vssi_ivf_sample(&b->header);
     if (all <= wanted)
         return VSS_OK;
     VSSI_TRY(vssi_alloc(b->in->heap, wanted, size, sample, err));
@@ -146,12 +151,18 @@ static vss_status build_make(ivf_build *b, vss_error *err)
     return vssi_ivf_encode(b, err);
 }
 
-/* What the type's own parameters say. */
-static vss_status build_own(ivf_build *b, vss_error *err)
+vss_status vssi_ivf_plan(ivf_build *b, ivf_kind kind, vss_error *err)
 {
     static const uint32_t code_bits[] = {4, 8}; /* by the number of the name */
     const uint64_t *params = b->in->params;
+    const vssi_vectors *v = b->v;
     ivf_header *h = &b->header;
+    uint32_t width = vssi_carrier_width(v);
+    if (v->rows > IVF_MAX_ROWS)
+        return vssi_fail(err, VSS_ERR_INVALID, "ivf: %zu rows, at most %u can be indexed", v->rows, IVF_MAX_ROWS);
+    *h = (ivf_header){.format = IVF_FORMAT, .kind = kind, .rows = (uint32_t)v->rows, .dim = v->dim,
+                      .metric = (uint32_t)v->metric, .lists = build_lists(b->in), .width = width,
+                      .size = (uint32_t)vssi_round_up(width, 4)};
     if (h->kind == IVF_RABITQ)
         h->bits = (uint32_t)params[IVF_PARAM_BITS];
     if (h->kind != IVF_PQ)
@@ -169,13 +180,7 @@ vss_status vssi_ivf_build(const vssi_build *build, ivf_kind kind, vssi_image *im
     *image = (vssi_image){0};
     if (v->rows == 0)
         return VSS_OK;
-    if (v->rows > IVF_MAX_ROWS)
-        return vssi_fail(err, VSS_ERR_INVALID, "ivf: %zu rows, at most %u can be indexed", v->rows, IVF_MAX_ROWS);
-    uint32_t width = vssi_carrier_width(v);
-    b.header = (ivf_header){.format = IVF_FORMAT, .kind = kind, .rows = (uint32_t)v->rows, .dim = v->dim,
-                            .metric = (uint32_t)v->metric, .lists = build_lists(build), .width = width,
-                            .size = (uint32_t)vssi_round_up(width, 4)};
-    vss_status status = build_own(&b, err);
+    vss_status status = vssi_ivf_plan(&b, kind, err);
     if (status == VSS_OK)
         status = vssi_alloc(heap, 1, sizeof *header, &header, err);
     if (status == VSS_OK)
