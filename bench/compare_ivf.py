@@ -67,8 +67,6 @@ def theirs(base, factory, refines):
     index.add(base)
     seconds = time.perf_counter() - begin
     inner = faiss.extract_index_ivf(index.base_index if isinstance(index, faiss.IndexRefine) else index)
-    if isinstance(index, faiss.IndexRefine):
-        index = faiss.downcast_index(index)
 
     def at(probe, refine):
         def search(queries):

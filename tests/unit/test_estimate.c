@@ -92,8 +92,85 @@ static void estimate__is_within_a_tenth(void **state)
         estimate_case(c);
 }
 
+/* Through the API: segments of 2^20 rows are added up, the largest is what a build holds. */
+static void estimate__adds_segments_up(void **state)
+{
+    vss_index_cost one = VSS_INIT(vss_index_cost), many = VSS_INIT(vss_index_cost), rest = VSS_INIT(vss_index_cost);
+    vss_error err;
+    const vss_type u8 = VSS_TYPE_VECTOR_U8;
+    (void)state;
+    MUST(vss_index_estimate("ivf_sq8", NULL, u8, VSS_METRIC_L2, 64, 1u << 20, 1, &one, &err));
+    MUST(vss_index_estimate("ivf_sq8", NULL, u8, VSS_METRIC_L2, 64, 5000, 1, &rest, &err));
+    MUST(vss_index_estimate("ivf_sq8", NULL, u8, VSS_METRIC_L2, 64, (3u << 20) + 5000, 1, &many, &err));
+    assert_int_equal(many.index_bytes, 3 * one.index_bytes + rest.index_bytes);
+    assert_int_equal(many.build_bytes, one.build_bytes);
+    MUST(vss_index_estimate("ivf_sq8", NULL, u8, VSS_METRIC_L2, 64, UINT64_MAX, 1, &many, &err)); /* at once */
+    for (size_t i = 0; vss_index_type(i) != NULL; i++)
+        MUST(vss_index_estimate(vss_index_type(i), NULL, u8, VSS_METRIC_COSINE, 1, 0, 0, &one, &err));
+}
+
+static void estimate__refuses(void **state)
+{
+    vss_index_cost cost = VSS_INIT(vss_index_cost);
+    const vss_type f32 = VSS_TYPE_VECTOR_F32;
+    (void)state;
+    assert_int_equal(vss_index_estimate("tree", NULL, f32, VSS_METRIC_L2, 4, 1, 1, &cost, NULL), VSS_ERR_INVALID);
+    assert_int_equal(vss_index_estimate("flat", "m=1", f32, VSS_METRIC_L2, 4, 1, 1, &cost, NULL), VSS_ERR_INVALID);
+    assert_int_equal(vss_index_estimate("flat", NULL, VSS_TYPE_INT8, VSS_METRIC_L2, 4, 1, 1, &cost, NULL),
+                     VSS_ERR_INVALID);
+    assert_int_equal(vss_index_estimate("flat", NULL, f32, VSS_METRIC_HAMMING, 4, 1, 1, &cost, NULL), VSS_ERR_INVALID);
+    assert_int_equal(vss_index_estimate("flat", NULL, f32, VSS_METRIC_L2, 0, 1, 1, &cost, NULL), VSS_ERR_INVALID);
+    assert_int_equal(vss_index_estimate("flat", NULL, f32, VSS_METRIC_L2, 32769, 1, 1, &cost, NULL), VSS_ERR_INVALID);
+    assert_int_equal(vss_index_estimate("flat", NULL, VSS_TYPE_VECTOR_BINARY, VSS_METRIC_HAMMING, 9, 1, 1, &cost, NULL),
+                     VSS_ERR_INVALID);
+    assert_int_equal(vss_index_estimate(NULL, NULL, f32, VSS_METRIC_L2, 4, 1, 1, &cost, NULL), VSS_ERR_INVALID);
+    assert_int_equal(vss_index_estimate("flat", NULL, f32, VSS_METRIC_L2, 4, 1, 1, NULL, NULL), VSS_ERR_INVALID);
+}
+
+/* What is chosen can be built, keeps to its memory, and shrinks with it. */
+static void choice__keeps_to_its_memory(void **state)
+{
+    enum { ROWS = 30000, DIM = 300 };
+    static const struct {
+        uint64_t memory;
+        const char *type;
+    } wanted[] = {{0, "ivf_rabitq"}, {6u << 20, "ivf_rabitq"}, {4u << 20, "ivf_rabitq"}, {1000, "flat"}};
+    float *rows = malloc((size_t)ROWS * DIM * sizeof *rows);
+    maker_random r = {3};
+    uint64_t before = UINT64_MAX;
+    vss_error err;
+    vss_db *db;
+    (void)state;
+    MUST(vss_db_open("mem:", NULL, &db, &err));
+    vss_collection *col = maker_create(db, DIM, VSS_METRIC_L2);
+    vss_index_choice choice = VSS_INIT(vss_index_choice);
+    MUST(vss_collection_choose_index(col, "v", 0, 1, &choice, &err));
+    assert_string_equal(choice.type, "flat"); /* no rows yet */
+    maker_vectors(&r, rows, ROWS, DIM, false);
+    maker_insert(col, rows, ROWS, DIM, 0, 1);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        MUST(vss_collection_choose_index(col, "v", wanted[i].memory, 1, &choice, &err));
+        assert_string_equal(choice.type, wanted[i].type);
+        assert_true(wanted[i].memory == 0 || choice.index_bytes <= wanted[i].memory);
+        assert_true(choice.index_bytes < before);
+        assert_true(strstr(choice.reason, choice.type) != NULL && strchr(choice.reason, '\n') == NULL);
+        before = choice.index_bytes;
+    }
+    MUST(vss_collection_build_index(col, "v", choice.type, choice.params, NULL, &err));
+    assert_int_equal(vss_collection_choose_index(col, "none", 0, 1, &choice, NULL), VSS_ERR_NOT_FOUND);
+    assert_int_equal(vss_collection_choose_index(col, "v", 0, 1, NULL, NULL), VSS_ERR_INVALID);
+    assert_int_equal(vss_collection_choose_index(NULL, "v", 0, 1, &choice, NULL), VSS_ERR_INVALID);
+    MUST(vss_db_close(db, &err));
+    free(rows);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(estimate__is_within_a_tenth)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(estimate__is_within_a_tenth),
+        cmocka_unit_test(estimate__adds_segments_up),
+        cmocka_unit_test(estimate__refuses),
+        cmocka_unit_test(choice__keeps_to_its_memory),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
