@@ -25,5 +25,9 @@ test-full:
 bench-flat: all
 	@bench/compare_flat.sh
 
+# Inverted lists beside faiss-cpu: make bench-ivf BASE=base.u8bin QUERIES=query.u8bin
+bench-ivf: all
+	@bench/compare_ivf.sh curves $(BASE) $(QUERIES)
+
 clean:
 	rm -rf build
