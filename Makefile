@@ -1,5 +1,5 @@
 # The two commands: make demo, make test. Everything else is CMake's (CMakePresets.json).
-.PHONY: all demo test test-full bench-flat clean
+.PHONY: all demo test test-full bench-flat bench-ivf clean
 
 all: build/release/build.ninja
 	cmake --build build/release
