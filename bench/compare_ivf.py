@@ -4,9 +4,11 @@ curves  every index at several nprobe, all queries in one call, rounds interleav
         recall@10 of .90 and .95, medians of queries/s, and how many times faster each is than faiss's.
 turned  the same of the same rows turned by a fixed random rotation.
 codes   recall@10 of the codes' own order, without rerank, all lists read, at the same bytes a row.
-kmeans  10 rounds of k-means: seconds of ivf_flat's whole build beside faiss.Kmeans, and the inertia of both.
+kmeans  10 rounds of k-means over BASE, a .u8bin file, on 1 and 2 threads: seconds, and the inertia of the centers.
 """
+import json
 import statistics
+import subprocess
 import sys
 import time
 
@@ -152,26 +154,20 @@ def codes(base, queries, nlist):
         print(f"  {m} codes of {bits} bits: faiss {rival:.4f}, ivf_pq {own:.4f}", flush=True)
 
 
-def kmeans(base, nlist):
+def kmeans(path, nlist):
+    base = read(path)
     for threads in (1, 2):
         faiss.omp_set_num_threads(threads)
         rival = faiss.Kmeans(base.shape[1], nlist, niter=10, max_points_per_centroid=1 << 30, seed=1)
         begin = time.perf_counter()
         rival.train(base)
         seconds = time.perf_counter() - begin
-        inertia = float(rival.index.search(base, 1)[0].sum())
-        with vss.open("mem:") as db:
-            col = db.create_collection("means", fields=[
-                {"name": "id", "type": "int64", "primary": True, "auto_id": True},
-                {"name": "v", "type": "vector<f32>", "dim": base.shape[1], "metric": "l2"}])
-            col.insert({"v": base})
-            col.flush()
-            begin = time.perf_counter()
-            col.build_index("v", "ivf_flat", threads=threads, nlist=nlist)
-            own = time.perf_counter() - begin
-        print(f"{threads} threads, {len(base):,} rows, {nlist} centers: faiss 10 rounds {seconds:.1f} s, inertia "
-              f"{inertia:.4g}; ivf_flat's whole build {own:.1f} s: {seconds / own:.1f} times", flush=True)
-    faiss.omp_set_num_threads(1)
+        inertia = float(rival.index.search(base, 1)[0].sum(dtype=np.float64))
+        own = json.loads(subprocess.run(["build/release/vss-bench-kmeans", path, str(nlist), "10", str(threads)],
+                                        check=True, capture_output=True, text=True).stdout)
+        print(f"{threads} threads, {len(base):,} rows, {nlist} centers, 10 rounds: faiss {seconds:.2f} s, inertia "
+              f"{inertia:.5g}; libvss {own['seconds']:.2f} s, {own['inertia']:.5g}: {seconds / own['seconds']:.1f} times",
+              flush=True)
 
 
 def main():
@@ -182,7 +178,7 @@ def main():
     if what == "codes":
         codes(base, queries, nlist)
     elif what == "kmeans":
-        kmeans(base, nlist)
+        kmeans(sys.argv[2], nlist)
     else:
         turn = np.linalg.qr(np.random.default_rng(1).standard_normal((base.shape[1],) * 2))[0].astype(np.float32)
         with vss.open("mem:") as db:

@@ -12,7 +12,7 @@
 
 #define PQ_SAMPLE_4 16384u /* rows that 16 codewords are trained on */
 #define PQ_SAMPLE_8 65536u
-#define PQ_ROUNDS 25u
+#define PQ_ROUNDS 16u
 #define PQ_HELPINGS_4 8u /* 256 codewords drawn by distance serve outliers too well */
 #define PQ_SEED 0x7071u
 #define PQ_LEVELS 255.0

@@ -30,8 +30,8 @@ static const struct {
     {"ivf_sq8", "nlist=40", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x9769e7420e5e7082u},
     {"ivf_rabitq", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x23287b9a3f5810d3u},
     {"ivf_rabitq", "bits=1", VSS_TYPE_VECTOR_BINARY, VSS_METRIC_JACCARD, 0xa27708eb6d82298bu},
-    {"ivf_pq", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xbea249f5f9fe3267u},
-    {"ivf_pq", "nbits=8,m=7", VSS_TYPE_VECTOR_I8, VSS_METRIC_IP, 0x16263f78737d5120u},
+    {"ivf_pq", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x7ec66fda286ad43bu},
+    {"ivf_pq", "nbits=8,m=7", VSS_TYPE_VECTOR_I8, VSS_METRIC_IP, 0x1424aebf0dc5249du},
 };
 
 /* Of the one object that was not there before, beside manifests: those carry names. */
