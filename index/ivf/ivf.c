@@ -44,7 +44,7 @@ IVF_TYPE(ivf_rabitq, IVF_RABITQ)
 #define IVF_OPS(type, name_, params_, n_params_)                                                                      \
     {                                                                                                                 \
         .name = name_, .format = IVF_FORMAT, .params = params_, .n_params = n_params_, .build = type##_build,         \
-        .open = type##_open, .search = vssi_ivf_search, .validate = vssi_ivf_validate, .free = vssi_ivf_free          \
+        .open = type##_open,   .search = vssi_ivf_search, .search_batch = vssi_ivf_search_batch, .validate = vssi_ivf_validate, .free = vssi_ivf_free          \
     }
 
 const vssi_index_ops vssi_ivf_flat_ops = IVF_OPS(ivf_flat, "ivf_flat", ivf_flat_params, IVF_PARAM_RERANK);

@@ -15,6 +15,7 @@
 #ifndef VSSI_IVF_H
 #define VSSI_IVF_H
 
+#include "../../simd/nearest.h"
 #include "../../simd/planes.h"
 #include "../../simd/scan4.h"
 #include "../carrier.h"
@@ -31,11 +32,11 @@ typedef enum ivf_kind { IVF_FLAT = 1, IVF_SQ8, IVF_RABITQ, IVF_KINDS } ivf_kind;
 enum {
     IVF_BLOCK_HEADER = 256,
     IVF_BLOCK_LOW,      /* f32 [2][width]: the grid's low corner; the mean of the centers */
-    IVF_BLOCK_CENTERS,  /* u8 [lists][size]: codes */
+    IVF_BLOCK_CENTERS,  /* their codes, by panels of 32 (simd/nearest.h) */
     IVF_BLOCK_POINTS,   /* f32 [lists][width]: what they stand for */
     IVF_BLOCK_LISTS,    /* u32 [lists + 1]: where each list begins */
     IVF_BLOCK_ROWS,     /* u32 [rows]: row numbers, list by list, rising within one */
-    IVF_BLOCK_CODES,    /* the type's, in the order of the rows; ivf_rabitq: by blocks of 32 */
+    IVF_BLOCK_CODES,    /* the type's, in the order of the rows; but for ivf_flat by blocks of 32, a list's own */
     IVF_BLOCK_MORE      /* ivf_rabitq: the bits after the first, in the order of the rows */
 };
 
@@ -57,10 +58,9 @@ typedef struct ivf_index {
     const uint8_t *centers;
     const uint32_t *lists, *rows;
     const uint8_t *codes, *more;
-    size_t code_size, more_size; /* bytes a row; ivf_rabitq: of a block of 32 rows */
-    uint32_t *blocks;            /* [lists + 1], ivf_rabitq: where each list's blocks begin */
+    size_t code_size, more_size; /* bytes a row; of codes, but for ivf_flat, a block of 32 rows */
+    uint32_t *blocks;            /* [lists + 1]: where each list's blocks begin; not of ivf_flat */
     float *signs;                /* ivf_rabitq: the rotation */
-    vssi_kernel_rows score_codes;
 } ivf_index;
 
 /* A build in the making. */
@@ -70,7 +70,8 @@ typedef struct ivf_build {
     ivf_header header;
     float *low, *points; /* low: [2][width] */
     uint8_t *grid;       /* [rows][size]: codes of the rows */
-    uint8_t *centers;
+    uint8_t *centers;    /* [lists][size] */
+    uint8_t *panels;     /* the same by panels */
     uint32_t *where;     /* [rows]: list */
     uint32_t *lists, *rows;
     uint8_t *codes, *more;
@@ -78,10 +79,12 @@ typedef struct ivf_build {
 
 /* Components of a rotated residual. */
 static inline size_t ivf_turned_width(const ivf_header *h) { return (h->width + 15u) / 16u * 16u; }
-/* Bytes of a block of 32 rows' first bits: codes, add, mul. */
-static inline size_t ivf_block_size(const ivf_header *h)
+/* Bytes that lists keep together: of ivf_flat a row; else of a block of 32 rows: a panel, or first bits, add, mul. */
+static inline size_t ivf_code_size(const ivf_header *h, const vssi_vectors *v)
 {
-    return 4 * ivf_turned_width(h) + 2 * VSSI_SCAN4_ROWS * sizeof(float);
+    if (h->kind == IVF_FLAT)
+        return v->row_size;
+    return h->kind == IVF_SQ8 ? vssi_panel_size(h->size) : 4 * ivf_turned_width(h) + 2 * VSSI_SCAN4_ROWS * sizeof(float);
 }
 /* Bytes of a row's other bits: planes, add, mul. */
 static inline size_t ivf_more_size(const ivf_header *h)
@@ -109,6 +112,8 @@ vss_status vssi_ivf_open(vssi_heap *heap, ivf_kind kind, const vssi_block *block
 void vssi_ivf_free(void *index);
 vss_status vssi_ivf_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err);
+vss_status vssi_ivf_search_batch(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
+                                 vssi_scratch *scratch, vssi_topk *topks, vss_error *err);
 uint64_t vssi_ivf_validate(const void *index, void (*fault)(void *state, const char *line), void *state);
 
 #endif

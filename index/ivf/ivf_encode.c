@@ -80,7 +80,7 @@ static void encode_list(const encode_job *job, uint8_t *scratch, size_t c)
     vssi_rotate(job->signs, n, center);
     for (size_t at = begin; at < end; at++) {
         size_t slot = (at - begin) % VSSI_SCAN4_ROWS;
-        block = b->codes + (job->blocks[c] + (at - begin) / VSSI_SCAN4_ROWS) * ivf_block_size(h);
+        block = b->codes + (job->blocks[c] + (at - begin) / VSSI_SCAN4_ROWS) * ivf_code_size(h, b->v);
         memset(r, 0, n * sizeof *r);
         vssi_carrier_row(b->v, b->rows[at], r);
         for (size_t i = 0; i < h->width; i++)
@@ -114,7 +114,7 @@ static vss_status encode_rabitq(encode_job *job, vss_error *err)
     job->n = ivf_turned_width(h);
     job->scratch_size = (size_t)vssi_round_up(job->n * (2 * sizeof(float) + 2), 64);
     VSSI_TRY(vssi_alloc(heap, h->lists + 1, sizeof *job->blocks, &job->blocks, err));
-    VSSI_TRY(vssi_alloc_zero(heap, vssi_ivf_blocks(h, b->lists, job->blocks), ivf_block_size(h), &b->codes, err));
+    VSSI_TRY(vssi_alloc_zero(heap, vssi_ivf_blocks(h, b->lists, job->blocks), ivf_code_size(h, b->v), &b->codes, err));
     if (h->bits > 1)
         VSSI_TRY(vssi_alloc(heap, h->rows, ivf_more_size(h), &b->more, err));
     VSSI_TRY(vssi_alloc(heap, VSSI_ROTATE_ROUNDS * job->n, sizeof *job->signs, &job->signs, err));
@@ -125,22 +125,57 @@ static vss_status encode_rabitq(encode_job *job, vss_error *err)
     return stop ? vssi_fail(err, (vss_status)stop, "index build: stopped by the caller or its deadline") : VSS_OK;
 }
 
-/* Vectors, or codes on the grid, as they are. */
-static vss_status encode_copy(ivf_build *b, const void *from, size_t size, vss_error *err)
+static vss_status encode_vectors(ivf_build *b, vss_error *err)
 {
+    size_t size = b->v->row_size;
     VSSI_TRY(vssi_alloc(b->in->heap, b->header.rows, size, &b->codes, err));
     for (size_t i = 0; i < b->header.rows; i++)
-        memcpy(b->codes + i * size, (const uint8_t *)from + b->rows[i] * size, size);
+        memcpy(b->codes + i * size, vssi_vectors_row(b->v, b->rows[i]), size);
+    return VSS_OK;
+}
+
+/* The codes of n <= 32 rows as a panel; rows NULL: of the rows from first on. */
+static void encode_panel(const uint8_t *codes, size_t size, const uint32_t *rows, size_t first, size_t n, uint8_t *panel)
+{
+    const uint8_t *at[VSSI_NEAREST_LANES];
+    for (size_t i = 0; i < n; i++)
+        at[i] = codes + (rows ? rows[first + i] : first + i) * size;
+    vssi_panel_set(panel, at, n, size);
+}
+
+static vss_status encode_codes(ivf_build *b, vss_error *err)
+{
+    const ivf_header *h = &b->header;
+    VSSI_TRY(vssi_alloc(b->in->heap, vssi_ivf_blocks(h, b->lists, NULL), ivf_code_size(h, b->v), &b->codes, err));
+    uint8_t *panel = b->codes;
+    for (size_t c = 0; c < h->lists; c++) {
+        for (size_t at = b->lists[c], end = b->lists[c + 1]; at < end; at += 32, panel += ivf_code_size(h, b->v))
+            encode_panel(b->grid, h->size, b->rows, at, vssi_min(VSSI_NEAREST_LANES, end - at), panel);
+    }
+    return VSS_OK;
+}
+
+/* The centers by panels. */
+static vss_status encode_centers(ivf_build *b, vss_error *err)
+{
+    const ivf_header *h = &b->header;
+    size_t panels = (h->lists + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES;
+    VSSI_TRY(vssi_alloc(b->in->heap, panels, vssi_panel_size(h->size), &b->panels, err));
+    for (size_t p = 0; p < panels; p++)
+        encode_panel(b->centers, h->size, NULL, p * VSSI_NEAREST_LANES,
+                     vssi_min(VSSI_NEAREST_LANES, h->lists - p * VSSI_NEAREST_LANES),
+                     b->panels + p * vssi_panel_size(h->size));
     return VSS_OK;
 }
 
 vss_status vssi_ivf_encode(ivf_build *b, vss_error *err)
 {
     encode_job job = {.build = b};
+    VSSI_TRY(encode_centers(b, err));
     if (b->header.kind == IVF_FLAT)
-        return encode_copy(b, b->v->data, b->v->row_size, err);
+        return encode_vectors(b, err);
     if (b->header.kind == IVF_SQ8)
-        return encode_copy(b, b->grid, b->header.size, err);
+        return encode_codes(b, err);
     vss_status status = encode_rabitq(&job, err);
     vssi_free(b->in->heap, job.blocks);
     vssi_free(b->in->heap, job.signs);

@@ -61,18 +61,18 @@ static vss_status open_codes(ivf_index *index, const vssi_block *blocks, size_t 
                              vss_error *err)
 {
     const ivf_header *h = &index->header;
-    if (h->kind != IVF_RABITQ) {
-        index->code_size = h->kind == IVF_FLAT ? v->row_size : h->size;
-        return open_block(blocks, n_blocks, IVF_BLOCK_CODES, index->code_size, h->rows, &index->codes, err);
-    }
     size_t n = ivf_turned_width(h);
+    index->code_size = ivf_code_size(h, v);
+    if (h->kind == IVF_FLAT)
+        return open_block(blocks, n_blocks, IVF_BLOCK_CODES, index->code_size, h->rows, &index->codes, err);
     VSSI_TRY(vssi_alloc(index->heap, h->lists + 1, sizeof *index->blocks, &index->blocks, err));
-    VSSI_TRY(vssi_alloc(index->heap, VSSI_ROTATE_ROUNDS * n, sizeof *index->signs, &index->signs, err));
-    vssi_rotate_signs(IVF_ROTATION, n, index->signs);
-    index->code_size = ivf_block_size(h);
-    index->more_size = ivf_more_size(h);
     VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_CODES, index->code_size,
                         vssi_ivf_blocks(h, index->lists, index->blocks), &index->codes, err));
+    if (h->kind == IVF_SQ8)
+        return VSS_OK;
+    VSSI_TRY(vssi_alloc(index->heap, VSSI_ROTATE_ROUNDS * n, sizeof *index->signs, &index->signs, err));
+    vssi_rotate_signs(IVF_ROTATION, n, index->signs);
+    index->more_size = ivf_more_size(h);
     if (h->bits == 1)
         return VSS_OK;
     return open_block(blocks, n_blocks, IVF_BLOCK_MORE, index->more_size, h->rows, &index->more, err);
@@ -88,7 +88,8 @@ static vss_status open_all(ivf_index *index, ivf_kind kind, const vssi_block *bl
     VSSI_TRY(open_header(h, kind, v, err));
     VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_LOW, sizeof(float), 2 * (uint64_t)h->width, &index->low, err));
     index->mean = index->low + h->width;
-    VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_CENTERS, h->size, h->lists, &index->centers, err));
+    VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_CENTERS, vssi_panel_size(h->size),
+                        (h->lists + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES, &index->centers, err));
     VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_POINTS, sizeof(float), (uint64_t)h->lists * h->width,
                         &index->points, err));
     VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_LISTS, sizeof(uint32_t), h->lists + 1, &index->lists, err));
