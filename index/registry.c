@@ -13,6 +13,7 @@ static const vssi_index_ops *const registry_types[] = {
     &vssi_ivf_flat_ops,
     &vssi_ivf_sq8_ops,
     &vssi_ivf_rabitq_ops,
+    &vssi_ivf_pq_ops,
 };
 
 const vssi_index_ops *vssi_index_type_at(size_t i)

@@ -22,7 +22,7 @@ static vssi_nearest_kernel nearest_kernel(void)
 int vssi_nearest_room(size_t n, size_t size, size_t *bytes)
 {
     size_t panels = n / VSSI_NEAREST_LANES + 1, codes, lanes;
-    if (!vssi_mul(panels * VSSI_NEAREST_LANES, size, &codes) || !vssi_mul(panels, 2 * VSSI_NEAREST_LANES * 4, &lanes))
+    if (!vssi_mul(panels * VSSI_NEAREST_LANES, size, &codes) || !vssi_mul(panels, VSSI_NEAREST_LANES * 4, &lanes))
         return 0;
     return vssi_add(codes, lanes, bytes);
 }
@@ -52,14 +52,11 @@ static void nearest_panel(vssi_nearest *set, const uint8_t *centers, const uint3
 }
 
 void vssi_nearest_pack(vssi_nearest *set, const uint8_t *centers, const uint32_t *numbers, size_t n, size_t size,
-                       const float *extras, void *memory)
+                       void *memory)
 {
     size_t panels = (n + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES, places = panels * VSSI_NEAREST_LANES;
     *set = (vssi_nearest){.kernel = nearest_kernel(), .n = n, .size = size, .bases = memory};
-    set->extras = (float *)(void *)(set->bases + places);
-    set->panels = (uint8_t *)(set->extras + places);
-    for (size_t i = 0; i < places; i++)
-        set->extras[i] = extras ? extras[vssi_min(i, n - 1)] : 0;
+    set->panels = (uint8_t *)(set->bases + places);
     if (set->kernel != NULL) {
         for (size_t panel = 0; panel < panels; panel++)
             nearest_panel(set, centers, numbers, panel);
@@ -78,9 +75,8 @@ static void nearest_by_rows(const vssi_nearest *set, const uint8_t *point, uint3
         size_t n = vssi_min(NEAREST_BLOCK, set->n - first);
         l2(point, set->panels + first * set->size, set->size, n, scores);
         for (size_t i = 0; i < n; i++) {
-            float far = scores[i] + set->extras[first + i];
-            if (far < *distance) {
-                *distance = far;
+            if (scores[i] < *distance) {
+                *distance = scores[i];
                 *where = (uint32_t)(first + i);
             }
         }
@@ -143,7 +139,7 @@ static void nearest_few(const vssi_nearest *set, const uint8_t *const *points, s
     for (size_t i = 0; i < count * VSSI_NEAREST_LANES; i++)
         best[i] = VSSI_NEAREST_FAR;
     const vssi_nearest_job job = {.points = packed, .squares = squares, .count = count, .units = units,
-                                  .panels = set->panels, .bases = set->bases, .extras = set->extras,
+                                  .panels = set->panels, .bases = set->bases,
                                   .n_panels = (set->n + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES, .best = best,
                                   .where = lanes};
     set->kernel(&job);

@@ -1,8 +1,8 @@
 /*
  * nearest.h - which of many centers lies nearest to each of many points, all of them codes of a byte a component
  *
- * Distances are sum (c - d)^2 in whole numbers, rounded once to float32, plus a float32 that each center may carry, so
- * that every level finds the same center; of equal ones the first. Centers are packed once and stay in the cache while
+ * Distances are sum (c - d)^2 in whole numbers, rounded once to float32, so that every level finds the same center; of
+ * equal ones the first. Centers are packed once and stay in the cache while
  * a few points at a time, held in registers, are taken past all of them: two products a byte, without a sum across a
  * register. Cost: n_points * n * size products.
  */
@@ -23,7 +23,6 @@ typedef struct vssi_nearest_job {
     size_t count, units;    /* count: 1, 2, 4, 8 or 12 */
     const uint8_t *panels;  /* [n_panels][units][lanes][4], 64-byte aligned */
     const int32_t *bases;   /* [n_panels][lanes]: sum c^2 - 256 c */
-    const float *extras;    /* [n_panels][lanes] */
     size_t n_panels;
     float *best;            /* [count][lanes], 64-byte aligned */
     uint32_t *where;        /* [count][lanes], 64-byte aligned */
@@ -37,16 +36,15 @@ typedef struct vssi_nearest {
     size_t n, size;
     uint8_t *panels; /* or [n][size] */
     int32_t *bases;
-    float *extras;
 } vssi_nearest;
 
 /* Bytes that n centers of `size` bytes, a multiple of 4 of at most 32,772, are packed into. False: too many. */
 int vssi_nearest_room(size_t n, size_t size, size_t *bytes);
 
 /* Pack the centers with the given numbers (NULL: the first n), at least one, of centers[][size] into memory of that
- * room, 64-byte aligned. extras [n], by place: added to the distance; NULL: nothing. */
+ * room, 64-byte aligned. */
 void vssi_nearest_pack(vssi_nearest *set, const uint8_t *centers, const uint32_t *numbers, size_t n, size_t size,
-                       const float *extras, void *memory);
+                       void *memory);
 
 /* where[i] = the place among the packed of the nearest to points[i], distances[i] = how far that is. scratch:
  * VSSI_NEAREST_POINTS * size bytes, aligned to 4. */

@@ -23,10 +23,10 @@ NEAREST_INLINE __m512 nearest_far(__m512i product, __m512i base, __m512i square)
 }
 
 /* Distances against what the lanes have found so far. */
-NEAREST_INLINE void nearest_keep(__m512i product, __m512i base, __m512i square, __m512 extra, __m512i number,
-                                 float *best, uint32_t *where)
+NEAREST_INLINE void nearest_keep(__m512i product, __m512i base, __m512i square, __m512i number, float *best,
+                                 uint32_t *where)
 {
-    __m512 far = _mm512_add_ps(nearest_far(product, base, square), extra);
+    __m512 far = nearest_far(product, base, square);
     __mmask16 nearer = _mm512_cmp_ps_mask(far, _mm512_load_ps(best), _CMP_LT_OQ);
     _mm512_mask_store_ps(best, nearer, far);
     _mm512_mask_store_epi32(where, nearer, number);
@@ -58,15 +58,14 @@ NEAREST_INLINE void nearest_block(const vssi_nearest_job *job, size_t panel, con
     __m512i number = _mm512_add_epi32(_mm512_set1_epi32((int)first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
                                                                                       11, 12, 13, 14, 15));
     __m512i base_low = _mm512_load_si512(job->bases + first), base_high = _mm512_load_si512(job->bases + first + 16);
-    __m512 extra_low = _mm512_load_ps(job->extras + first), extra_high = _mm512_load_ps(job->extras + first + 16);
 #pragma GCC unroll 12
     for (int q = 0; q < count; q++) {
         __m512i square = _mm512_set1_epi32(job->squares[q]);
         float *best = job->best + q * (int)VSSI_NEAREST_LANES;
         uint32_t *where = job->where + q * (int)VSSI_NEAREST_LANES;
-        nearest_keep(low[q], base_low, square, extra_low, number, best, where);
-        nearest_keep(high[q], base_high, square, extra_high, _mm512_add_epi32(number, _mm512_set1_epi32(16)),
-                     best + 16, where + 16);
+        nearest_keep(low[q], base_low, square, number, best, where);
+        nearest_keep(high[q], base_high, square, _mm512_add_epi32(number, _mm512_set1_epi32(16)), best + 16,
+                     where + 16);
     }
 }
 

@@ -11,6 +11,10 @@
     {                                                                                                                 \
         "nprobe", NULL, 0, IVF_MAX_LISTS, 0, true, "lists a search reads; 0: the root of all"                         \
     }
+#define IVF_RERANK                                                                                                    \
+    {                                                                                                                 \
+        "rerank", NULL, 0, 65536, 0, true, "rows found by codes that are scored by the vectors; 0: 2 k + 20"          \
+    }
 
 static const vssi_param ivf_flat_params[] = {
     [IVF_PARAM_NLIST] = IVF_NLIST,
@@ -20,10 +24,19 @@ static const vssi_param ivf_flat_params[] = {
 static const vssi_param ivf_codes_params[] = {
     [IVF_PARAM_NLIST] = IVF_NLIST,
     [IVF_PARAM_NPROBE] = IVF_NPROBE,
-    [IVF_PARAM_RERANK] = {"rerank", NULL, 0, 65536, 0, true,
-                          "rows found by codes that are scored by the vectors; 0: 2 k + 20"},
+    [IVF_PARAM_RERANK] = IVF_RERANK,
     [IVF_PARAM_BITS] = {"bits", "rbq_bits", 1, VSSI_RABITQ_BITS, 5, false,
                         "bits a component: the first ranks all rows of a list, the others the best of them"},
+};
+
+static const char *const ivf_code_bits[] = {"4", "8"};
+
+static const vssi_param ivf_pq_params[] = {
+    [IVF_PARAM_NLIST] = IVF_NLIST,
+    [IVF_PARAM_NPROBE] = IVF_NPROBE,
+    [IVF_PARAM_RERANK] = IVF_RERANK,
+    [IVF_PARAM_M] = {"m", NULL, 0, 32769, 0, false, "codes a row; 0: one for 2 components, of 8 bits for 4"},
+    [IVF_PARAM_NBITS] = {"nbits", NULL, 0, 1, 0, false, "bits a code: 4 or 8", ivf_code_bits},
 };
 
 /* The type's own build and open. */
@@ -40,6 +53,7 @@ static const vssi_param ivf_codes_params[] = {
 IVF_TYPE(ivf_flat, IVF_FLAT)
 IVF_TYPE(ivf_sq8, IVF_SQ8)
 IVF_TYPE(ivf_rabitq, IVF_RABITQ)
+IVF_TYPE(ivf_pq, IVF_PQ)
 
 #define IVF_OPS(type, name_, params_, n_params_)                                                                      \
     {                                                                                                                 \
@@ -50,3 +64,4 @@ IVF_TYPE(ivf_rabitq, IVF_RABITQ)
 const vssi_index_ops vssi_ivf_flat_ops = IVF_OPS(ivf_flat, "ivf_flat", ivf_flat_params, IVF_PARAM_RERANK);
 const vssi_index_ops vssi_ivf_sq8_ops = IVF_OPS(ivf_sq8, "ivf_sq8", ivf_codes_params, IVF_PARAM_OWN);
 const vssi_index_ops vssi_ivf_rabitq_ops = IVF_OPS(ivf_rabitq, "ivf_rabitq", ivf_codes_params, IVF_PARAM_OWN + 1);
+const vssi_index_ops vssi_ivf_pq_ops = IVF_OPS(ivf_pq, "ivf_pq", ivf_pq_params, IVF_PARAM_NBITS + 1);

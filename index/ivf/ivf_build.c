@@ -12,8 +12,9 @@
 #include "../quant/kmeans.h"
 #include "ivf.h"
 
-#define IVF_SAMPLE 64u  /* rows a list */
+#define IVF_SAMPLE 256u  /* rows a list */
 #define IVF_ROUNDS 12u
+#define IVF_HELPINGS 8u
 #define IVF_SEED 0x697666u
 
 /* nlist 0: about 4 sqrt(rows), so that centers and lists cost a search alike. */
@@ -95,8 +96,13 @@ static vss_status build_train(ivf_build *b, vss_error *err)
     const ivf_header *h = &b->header;
     vssi_kmeans job = {.heap = b->in->heap, .executor = b->in->executor, .threads = b->in->threads,
                        .control = b->in->control, .size = h->size, .clusters = h->lists, .rounds = IVF_ROUNDS,
-                       .seed = IVF_SEED};
+                       .helpings = IVF_HELPINGS, .seed = IVF_SEED};
     uint8_t *sample;
+    if (h->metric == VSS_METRIC_COSINE || h->metric == VSS_METRIC_JACCARD) { /* carriers have unit length */
+        job.low = b->low;
+        job.step = h->step;
+        job.width = h->width;
+    }
     VSSI_TRY(build_sample(b, &job, &sample, err));
     vss_status status = vssi_kmeans_train(&job, b->centers, NULL, err);
     vssi_free(b->in->heap, sample);
@@ -109,7 +115,7 @@ static void build_image(ivf_build *b, ivf_header *header, vssi_image *image)
 {
     const ivf_header *h = &b->header;
     size_t codes = ivf_code_size(h, b->v), panel = vssi_panel_size(h->size);
-    uint64_t count = h->kind == IVF_FLAT ? h->rows : vssi_ivf_blocks(h, b->lists, NULL);
+    uint64_t count = ivf_has_blocks(h) ? vssi_ivf_blocks(h, b->lists, NULL) : h->rows;
     *header = b->header;
     const vssi_block blocks[] = {
         {IVF_BLOCK_HEADER, sizeof *header, 1, header},
@@ -119,10 +125,14 @@ static void build_image(ivf_build *b, ivf_header *header, vssi_image *image)
         {IVF_BLOCK_LISTS, sizeof *b->lists, h->lists + 1, b->lists},
         {IVF_BLOCK_ROWS, sizeof *b->rows, h->rows, b->rows},
         {IVF_BLOCK_CODES, (uint32_t)codes, count, b->codes},
-        {IVF_BLOCK_MORE, (uint32_t)ivf_more_size(h), h->rows, b->more},
     };
-    image->n_blocks = b->more ? 8 : 7;
-    memcpy(image->blocks, blocks, image->n_blocks * sizeof *blocks);
+    image->n_blocks = sizeof blocks / sizeof *blocks;
+    memcpy(image->blocks, blocks, sizeof blocks);
+    if (b->more)
+        image->blocks[image->n_blocks++] = (vssi_block){IVF_BLOCK_MORE, (uint32_t)ivf_more_size(h), h->rows, b->more};
+    if (b->words)
+        image->blocks[image->n_blocks++] = (vssi_block){IVF_BLOCK_WORDS, sizeof *b->words,
+                                                        (uint64_t)h->width << h->bits, b->words};
 }
 
 static vss_status build_make(ivf_build *b, vss_error *err)
@@ -133,6 +143,20 @@ static vss_status build_make(ivf_build *b, vss_error *err)
     build_points(b);
     build_lists_fill(b);
     return vssi_ivf_encode(b, err);
+}
+
+/* What the type's own parameters say. */
+static vss_status build_own(ivf_build *b, vss_error *err)
+{
+    static const uint32_t code_bits[] = {4, 8}; /* by the number of the name */
+    const uint64_t *params = b->in->params;
+    ivf_header *h = &b->header;
+    if (h->kind == IVF_RABITQ)
+        h->bits = (uint32_t)params[IVF_PARAM_BITS];
+    if (h->kind != IVF_PQ)
+        return VSS_OK;
+    h->bits = code_bits[params[IVF_PARAM_NBITS]];
+    return vssi_ivf_pq_subs(params[IVF_PARAM_M], h->width, h->bits, &h->subs, err);
 }
 
 vss_status vssi_ivf_build(const vssi_build *build, ivf_kind kind, vssi_image *image, vss_error *err)
@@ -149,9 +173,10 @@ vss_status vssi_ivf_build(const vssi_build *build, ivf_kind kind, vssi_image *im
     uint32_t width = vssi_carrier_width(v);
     b.header = (ivf_header){.format = IVF_FORMAT, .kind = kind, .rows = (uint32_t)v->rows, .dim = v->dim,
                             .metric = (uint32_t)v->metric, .lists = build_lists(build), .width = width,
-                            .size = (uint32_t)vssi_round_up(width, 4),
-                            .bits = kind == IVF_RABITQ ? (uint32_t)build->params[IVF_PARAM_BITS] : 0};
-    vss_status status = vssi_alloc(heap, 1, sizeof *header, &header, err);
+                            .size = (uint32_t)vssi_round_up(width, 4)};
+    vss_status status = build_own(&b, err);
+    if (status == VSS_OK)
+        status = vssi_alloc(heap, 1, sizeof *header, &header, err);
     if (status == VSS_OK)
         status = build_make(&b, err);
     vssi_free(heap, b.grid);
@@ -161,7 +186,7 @@ vss_status vssi_ivf_build(const vssi_build *build, ivf_kind kind, vssi_image *im
         build_image(&b, header, image);
         return VSS_OK;
     }
-    const void *const made[] = {header, b.low, b.panels, b.points, b.lists, b.rows, b.codes, b.more};
+    const void *const made[] = {header, b.low, b.panels, b.points, b.lists, b.rows, b.codes, b.more, b.words};
     for (size_t i = 0; i < sizeof made / sizeof *made; i++)
         vssi_free(heap, made[i]);
     return status;

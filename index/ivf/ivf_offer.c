@@ -1,8 +1,7 @@
 /*
  * ivf_offer.c - the best of the codes, scored by the vectors
  *
- * With ivf_rabitq all bits rank the shortlist first. Row numbers are bounded here: what is beyond the segment was never
- * taken into a shortlist.
+ * With ivf_rabitq all bits rank the shortlist first. Row numbers are bounded here.
  */
 #include <string.h>
 
@@ -90,9 +89,11 @@ void vssi_ivf_offer(ivf_walk *walk)
     size_t left = walk->index->more ? offer_more(walk) : walk->list.n;
     walk->scanned += left;
     for (size_t first = 0; first < left; first += OFFER_BLOCK) {
-        size_t n = vssi_min(OFFER_BLOCK, left - first);
-        for (size_t i = 0; i < n; i++)
-            rows[i] = walk->index->rows[walk->list.places[first + i]];
+        size_t end = vssi_min(first + OFFER_BLOCK, left), n = 0;
+        for (size_t i = first; i < end; i++) {
+            rows[n] = walk->index->rows[walk->list.places[i]];
+            n += rows[n] < walk->index->header.rows;
+        }
         vssi_vectors_score_gather(walk->v, &walk->query->probe, rows, n, scores);
         vssi_topk_add(walk->topk, scores, rows, n);
     }

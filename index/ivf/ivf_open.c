@@ -13,7 +13,7 @@
 #include "ivf.h"
 
 static const char *const ivf_names[IVF_KINDS] = {[IVF_FLAT] = "ivf_flat", [IVF_SQ8] = "ivf_sq8",
-                                                 [IVF_RABITQ] = "ivf_rabitq"};
+                                                 [IVF_RABITQ] = "ivf_rabitq", [IVF_PQ] = "ivf_pq"};
 
 static vss_status open_block(const vssi_block *blocks, size_t n_blocks, uint32_t kind, size_t element, uint64_t count,
                              void *data, vss_error *err)
@@ -31,19 +31,29 @@ static vss_status open_block(const vssi_block *blocks, size_t n_blocks, uint32_t
     return vssi_fail(err, VSS_ERR_CORRUPT, "ivf: block %u is missing", kind);
 }
 
+static bool open_bits(const ivf_header *h)
+{
+    if (h->kind == IVF_PQ)
+        return (h->bits == 4 || h->bits == 8) && h->subs >= 1 && h->subs <= h->width;
+    bool bits = h->kind == IVF_RABITQ ? h->bits >= 1 && h->bits <= VSSI_RABITQ_BITS : h->bits == 0;
+    return bits && h->subs == 0;
+}
+
 static vss_status open_header(const ivf_header *h, ivf_kind kind, const vssi_vectors *v, vss_error *err)
 {
     uint32_t width = vssi_carrier_width(v);
+    if (h->format > IVF_FORMAT)
+        return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "%s: format %u, this library reads up to %u", ivf_names[kind],
+                         h->format, IVF_FORMAT);
     if (h->format != IVF_FORMAT || h->kind != (uint32_t)kind)
         return vssi_fail(err, VSS_ERR_CORRUPT, "%s: format %u, kind %u", ivf_names[kind], h->format, h->kind);
     if (h->rows != v->rows || h->dim != v->dim || h->metric != (uint32_t)v->metric || h->width != width ||
         h->size != (width + 3) / 4 * 4)
         return vssi_fail(err, VSS_ERR_CORRUPT, "%s: made for %u rows of %u components, the segment has %zu of %u",
                          ivf_names[kind], h->rows, h->dim, v->rows, v->dim);
-    bool bits = kind == IVF_RABITQ ? h->bits >= 1 && h->bits <= VSSI_RABITQ_BITS : h->bits == 0;
-    if (h->lists == 0 || h->lists > IVF_MAX_LISTS || !bits || !(h->step > 0 && h->step <= FLT_MAX))
-        return vssi_fail(err, VSS_ERR_CORRUPT, "%s: %u lists, %u bits, step %g", ivf_names[kind], h->lists, h->bits,
-                         (double)h->step);
+    if (h->lists == 0 || h->lists > IVF_MAX_LISTS || !open_bits(h) || !(h->step > 0 && h->step <= FLT_MAX))
+        return vssi_fail(err, VSS_ERR_CORRUPT, "%s: %u lists, %u bits, %u runs, step %g", ivf_names[kind], h->lists,
+                         h->bits, h->subs, (double)h->step);
     return VSS_OK;
 }
 
@@ -61,15 +71,26 @@ static vss_status open_codes(ivf_index *index, const vssi_block *blocks, size_t 
                              vss_error *err)
 {
     const ivf_header *h = &index->header;
-    size_t n = ivf_turned_width(h);
     index->code_size = ivf_code_size(h, v);
-    if (h->kind == IVF_FLAT)
+    if (!ivf_has_blocks(h))
         return open_block(blocks, n_blocks, IVF_BLOCK_CODES, index->code_size, h->rows, &index->codes, err);
     VSSI_TRY(vssi_alloc(index->heap, h->lists + 1, sizeof *index->blocks, &index->blocks, err));
-    VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_CODES, index->code_size,
-                        vssi_ivf_blocks(h, index->lists, index->blocks), &index->codes, err));
-    if (h->kind == IVF_SQ8)
+    return open_block(blocks, n_blocks, IVF_BLOCK_CODES, index->code_size,
+                      vssi_ivf_blocks(h, index->lists, index->blocks), &index->codes, err);
+}
+
+/* What else the type has: codewords; a rotation and more bits. */
+static vss_status open_rest(ivf_index *index, const vssi_block *blocks, size_t n_blocks, vss_error *err)
+{
+    const ivf_header *h = &index->header;
+    if (h->kind == IVF_PQ) {
+        index->pq = (vssi_pq){.width = h->width, .subs = h->subs, .bits = h->bits};
+        return open_block(blocks, n_blocks, IVF_BLOCK_WORDS, sizeof(float), (uint64_t)h->width << h->bits,
+                          &index->pq.words, err);
+    }
+    if (h->kind != IVF_RABITQ)
         return VSS_OK;
+    size_t n = ivf_turned_width(h);
     VSSI_TRY(vssi_alloc(index->heap, VSSI_ROTATE_ROUNDS * n, sizeof *index->signs, &index->signs, err));
     vssi_rotate_signs(IVF_ROTATION, n, index->signs);
     index->more_size = ivf_more_size(h);
@@ -95,7 +116,8 @@ static vss_status open_all(ivf_index *index, ivf_kind kind, const vssi_block *bl
     VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_LISTS, sizeof(uint32_t), h->lists + 1, &index->lists, err));
     VSSI_TRY(open_lists(index, err));
     VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_ROWS, sizeof(uint32_t), h->rows, &index->rows, err));
-    return open_codes(index, blocks, n_blocks, v, err);
+    VSSI_TRY(open_codes(index, blocks, n_blocks, v, err));
+    return open_rest(index, blocks, n_blocks, err);
 }
 
 vss_status vssi_ivf_open(vssi_heap *heap, ivf_kind kind, const vssi_block *blocks, size_t n_blocks,

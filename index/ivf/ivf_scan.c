@@ -25,10 +25,12 @@ static uint32_t scan_wanted(const ivf_walk *walk, size_t at, size_t end)
     return walk->few ? vssi_ivf_permitted(walk, at, valid) : valid;
 }
 
-static void scan_signs(ivf_walk *walk, size_t list, float base)
+/* Codes of 1 or of 4 bits. */
+static void scan_blocks(ivf_walk *walk, size_t list, float base)
 {
     const ivf_index *index = walk->index;
     size_t codes = 16 * walk->scan.subs, size = index->code_size;
+    const size_t mul = index->header.kind == IVF_RABITQ ? VSSI_SCAN4_ROWS : 0;
     const uint8_t *block = index->codes + index->blocks[list] * size;
     float values[VSSI_SCAN4_ROWS];
     for (size_t at = index->lists[list], end = index->lists[list + 1]; at < end; at += 32, block += size) {
@@ -38,7 +40,7 @@ static void scan_signs(ivf_walk *walk, size_t list, float base)
             continue;
         for (size_t line = 0; line < size; line += 64)
             __builtin_prefetch(block + SCAN_AHEAD * size + line);
-        uint32_t hits = walk->kernel(&walk->scan, block, add, add + VSSI_SCAN4_ROWS, base, walk->list.cut, values);
+        uint32_t hits = walk->kernel(&walk->scan, block, add, mul ? add + mul : NULL, base, walk->list.cut, values);
         scan_take(walk, values, at, hits & wanted);
     }
 }
@@ -57,6 +59,20 @@ static void scan_codes(ivf_walk *walk, size_t list)
         for (size_t line = 0; line < size; line += 64)
             __builtin_prefetch(panel + SCAN_AHEAD * size + line);
         kernel(walk->packed, &walk->square, 1, index->header.size / 4, panel, values);
+        scan_take(walk, values, at, walk->list.kernels->below(values, 32, walk->list.cut) & wanted);
+    }
+}
+
+/* Product codes of 8 bits. */
+static void scan_bytes(ivf_walk *walk, size_t list, float base)
+{
+    const ivf_index *index = walk->index;
+    float values[32] = {0};
+    for (size_t at = index->lists[list], end = index->lists[list + 1]; at < end; at += 32) {
+        uint32_t wanted = scan_wanted(walk, at, end);
+        if (wanted == 0)
+            continue;
+        vssi_ivf_pq_scan(index, walk->table, at, vssi_min(32, end - at), base, values);
         scan_take(walk, values, at, walk->list.kernels->below(values, 32, walk->list.cut) & wanted);
     }
 }
@@ -102,6 +118,9 @@ void vssi_ivf_scan(ivf_walk *walk, size_t list)
         scan_codes(walk, list);
         break;
     default:
-        scan_signs(walk, list, scan_base(walk, list));
+        if (ivf_has_blocks(&walk->index->header))
+            scan_blocks(walk, list, scan_base(walk, list));
+        else
+            scan_bytes(walk, list, scan_base(walk, list));
     }
 }

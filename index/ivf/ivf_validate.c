@@ -51,17 +51,18 @@ static void check_rows(ivf_check *check)
     vssi_free(index->heap, seen);
 }
 
-/* add and mul of every row; places without one hold no number. */
+/* add and mul of every row in blocks; places without one hold no number. */
 static void check_factors(ivf_check *check)
 {
     const ivf_index *index = check->index;
-    size_t n = ivf_turned_width(&index->header);
+    const bool mul = index->header.kind == IVF_RABITQ;
+    size_t codes = 16 * ivf_block_subs(&index->header);
     for (size_t c = 0; c < index->header.lists; c++) {
         size_t rows = index->lists[c + 1] - index->lists[c];
         for (size_t i = 0; i < (size_t)(index->blocks[c + 1] - index->blocks[c]) * VSSI_SCAN4_ROWS; i++) {
             const uint8_t *block = index->codes + (index->blocks[c] + i / VSSI_SCAN4_ROWS) * index->code_size;
-            const float *add = (const float *)(const void *)(block + 4 * n) + i % VSSI_SCAN4_ROWS;
-            bool good = i < rows ? isfinite(add[0]) && isfinite(add[VSSI_SCAN4_ROWS]) : isnan(add[0]);
+            const float *add = (const float *)(const void *)(block + codes) + i % VSSI_SCAN4_ROWS;
+            bool good = i < rows ? isfinite(add[0]) && (!mul || isfinite(add[VSSI_SCAN4_ROWS])) : isnan(add[0]);
             if (!good)
                 check_fault(check, "a factor in list", c, (double)add[0]);
         }
@@ -73,6 +74,17 @@ static void check_factors(ivf_check *check)
     }
 }
 
+/* add of every row beside codes of 8 bits. */
+static void check_bytes(ivf_check *check)
+{
+    const ivf_index *index = check->index;
+    for (size_t at = 0; at < index->header.rows; at++) {
+        float add;
+        memcpy(&add, index->codes + at * index->code_size, sizeof add);
+        check_floats(check, "a factor of a row's codes", &add, 1);
+    }
+}
+
 uint64_t vssi_ivf_validate(const void *opened, void (*fault)(void *state, const char *line), void *state)
 {
     ivf_check check = {.index = opened, .fault = fault, .state = state};
@@ -80,7 +92,11 @@ uint64_t vssi_ivf_validate(const void *opened, void (*fault)(void *state, const 
     check_floats(&check, "corner", check.index->low, 2 * (size_t)h->width);
     check_floats(&check, "center component", check.index->points, (size_t)h->lists * h->width);
     check_rows(&check);
-    if (h->kind == IVF_RABITQ)
+    if (h->kind == IVF_PQ)
+        check_floats(&check, "codeword component", check.index->pq.words, (size_t)h->width << h->bits);
+    if (ivf_has_blocks(h))
         check_factors(&check);
+    else if (h->kind == IVF_PQ)
+        check_bytes(&check);
     return check.faults;
 }

@@ -41,10 +41,10 @@ static walk_sizes walk_sizes_of(const ivf_walk *walk)
 {
     const ivf_header *h = &walk->index->header;
     size_t n = ivf_turned_width(h), code = (size_t)vssi_round_up(h->size, 64);
-    bool signs = h->kind == IVF_RABITQ;
-    return (walk_sizes){signs ? 4 * n : 0, (signs ? 2 : 1) * n * sizeof(float), code, code,
+    bool residuals = h->kind == IVF_RABITQ || h->kind == IVF_PQ;
+    return (walk_sizes){ivf_table_size(h), (residuals ? 2 : 1) * n * sizeof(float), code, code,
                         8 * vssi_shortlist_room(walk->n_probes), 8 * vssi_shortlist_room(walk_first(walk)),
-                        signs ? (size_t)vssi_round_up(h->lists * sizeof(float), 64) : 0};
+                        residuals ? (size_t)vssi_round_up(h->lists * sizeof(float), 64) : 0};
 }
 
 size_t vssi_ivf_walk_size(const ivf_walk *walk)
@@ -53,7 +53,8 @@ size_t vssi_ivf_walk_size(const ivf_walk *walk)
     return s.table + s.floats + s.code + s.packed + s.near + s.list + s.bases;
 }
 
-static void walk_rotate(ivf_walk *walk)
+/* The query from the mean of the centers, and the tables that its residuals' codes are looked up in. */
+static void walk_tables(ivf_walk *walk)
 {
     const ivf_index *index = walk->index;
     const ivf_header *h = &index->header;
@@ -62,12 +63,16 @@ static void walk_rotate(ivf_walk *walk)
     walk->whole = 0;
     for (size_t i = 0; i < n; i++)
         walk->turned[i] = i < h->width ? walk->carrier[i] - index->mean[i] : 0;
+    walk->kernel = vssi_scan4_best();
+    if (h->kind == IVF_PQ) {
+        walk->scan = vssi_ivf_pq_prepare(index, walk->turned, walk->table);
+        return;
+    }
     vssi_rotate(index->signs, n, walk->turned);
     for (size_t i = 0; i < n; i++)
         walk->whole += walk->turned[i];
     vssi_rabitq_tables tables = vssi_rabitq_prepare(walk->turned, n, walk->table);
     walk->scan = (vssi_scan4_query){walk->table, n / 4, tables.step, tables.bias};
-    walk->kernel = vssi_scan4_best();
 }
 
 void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
@@ -87,6 +92,6 @@ void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
     vssi_ivf_grid_code(h, walk->index->low, walk->carrier, walk->code);
     const uint8_t *code = walk->code;
     (void)vssi_panel_points(&code, 1, h->size, walk->packed, &walk->square);
-    if (h->kind == IVF_RABITQ)
-        walk_rotate(walk);
+    if (h->kind == IVF_RABITQ || h->kind == IVF_PQ)
+        walk_tables(walk);
 }

@@ -14,12 +14,12 @@ typedef struct ivf_walk {
     const vssi_query *query;
     vssi_topk *topk;
     float *carrier;          /* [width] */
-    float *turned, whole;    /* [turned width], and its sum, ivf_rabitq */
-    float *bases;            /* [lists]: squared distance of the query and the center, of the lists read; ivf_rabitq */
+    float *turned, whole;    /* [turned width] from the mean, and its sum; ivf_rabitq (rotated), ivf_pq */
+    float *bases;            /* [lists]: squared distance of the query and the center, of the lists read; the same */
     uint8_t *code;           /* [size]: on the grid */
     int32_t square;          /* sum of the code's squares */
     int32_t *packed;         /* the code as simd/nearest.h packs a single point */
-    uint8_t *table;          /* ivf_rabitq */
+    uint8_t *table;          /* the same */
     vssi_scan4_query scan;
     vssi_scan4_kernel kernel;
     size_t n_probes;

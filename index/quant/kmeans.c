@@ -66,8 +66,7 @@ static vss_status kmeans_memory(kmeans_run *run, vss_error *err)
     VSSI_TRY(vssi_alloc(heap, job->rows, sizeof *run->far, &run->far, err));
     VSSI_TRY(vssi_alloc(heap, job->rows, sizeof *run->order, &run->order, err));
     VSSI_TRY(vssi_alloc(heap, job->clusters + 1, sizeof *run->begins, &run->begins, err));
-    VSSI_TRY(vssi_alloc_zero(heap, job->clusters, sizeof *run->inertias, &run->inertias, err));
-    return job->balance > 0 ? vssi_alloc_zero(heap, job->clusters, sizeof *run->extras, &run->extras, err) : VSS_OK;
+    return vssi_alloc_zero(heap, job->clusters, sizeof *run->inertias, &run->inertias, err);
 }
 
 static double kmeans_sum(const kmeans_run *run)
@@ -90,7 +89,7 @@ static vss_status kmeans_rounds(kmeans_run *run, double *inertia, vss_error *err
         *inertia = kmeans_sum(run);
         vssi_kmeans_sort(run);
         VSSI_TRY(vssi_kmeans_update(run, err));
-        if (round > 1 && job->balance <= 0 && before - *inertia < KMEANS_STILL * before)
+        if (round > 1 && before - *inertia < KMEANS_STILL * before)
             break;
     }
     return VSS_OK;
@@ -110,7 +109,6 @@ vss_status vssi_kmeans_train(const vssi_kmeans *job, uint8_t *centers, double *i
     vssi_free(job->heap, run.order);
     vssi_free(job->heap, run.begins);
     vssi_free(job->heap, run.inertias);
-    vssi_free(job->heap, run.extras);
     kmeans_end(&run);
     return status;
 }

@@ -5,8 +5,8 @@
  * loses to it is below a twelfth of a step squared a component, which costs no inertia that can be measured, and all
  * comparisons are of whole numbers. So the same seed gives the same centers on any number of threads and at every level.
  *
- * Lloyd's rounds. The first centers are drawn in a few helpings, each point with a probability in proportion to its
- * squared distance from those drawn before (Bahmani et al., Scalable k-means++, VLDB 2012, without their reclustering:
+ * Lloyd's rounds. The first centers are drawn in helpings, each point with a probability in proportion to its
+ * squared distance from those drawn in helpings before (Bahmani et al., Scalable k-means++, VLDB 2012, without their reclustering:
  * as many are drawn as are wanted). From the second round on a point is compared only with the centers next to its old
  * one, where centers and points are many. A center that loses all its points is set on the farthest point of the worst cluster.
  *
@@ -30,11 +30,11 @@ typedef struct vssi_kmeans {
     const uint8_t *codes;         /* [rows][size] */
     size_t rows, size;            /* size: a multiple of 4 */
     size_t clusters, rounds;      /* at least 1 */
+    size_t helpings;              /* that the first centers are drawn in; 1: all points alike */
     uint64_t seed;
-    double balance;               /* 0: none; the share of the mean distance that a cluster twice as large adds */
     /* Centers of unit length, for cosine: of the point low[i] + step * code[i], i < width. low NULL: means as they are. */
-    const double *low;
-    double step;
+    const float *low;
+    float step;
     size_t width;
 } vssi_kmeans;
 

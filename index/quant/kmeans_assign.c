@@ -1,8 +1,6 @@
 /*
  * kmeans_assign.c - the nearest center of every point
  */
-#include <math.h>
-
 #include "../../lib/base/checked.h"
 #include "../../simd/simd.h"
 #include "../shortlist.h"
@@ -49,8 +47,8 @@ static void assign_rows(kmeans_run *run, const vssi_nearest *set, const uint32_t
     vssi_nearest_find(set, points, n, packed, where, far);
     for (size_t i = 0; i < n; i++) {
         run->where[rows[i]] = numbers ? numbers[where[i]] : where[i];
-        if (run->far) /* without what balance added */
-            run->far[rows[i]] = fmaxf(far[i] - set->extras[where[i]], 0);
+        if (run->far)
+            run->far[rows[i]] = far[i];
     }
 }
 
@@ -69,7 +67,7 @@ static void assign_unit(kmeans_run *run, uint8_t *scratch, size_t unit)
 vss_status vssi_kmeans_all(kmeans_run *run, vss_error *err)
 {
     const vssi_kmeans *job = run->job;
-    vssi_nearest_pack(&run->set, run->centers, NULL, job->clusters, job->size, run->extras, run->panels);
+    vssi_nearest_pack(&run->set, run->centers, NULL, job->clusters, job->size, run->panels);
     return vssi_kmeans_share(run, (job->rows + KMEANS_TASK - 1) / KMEANS_TASK, job->rows, assign_unit, err);
 }
 
@@ -93,15 +91,12 @@ static const uint32_t *assign_neighbours(kmeans_run *run, size_t c, void *memory
 static void assign_next_unit(kmeans_run *run, uint8_t *scratch, size_t c)
 {
     assign_scratch s = assign_split(run->job, scratch);
-    float extras[KMEANS_NEXT];
     vssi_nearest set;
     size_t end = run->begins[c + 1];
     if (run->begins[c] == end)
         return;
     const uint32_t *numbers = assign_neighbours(run, c, s.list);
-    for (size_t i = 0; run->extras && i < KMEANS_NEXT; i++)
-        extras[i] = run->extras[numbers[i]];
-    vssi_nearest_pack(&set, run->centers, numbers, KMEANS_NEXT, run->job->size, run->extras ? extras : NULL, s.panels);
+    vssi_nearest_pack(&set, run->centers, numbers, KMEANS_NEXT, run->job->size, s.panels);
     for (size_t at = run->begins[c]; at < end; at += KMEANS_POINTS)
         assign_rows(run, &set, numbers, run->order + at, vssi_min(KMEANS_POINTS, end - at), s.points);
 }

@@ -16,7 +16,6 @@ typedef struct kmeans_run {
     uint8_t *scratch;     /* [n_workers][scratch_size] */
     size_t scratch_size;
     uint8_t *centers;     /* [clusters][size] */
-    float *extras;        /* [clusters], or NULL without balance */
     uint32_t *where;      /* [rows] */
     float *far;           /* [rows]: distance to centers[where] */
     uint32_t *order;      /* [rows]: rows by cluster, rising within one */
@@ -41,7 +40,7 @@ vss_status vssi_kmeans_all(kmeans_run *run, vss_error *err);
 vss_status vssi_kmeans_next(kmeans_run *run, vss_error *err);
 size_t vssi_kmeans_assign_scratch(const vssi_kmeans *job);
 
-/* kmeans_update.c: order and begins by where; then centers, inertias and extras by them. */
+/* kmeans_update.c: order and begins by where; then centers and inertias by them. */
 void vssi_kmeans_sort(kmeans_run *run);
 vss_status vssi_kmeans_update(kmeans_run *run, vss_error *err);
 

@@ -12,8 +12,6 @@
 #include "../../lib/base/hash.h"
 #include "kmeans_private.h"
 
-#define SEED_HELPINGS 8u
-
 static double seed_random(uint64_t *state) { return (double)(vssi_random_next(state) >> 11) * 0x1p-53; }
 
 /* Draw n points into centers; fewer than n when fewer are away from the centers there are. */
@@ -56,7 +54,7 @@ static void seed_unit(kmeans_run *run, uint8_t *scratch, size_t unit)
 static vss_status seed_measure(kmeans_run *run, const uint8_t *centers, size_t n, vss_error *err)
 {
     const vssi_kmeans *job = run->job;
-    vssi_nearest_pack(&run->set, centers, NULL, n, job->size, NULL, run->panels);
+    vssi_nearest_pack(&run->set, centers, NULL, n, job->size, run->panels);
     return vssi_kmeans_share(run, (job->rows + KMEANS_TASK - 1) / KMEANS_TASK, job->rows * n / job->clusters, seed_unit,
                              err);
 }
@@ -65,7 +63,7 @@ vss_status vssi_kmeans_seed(kmeans_run *run, vss_error *err)
 {
     const vssi_kmeans *job = run->job;
     uint64_t state = job->seed;
-    size_t helping = (job->clusters + SEED_HELPINGS - 1) / SEED_HELPINGS, have = 0;
+    size_t helping = (job->clusters + job->helpings - 1) / job->helpings, have = 0;
     for (size_t i = 0; i < job->rows; i++)
         run->far[i] = 1; /* all alike at first */
     while (have < job->clusters) {

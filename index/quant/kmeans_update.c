@@ -31,7 +31,7 @@ static double update_scale(const vssi_kmeans *job, const uint32_t *sums, double 
 {
     double norm = 0;
     for (size_t i = 0; job->low && i < job->width; i++) {
-        double value = job->low[i] + job->step * (sums[i] / n);
+        double value = (double)job->low[i] + (double)job->step * (sums[i] / n);
         norm += value * value;
     }
     return norm > 1e-12 ? 1 / sqrt(norm) : 1;
@@ -43,7 +43,7 @@ static void update_center(const vssi_kmeans *job, const uint32_t *sums, size_t n
     for (size_t i = 0; i < job->size; i++) {
         double code = sums[i] / (double)n;
         if (job->low && i < job->width)
-            code = ((job->low[i] + job->step * code) * scale - job->low[i]) / job->step;
+            code = code * scale + (double)job->low[i] * (scale - 1) / (double)job->step;
         center[i] = (uint8_t)(fmin(fmax(code, 0), UPDATE_LEVELS) + 0.5);
     }
 }
@@ -113,23 +113,8 @@ static vss_status update_repair(kmeans_run *run, vss_error *err)
     return VSS_OK;
 }
 
-/* A cluster's distances grow with its share of the points. */
-static void update_extras(kmeans_run *run)
-{
-    const vssi_kmeans *job = run->job;
-    double inertia = 0, mean = (double)job->rows / (double)job->clusters;
-    for (size_t c = 0; c < job->clusters; c++)
-        inertia += run->inertias[c];
-    for (size_t c = 0; run->extras && c < job->clusters; c++) {
-        double share = (run->begins[c + 1] - run->begins[c]) / mean;
-        run->extras[c] = (float)(job->balance * (share - 1) * inertia / (double)job->rows);
-    }
-}
-
 vss_status vssi_kmeans_update(kmeans_run *run, vss_error *err)
 {
     VSSI_TRY(vssi_kmeans_share(run, run->job->clusters, 0, update_unit, err));
-    VSSI_TRY(update_repair(run, err));
-    update_extras(run);
-    return VSS_OK;
+    return update_repair(run, err);
 }

@@ -26,6 +26,12 @@ static const struct {
     {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x0a5cb6c217a494f4u},
     {"flat", "codes=sq8,prefix=12", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xd44fe8f095a3b71cu},
     {"flat", "codes=sq8,prefix=8", VSS_TYPE_VECTOR_F16, VSS_METRIC_IP, 0x7ace283dbd434527u},
+    {"ivf_flat", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x4792e3153e618506u},
+    {"ivf_sq8", "nlist=40", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x9769e7420e5e7082u},
+    {"ivf_rabitq", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x23287b9a3f5810d3u},
+    {"ivf_rabitq", "bits=1", VSS_TYPE_VECTOR_BINARY, VSS_METRIC_JACCARD, 0xa27708eb6d82298bu},
+    {"ivf_pq", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xbea249f5f9fe3267u},
+    {"ivf_pq", "nbits=8,m=7", VSS_TYPE_VECTOR_I8, VSS_METRIC_IP, 0x16263f78737d5120u},
 };
 
 /* Of the one object that was not there before, beside manifests: those carry names. */
