@@ -14,6 +14,8 @@
 
 #define GROUP_INDEX 8u                  /* queries a task where no part takes several at once */
 #define GROUP_MOST 1024u                /* and where one does */
+#define GROUP_LEAST 64u                 /* but at least, whatever the next one says */
+#define GROUP_QUERIES ((size_t)1 << 20) /* bytes of float32 queries, which stay in the second-level cache */
 #define GROUP_BYTES ((size_t)32 << 20)  /* of candidates */
 #define GROUP_SPLIT 64u                 /* queries a thread, below which rows are shared instead */
 #define GROUP_HITS ((size_t)1 << 20)    /* of all queries, above which rows are not shared */
@@ -60,13 +62,13 @@ void vssi_search_share(search *s, size_t threads)
         rows += p->vectors.rows;
         exact = exact && (group_scans(p) || p->ops->exact);
         if (group_batch_of(p) != NULL)
-            most = GROUP_MOST;
+            most = vssi_min(GROUP_MOST, vssi_max(GROUP_QUERIES / sizeof(float) / p->vectors.dim, GROUP_LEAST));
     }
     bool few = n < threads * GROUP_SPLIT && n * s->k <= GROUP_HITS;
     s->ranges = exact && few ? vssi_max(vssi_min(threads, rows / GROUP_ROWS), 1) : 1;
     most = vssi_min(most, vssi_max(GROUP_BYTES / vssi_topk_size(s->k), 1));
-    s->group = vssi_min(most, s->ranges > 1 ? n : (n + threads - 1) / threads);
-    s->group = vssi_max(s->group, 1);
+    size_t share = s->ranges > 1 ? n : (n + threads - 1) / threads, tasks = vssi_max((share + most - 1) / most, 1);
+    s->group = vssi_max((share + tasks - 1) / tasks, 1);
 }
 
 static bool group_before(const search *s, const vssi_place *a, const vssi_place *b)
