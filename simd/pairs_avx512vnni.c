@@ -73,8 +73,10 @@ PAIRS_INLINE void pairs_rank(const uint32_t *keys, size_t n, size_t k, const siz
     }
 #pragma GCC unroll 8
     for (size_t r = 0; r < count; r++) {
-        __mmask16 in = _mm512_cmplt_epu32_mask(rank[r], _mm512_set1_epi32((int)k));
-        _mm512_mask_i32scatter_epi32(out, in, rank[r], all[r], 4);
+        uint32_t ranks[16], in = _mm512_cmplt_epu32_mask(rank[r], _mm512_set1_epi32((int)k));
+        _mm512_storeu_si512(ranks, rank[r]);
+        for (; in != 0; in &= in - 1)
+            out[ranks[__builtin_ctz(in)]] = keys[16 * r + (size_t)__builtin_ctz(in)];
     }
 }
 
