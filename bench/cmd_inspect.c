@@ -1,10 +1,12 @@
 /*
- * cmd_inspect.c - vss inspect: what a collection holds. Takes no lock and reads no vector.
+ * cmd_inspect.c - vss inspect: what a collection holds, or what one stored file says. Takes no lock; of a collection it
+ * reads no vector.
  */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "inspect_file.h"
 #include "json_out.h"
 #include "path.h"
 #include "table.h"
@@ -118,6 +120,8 @@ static int inspect_run(const cli_args *args)
 {
     cli_target target;
     vss_error err = {0};
+    if (cli_inspect_is_file(args->words[0]))
+        return cli_inspect_file(args->words[0], cli_args_has(args, "json"));
     if (!cli_target_split("inspect", args->words[0], &target))
         return CLI_WRONG_USAGE;
     vss_status status = inspect_work(&target, args, &err);
@@ -125,5 +129,5 @@ static int inspect_run(const cli_args *args)
     return status == VSS_OK ? CLI_DONE : cli_report(&err);
 }
 
-const cli_command cli_inspect = {"inspect", "DB/COLL", "say what a collection holds", 1, 1, inspect_options,
-                                 inspect_run, NULL};
+const cli_command cli_inspect = {"inspect", "DB/COLL | FILE", "say what a collection or a stored file holds", 1, 1,
+                                 inspect_options, inspect_run, NULL};

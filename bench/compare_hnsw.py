@@ -1,9 +1,10 @@
 """Graph search of libvss beside hnswlib, FAISS and usearch, float32, squared L2, k = 10 (see compare_hnsw.sh).
 
-Every engine is a process that answers a line a command (compare_hnsw_*.c, .cpp, .py), so that all stay loaded and take turns.
-Two rounds over all values of ef give each family's hull of recall and speed; the rounds that count visit only the hull's
-points next to a recall that is asked about. In each round the speed at a recall is interpolated (log speed over
-logit recall) for the family's best; the ratio is of one round, its median and the bootstrap's 95 % interval are printed.
+Every engine is a process that answers a line a command (compare_hnsw_*.c, .cpp, .py), so that all stay loaded and
+take turns. Two rounds over all values of ef give each family's hull of recall and speed; the rounds that count visit
+only the hull's points next to a recall that is asked about. In each round the speed at a recall is interpolated (log
+speed over logit recall) for the family's best; the ratio is of one round, and its median and the bootstrap's 95 %
+interval are printed.
 A hit counts when it is no farther than the true k-th neighbour, in float64.
 """
 import argparse
@@ -20,8 +21,8 @@ import numpy as np
 
 K = 10
 RECALLS = (.90, .95, .99)
-SWEEP = (10, 13, 17, 22, 28, 36, 46, 60, 77, 100, 130, 170, 220, 290, 380, 500)
-PASS_SECONDS = .25  # of passes that are timed together
+SWEEP = (10, 13, 17, 22, 28, 36, 46, 60, 77, 100, 130, 170, 220, 290, 380, 500, 650, 850)
+PASSES = 5
 HERE = pathlib.Path(__file__).parent
 
 
@@ -69,7 +70,7 @@ class Engine:
         environment = dict(os.environ, OMP_NUM_THREADS="1")
         if self.huge:
             environment["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
-        self.process = subprocess.Popen([str(part) for part in self.command] + [str(self.ids)], text=True, env=environment,
+        self.process = subprocess.Popen([str(part) for part in (*self.command, self.ids)], env=environment, text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         ready = self.process.stdout.readline().split()
         if not ready:
@@ -89,13 +90,11 @@ class Engine:
         os.sched_setaffinity(self.process.pid, cpus)
 
     def passes(self, ef, batch=1, threads=1):
-        """Queries a second."""
-        taken = [self.ask("search", ef, batch, threads)]
+        """Queries a second in the fastest of a few passes: the others were disturbed."""
+        taken = [self.ask("search", ef, batch, threads) for _ in range(PASSES)]
         if ef not in self.recalls:
             self.recalls[ef] = self.data.recall(self.ids)
-        while sum(taken) < PASS_SECONDS:
-            taken.append(self.ask("search", ef, batch, threads))
-        return len(self.data.asked) / statistics.median(taken)
+        return len(self.data.asked) / min(taken)
 
 
 def logit(recall):
@@ -103,12 +102,11 @@ def logit(recall):
 
 
 def hull(points):
-    """The points (recall, speed, what) that no line between others passes above, by rising recall."""
+    """The points (recall, speed, what) that no other beats in both, by rising recall, with logit and logarithm."""
     kept = []
     for point in sorted(points, key=lambda p: (p[0], p[1])):
         x, y = logit(min(point[0], 1 - 1e-6)), math.log(point[1])
-        while kept and (kept[-1][1] <= y or len(kept) > 1 and
-                        (kept[-1][1] - kept[-2][1]) * (x - kept[-2][0]) <= (y - kept[-2][1]) * (kept[-1][0] - kept[-2][0])):
+        while kept and kept[-1][1] <= y:
             kept.pop()
         kept.append((x, y, point))
     return kept
@@ -211,16 +209,18 @@ def extras(engines, table, rounds, cpus):
 
 
 def show(table, more):
-    print(f"{'set':8} {'recall':>6} {'engine':24} {'ef':>4} {'queries/s':>10} {'vss times':>9}  {'interval':14} {'distances':>9}")
+    print(f"{'set':12} {'recall':>6} {'engine':24} {'ef':>4} {'queries/s':>10} {'vss times':>9}  {'interval':14} "
+          f"{'distances':>9}")
     for row in table:
         if row["qps"] is None:
-            print(f"{row['set']:8} {row['recall']:6.2f} {row['family']:24} never")
+            print(f"{row['set']:12} {row['recall']:6.2f} {row['family']:24} never")
             continue
-        print(f"{row['set']:8} {row['recall']:6.2f} {row['by']:24} {row['ef']:4} {row['qps']:10,.0f} {row['times']:9.2f}"
-              f"  {row['low']:5.2f} to {row['high']:5.2f} {row['distances']:9,.0f}")
-    print(f"\n{'set':8} {'engine at .95':24} {'1,000 a call':>12} {'2 threads':>10} {'resident MB':>12}")
+        print(f"{row['set']:12} {row['recall']:6.2f} {row['by']:24} {row['ef']:4} {row['qps']:10,.0f} "
+              f"{row['times']:9.2f}  {row['low']:5.2f} to {row['high']:5.2f} {row['distances']:9,.0f}")
+    print(f"\n{'set':12} {'engine at .95':24} {'1,000 a call':>12} {'2 threads':>10} {'resident MB':>12}")
     for row in more:
-        print(f"{row['set']:8} {row['by']:24} {row['batch']:12.2f} {row['two_threads']:10.2f} {row['memory'] / 1e6:12.1f}")
+        print(f"{row['set']:12} {row['by']:24} {row['batch']:12.2f} {row['two_threads']:10.2f} "
+              f"{row['memory'] / 1e6:12.1f}")
     sys.stdout.flush()
 
 
@@ -253,7 +253,8 @@ def engines_of(args, data):
             made += [Engine(data, "hnswlib", f"hnswlib M={m} efc={care} 2M", command, True),
                      Engine(data, "hnswlib", f"hnswlib M={m} efc={care} 4K", command)]
     for name in args.peers:
-        command = [sys.executable, HERE / "compare_hnsw_peers.py", name, data.base, data.queries, work / f"{data.name}-{name}.bin", threads]
+        command = [sys.executable, HERE / "compare_hnsw_peers.py", name, data.base, data.queries,
+                   work / f"{data.name}-{name}.bin", threads]
         made.append(Engine(data, name, name, command, True))
     for params in args.vss:
         command = [work / "vss", data.base, data.queries, work / f"{data.name}-vss-{params}", params, threads]
@@ -316,7 +317,8 @@ def main():
         more += extra
         for engine in engines:
             engine.stop()
-    (args.work / "compare_hnsw.json").write_text(json.dumps({"recall": every, "at_95": more, "curves": curves}, indent=1))
+    result = {"recall": every, "at_95": more, "curves": curves}
+    (args.work / "compare_hnsw.json").write_text(json.dumps(result, indent=1))
     plot(args.work / "compare_hnsw.png", curves)
 
 

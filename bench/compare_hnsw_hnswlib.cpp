@@ -1,10 +1,10 @@
 /*
  * compare_hnsw_hnswlib.cpp - hnswlib answering compare_hnsw.py, a line a command
  *
- * usage: PROGRAM BASE.fbin QUERIES.fbin INDEX M EF_CONSTRUCTION THREADS IDS
- * Builds the graph and saves it to the file INDEX, or loads it from there. Vectors of a loaded graph are replaced by those of BASE:
- * a graph of the same rows turned by a rotation has the same distances.
- * commands:  search EF BATCH THREADS   one pass over all queries; answers the seconds it took; row numbers go to IDS
+ * usage: PROGRAM BASE.fbin QUERIES.fbin INDEX M EF_CONSTRUCTION THREADS IDS Builds the graph and saves it to the file
+ * INDEX, or loads it from there. Vectors of a loaded graph are replaced by those of BASE: a graph of the same rows
+ * turned by a rotation has the same distances. commands:  search EF BATCH THREADS   one pass over all queries;
+ * answers the seconds it took; row numbers go to IDS
  *            distances EF              answers distances computed a query
  *            memory                    answers resident bytes beyond those before the index was there
  */
@@ -118,7 +118,9 @@ double search(hnswlib::HierarchicalNSW<float> &graph, const Rows &queries, unsig
     std::vector<std::thread> others;
     double begin = seconds();
     for (unsigned t = 1; t < threads; t++)
-        others.emplace_back([&, t] { search_queries(graph, queries, n * t / threads, n * (t + 1) / threads, ids.data()); });
+        others.emplace_back([&, t] {
+            search_queries(graph, queries, n * t / threads, n * (t + 1) / threads, ids.data());
+        });
     search_queries(graph, queries, 0, n / threads, ids.data());
     for (std::thread &other : others)
         other.join();

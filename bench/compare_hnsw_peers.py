@@ -1,8 +1,8 @@
 """FAISS's and usearch's graphs answering compare_hnsw.py, a line a command (see compare_hnsw_vss.c).
 
 usage: compare_hnsw_peers.py faiss|usearch BASE.fbin QUERIES.fbin INDEX THREADS IDS
-All queries go in one call whatever BATCH is, which spares these two the cost of a Python call a query. FAISS: M 32, ef_construction 200;
-usearch: connectivity 32, expansion_add 200, float32.
+All queries go in one call whatever BATCH is, which spares these two the cost of a Python call a query. FAISS: M 32,
+ef_construction 200; usearch: connectivity 32, expansion_add 200, float32.
 """
 import os
 import sys

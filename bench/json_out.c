@@ -100,6 +100,8 @@ const char *cli_real_text(double value, char *out)
 {
     if (!isfinite(value))
         return strcpy(out, "null");
+    if (value == 0 && signbit(value))
+        return strcpy(out, "-0.0"); /* "-0" reads back as a whole number */
     for (int digits = 6; digits <= 17; digits++) {
         snprintf(out, 32, "%.*g", digits, value);
         if (!(strtod(out, NULL) < value) && !(strtod(out, NULL) > value))
@@ -112,6 +114,8 @@ const char *cli_real32_text(float value, char *out)
 {
     if (!isfinite(value))
         return strcpy(out, "null");
+    if (value == 0 && signbit(value))
+        return strcpy(out, "-0.0");
     for (int digits = 6; digits <= 9; digits++) {
         snprintf(out, 32, "%.*g", digits, (double)value);
         if (!(strtof(out, NULL) < value) && !(strtof(out, NULL) > value))
@@ -135,7 +139,7 @@ static bool jsonout_bit(const void *bits, uint64_t row) { return ((const uint8_t
 /* Stored JSON may be laid out over several lines: write it on one. */
 static void jsonout_put_json(FILE *out, const char *text, size_t size)
 {
-    json_t *value = json_loadb(text, size, JSON_DECODE_ANY, NULL);
+    json_t *value = json_loadb(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     char *line = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     fputs(line ? line : "null", out);
     free(line);

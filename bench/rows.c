@@ -78,7 +78,7 @@ static vss_status rows_append(cli_rows *rows, json_t *object, vss_error *err)
 static vss_status rows_append_line(cli_rows *rows, const char *text, size_t size, vss_error *err)
 {
     json_error_t fault;
-    json_t *object = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
+    json_t *object = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &fault);
     if (!object)
         return rows_fail(rows, err, NULL, fault.text);
     vss_status status = rows_append(rows, object, err);

@@ -24,7 +24,7 @@ enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_WRONG_USAGE = 2 };
     } while (0)
 
 extern const cli_command cli_create, cli_import, cli_index, cli_search, cli_inspect, cli_check, cli_delete, cli_gt,
-    cli_bench, cli_compact, cli_export;
+    cli_bench, cli_compact, cli_export, cli_salvage;
 
 /* Write the line into err and return status. */
 vss_status cli_fail(vss_error *err, vss_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));

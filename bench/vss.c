@@ -12,7 +12,7 @@
 
 static const cli_command *const vss_commands[] = {
     &cli_create, &cli_import, &cli_index, &cli_search, &cli_inspect, &cli_check,
-    &cli_delete, &cli_compact, &cli_export, &cli_gt, &cli_bench,
+    &cli_delete, &cli_compact, &cli_export, &cli_salvage, &cli_gt, &cli_bench,
 };
 enum { VSS_COMMANDS = sizeof vss_commands / sizeof vss_commands[0] };
 
@@ -20,8 +20,7 @@ static void vss_print_usage(void)
 {
     puts("usage: vss COMMAND ...\n");
     for (size_t i = 0; i < VSS_COMMANDS; i++)
-        if (vss_commands[i]->summary)
-            printf("  %-8s %s\n", vss_commands[i]->name, vss_commands[i]->summary);
+        printf("  %-8s %s\n", vss_commands[i]->name, vss_commands[i]->summary);
     puts("\nvss help COMMAND tells a command's options; vss version, which library is loaded.\n"
          "DB is a directory, DB/COLL a collection in it.");
 }
@@ -39,10 +38,8 @@ static int vss_print_help(const char *name)
     const cli_command *command = name ? vss_find_command(name) : NULL;
     if (name && !command)
         return cli_usage(NULL, "unknown command \"%s\"", name);
-    if (command && command->options)
+    if (command)
         cli_args_help(command);
-    else if (command)
-        return command->run(NULL);
     else
         vss_print_usage();
     return CLI_DONE;
@@ -62,8 +59,6 @@ static int vss_run(int argc, char **argv)
     const cli_command *command = vss_find_command(name);
     if (!command)
         return cli_usage(NULL, "unknown command \"%s\"", name);
-    if (!command->options)
-        return command->run(NULL);
     cli_args args;
     int code;
     if (cli_args_parse(command, argc - 2, argv + 2, &args, &code))
@@ -79,12 +74,3 @@ int main(int argc, char **argv)
         return cli_refuse("standard output: %s", strerror(errno));
     return code;
 }
-
-/* Commands that are named so that a script that uses them gets a clear answer. They have no options and no summary. */
-static int vss_refuse_export(const cli_args *args)
-{
-    (void)args;
-    return cli_refuse("export is not supported in this version");
-}
-
-const cli_command cli_export = {.name = "export", .run = vss_refuse_export};

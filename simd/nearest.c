@@ -27,21 +27,27 @@ int vssi_nearest_room(size_t n, size_t size, size_t *bytes)
     return vssi_add(codes, lanes, bytes);
 }
 
-/* Four codes of each of the panel's centers side by side; the last one again where there are no more. */
+/* A row's codes in its lane of [units][lanes][4]; returns its base. */
+static int32_t nearest_lane(uint8_t *out, const uint8_t *code, size_t size)
+{
+    int32_t base = 0;
+    for (size_t i = 0; i < size; i += 4, out += 4 * VSSI_NEAREST_LANES) {
+        memcpy(out, code + i, 4);
+        for (size_t j = i; j < i + 4; j++)
+            base += code[j] * (code[j] - 256);
+    }
+    return base;
+}
+
+/* The codes of a panel's centers side by side; the last one again where there are no more. */
 static void nearest_panel(vssi_nearest *set, const uint8_t *centers, const uint32_t *numbers, size_t panel)
 {
     const size_t lanes = VSSI_NEAREST_LANES;
     for (size_t lane = 0; lane < lanes; lane++) {
         size_t place = vssi_min(panel * lanes + lane, set->n - 1);
         const uint8_t *code = centers + (numbers ? numbers[place] : place) * set->size;
-        uint8_t *out = set->panels + panel * lanes * set->size + 4 * lane;
-        int32_t base = 0;
-        for (size_t i = 0; i < set->size; i += 4, out += 4 * lanes) {
-            memcpy(out, code + i, 4);
-            for (size_t j = i; j < i + 4; j++)
-                base += code[j] * (code[j] - 256);
-        }
-        set->bases[panel * lanes + lane] = base;
+        set->bases[panel * lanes + lane] = nearest_lane(set->panels + panel * lanes * set->size + 4 * lane, code,
+                                                        set->size);
     }
 }
 
@@ -115,15 +121,21 @@ static size_t nearest_count(size_t n)
     return VSSI_NEAREST_POINTS;
 }
 
+size_t vssi_panel_points(const uint8_t *const *points, size_t n, size_t size, int32_t *packed, int32_t *squares)
+{
+    size_t count = nearest_count(n);
+    for (size_t q = 0; q < count; q++)
+        squares[q] = nearest_point(points[vssi_min(q, n - 1)], size / 4, count, packed + q);
+    return count;
+}
+
 static void nearest_few(const vssi_nearest *set, const uint8_t *const *points, size_t n, int32_t *packed,
                         uint32_t *where, float *distances)
 {
     _Alignas(64) float best[VSSI_NEAREST_POINTS * VSSI_NEAREST_LANES];
     _Alignas(64) uint32_t lanes[VSSI_NEAREST_POINTS * VSSI_NEAREST_LANES] = {0};
     int32_t squares[VSSI_NEAREST_POINTS];
-    size_t units = set->size / 4, count = nearest_count(n);
-    for (size_t q = 0; q < count; q++)
-        squares[q] = nearest_point(points[vssi_min(q, n - 1)], units, count, packed + q);
+    size_t units = set->size / 4, count = vssi_panel_points(points, n, set->size, packed, squares);
     for (size_t i = 0; i < count * VSSI_NEAREST_LANES; i++)
         best[i] = VSSI_NEAREST_FAR;
     const vssi_nearest_job job = {.points = packed, .squares = squares, .count = count, .units = units,
@@ -142,4 +154,51 @@ void vssi_nearest_find(const vssi_nearest *set, const uint8_t *const *points, si
         nearest_by_rows(set, points[i], &where[i], &distances[i]);
     for (size_t i = 0; i < n_points && set->kernel != NULL; i += VSSI_NEAREST_POINTS)
         nearest_few(set, points + i, vssi_min(VSSI_NEAREST_POINTS, n_points - i), scratch, where + i, distances + i);
+}
+
+void vssi_panel_set(uint8_t *panel, const uint8_t *const *rows, size_t n, size_t size)
+{
+    int32_t *bases = (int32_t *)(void *)(panel + VSSI_NEAREST_LANES * size);
+    for (size_t lane = 0; lane < VSSI_NEAREST_LANES; lane++)
+        bases[lane] = nearest_lane(panel + 4 * lane, rows[vssi_min(lane, n - 1)], size);
+}
+
+void vssi_panel_scalar(const int32_t *points, const int32_t *squares, size_t count, size_t units, const uint8_t *panel,
+                       float *scores)
+{
+    const int32_t *bases = (const int32_t *)(const void *)(panel + VSSI_NEAREST_LANES * 4 * units);
+    for (size_t q = 0; q < count; q++) {
+        int32_t sums[VSSI_NEAREST_LANES] = {0};
+        for (size_t i = 0; i < units; i++) {
+            int8_t four[4];
+            memcpy(four, &points[i * count + q], sizeof four);
+            const uint8_t *codes = panel + i * 4 * VSSI_NEAREST_LANES;
+            for (size_t lane = 0; lane < VSSI_NEAREST_LANES; lane++) {
+                for (size_t j = 0; j < 4; j++)
+                    sums[lane] += four[j] * codes[4 * lane + j];
+            }
+        }
+        for (size_t lane = 0; lane < VSSI_NEAREST_LANES; lane++)
+            scores[q * VSSI_NEAREST_LANES + lane] = (float)(bases[lane] + squares[q] - 2 * (int64_t)sums[lane]);
+    }
+}
+
+static vssi_panel_kernel panel_of(const vssi_kernels *level)
+{
+#if defined(__x86_64__)
+    if (level == &vssi_simd_avx512vnni)
+        return vssi_panel_vnni;
+    return level == &vssi_simd_scalar ? vssi_panel_scalar : vssi_panel_avx2;
+#else
+    (void)level;
+    return vssi_panel_scalar;
+#endif
+}
+
+vssi_panel_kernel vssi_panel_best(void) { return panel_of(vssi_simd()); }
+
+vssi_panel_kernel vssi_panel_level(size_t i)
+{
+    const vssi_kernels *level = vssi_simd_level(i);
+    return level != NULL ? panel_of(level) : NULL;
 }

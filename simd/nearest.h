@@ -51,8 +51,32 @@ void vssi_nearest_pack(vssi_nearest *set, const uint8_t *centers, const uint32_t
 void vssi_nearest_find(const vssi_nearest *set, const uint8_t *const *points, size_t n_points, void *scratch,
                        uint32_t *where, float *distances);
 
+/* ---- panels that are stored: 32 rows and their bases ---- */
+
+/* Bytes of a panel: [size / 4][32][4] codes, then 32 bases. */
+static inline size_t vssi_panel_size(size_t size) { return VSSI_NEAREST_LANES * (size + sizeof(int32_t)); }
+
+/* Write n <= 32 rows of codes; the places without a row repeat the last. */
+void vssi_panel_set(uint8_t *panel, const uint8_t *const *rows, size_t n, size_t size);
+
+/* Points for the panels' kernels: packed [size / 4][count], squares [count]; count 1, 2, 4, 8 or 12, the last point
+ * again from n on. */
+size_t vssi_panel_points(const uint8_t *const *points, size_t n, size_t size, int32_t *packed, int32_t *squares);
+
+/* scores[count][32] = distances of the points and a panel's rows, 64-byte aligned all. */
+typedef void (*vssi_panel_kernel)(const int32_t *points, const int32_t *squares, size_t count, size_t units,
+                                  const uint8_t *panel, float *scores);
+vssi_panel_kernel vssi_panel_best(void);
+vssi_panel_kernel vssi_panel_level(size_t i);
+
+void vssi_panel_scalar(const int32_t *points, const int32_t *squares, size_t count, size_t units, const uint8_t *panel,
+                       float *scores);
 #if defined(__x86_64__)
+void vssi_panel_avx2(const int32_t *points, const int32_t *squares, size_t count, size_t units, const uint8_t *panel,
+                     float *scores);
 void vssi_nearest_vnni(const vssi_nearest_job *job);
+void vssi_panel_vnni(const int32_t *points, const int32_t *squares, size_t count, size_t units, const uint8_t *panel,
+                     float *scores);
 #endif
 
 #endif

@@ -99,8 +99,8 @@ typedef struct vssi_tile_codes {
     void (*halves)(const char *panels, size_t n_panels, size_t units, int32_t *halves);
     /* hits[n_panels][n_queries] */
     void (*multiply)(const vssi_tile_codes_job *job, uint32_t *hits);
-    /* Places of one query's hits that are set in allowed[n_panels] too, counted from `first` on, rising, into rows; returns
-     * how many. hits[p * stride] are panel p's. Up to VSSI_TILE_ROWS numbers behind the last one may be overwritten. */
+    /* Places of one query's hits that are set in allowed[n_panels] too, counted from `first` on, rising, into rows;
+     * returns how many. hits[p * stride] are panel p's. VSSI_TILE_ROWS numbers behind the last may be overwritten. */
     size_t (*collect)(const uint32_t *hits, size_t stride, const uint32_t *allowed, size_t n_panels, uint32_t first,
                       uint32_t *rows);
 } vssi_tile_codes;
@@ -147,7 +147,7 @@ const vssi_tile_bytes *vssi_tile_bytes_best(vssi_simd_type type);
 /* A few queries of float32 at once against rows that are anywhere, without panels: scores as in simd.h, each line of a
  * row read once. */
 #define VSSI_FEW_QUERIES 4u
-#define VSSI_FEW_AHEAD 8u /* rows */
+#define VSSI_FEW_AHEAD 16u /* rows */
 
 typedef struct vssi_few_job {
     vssi_simd_type type;           /* F32, F16 or BF16 */

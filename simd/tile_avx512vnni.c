@@ -116,7 +116,8 @@ static size_t vnni_collect(const uint32_t *hits, size_t stride, const uint32_t *
         uint32_t bits = hits[p * stride] & allowed[p], low = bits & 0xffff;
         _mm512_storeu_si512(out, _mm512_maskz_compress_epi32((__mmask16)low, number));
         number = _mm512_add_epi32(number, next);
-        _mm512_storeu_si512(out + __builtin_popcount(low), _mm512_maskz_compress_epi32((__mmask16)(bits >> 16), number));
+        _mm512_storeu_si512(out + __builtin_popcount(low),
+                            _mm512_maskz_compress_epi32((__mmask16)(bits >> 16), number));
         number = _mm512_add_epi32(number, next);
         out += __builtin_popcount(bits);
     }

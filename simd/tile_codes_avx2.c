@@ -1,8 +1,8 @@
 /*
  * tile_codes_avx2.c - panels of 32 rows of codes, 16 of them at a time, up to 4 queries at once: 8 registers of sums
  *
- * AVX2 multiplies unsigned by signed bytes, but saturates. So the bytes of even and of odd place are widened to 16 bits,
- * a mask and a shift for each register of codes whatever the number of queries, and multiplied as pairs, exactly.
+ * AVX2 multiplies unsigned by signed bytes, but saturates. So the bytes of even and of odd place are widened to 16
+ * bits, a mask and a shift for each register of codes whatever the number of queries, and multiplied as pairs, exactly.
  * Packing transposes blocks of 8 rows x 8 units in registers.
  */
 #include <immintrin.h>

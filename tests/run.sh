@@ -38,7 +38,7 @@ build asan
 ASAN_OPTIONS=detect_leaks=1 units asan
 stage "thread sanitizer"
 build tsan
-units tsan 'test_(threads|kmeans|pq|estimate|parallel|storage|hnsw|compact|background)' 6
+units tsan 'test_(threads|kmeans|pq|estimate|versions|parallel|storage|hnsw|index_copy|grow|compact|background)' 7
 # Where the files of the tests below go: memory where it is offered, because every flush waits for the disk.
 folder=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
 trap 'rm -rf "$folder"' EXIT
@@ -50,6 +50,8 @@ VSS_LIBRARY=$PWD/build/release/libvss.so.0 $python -m pytest -q --basetemp="$fol
 if [ "$tier" = full ]; then
     stage "arm64, under qemu"
     tests/arm64.sh
+    stage "planted bugs"
+    $python tests/planted/run.py
     stage "fuzzing"
     build fuzz
     for fuzzer in build/fuzz/tests/fuzz_*; do

@@ -62,8 +62,8 @@ typedef struct vss_collection_stats {
 VSS_API vss_status vss_collection_create(vss_db *db, const char *name, const vss_schema *schema, vss_collection **col,
                                          vss_error *err);
 
-/* Open a collection: its newest version and the batches in its log. Opening it again on the same vss_db gives the same handle once more, to be
- * closed as often. Cost: a few reads of a few kilobytes a segment, and after a crash the log's
+/* Open a collection: its newest version and the batches in its log. Opening it again on the same vss_db gives the same
+ * handle once more, to be closed as often. Cost: a few reads of a few kilobytes a segment, and after a crash the log's
  * batches; no other vector is touched.
  * NOT_FOUND, BUSY, CORRUPT, NEWER_FORMAT, IO, NO_MEMORY. */
 VSS_API vss_status vss_collection_open(vss_db *db, const char *name, vss_collection **col, vss_error *err);
@@ -72,7 +72,8 @@ VSS_API vss_status vss_collection_open(vss_db *db, const char *name, vss_collect
  * not flushed is in the log. NULL is fine. */
 VSS_API vss_status vss_collection_close(vss_collection *col, vss_error *err);
 
-/* Remove a collection and its bytes. BUSY when it is open here or elsewhere. NOT_FOUND, READ_ONLY, IO. */
+/* Remove a collection and its bytes. BUSY when it is open here or elsewhere. NOT_FOUND, READ_ONLY, IO. After a failure
+ * the collection may be gone with some of its bytes still there; dropping it again removes them. */
 VSS_API vss_status vss_collection_drop(vss_db *db, const char *name, vss_error *err);
 
 /* Borrowed until the collection is closed. */
@@ -87,8 +88,8 @@ VSS_API vss_status vss_collection_stats_get(vss_collection *col, vss_collection_
 /* Insert rows. INVALID names the field and row: wrong type, dimension, null, NaN or infinity, a vector whose squared
  * norm is above 1e37 or, under cosine, below 1e-30, bad UTF-8 or JSON, a key twice in the batch. EXISTS names a key
  * that is live already. READ_ONLY, BUDGET, NO_MEMORY, NO_SPACE, IO, UNKNOWN_COMMIT, POISONED. info may be NULL. Cost:
- * one copy of the rows, and one in the log; every 2^20 rows or 1 GiB a segment is sealed and flushed within the call, or by the
- * executor (vss/executor.h), for which a call waits only when as many rows again have come. */
+ * one copy of the rows, and one in the log; every 2^20 rows or 1 GiB a segment is sealed and flushed within the call,
+ * or by the executor (vss/executor.h), for which a call waits only when as many rows again have come. */
 VSS_API vss_status vss_collection_insert(vss_collection *col, const vss_batch *batch, vss_write_info *info,
                                          vss_error *err);
 
@@ -125,9 +126,9 @@ VSS_API vss_status vss_collection_flush(vss_collection *col, vss_error *err);
 VSS_API vss_status vss_collection_compact(vss_collection *col, vss_error *err);
 
 /* Compact, and rewrite every segment that has a deleted row: afterwards no object and no log of the collection holds a
- * byte of a row that was deleted or replaced before the call. What the file system or the disk keeps of removed files, and
- * readers that still have them open, are not reached. Cost and errors as of compact, but every such segment is rewritten;
- * after a failure, call again. */
+ * byte of a row that was deleted or replaced before the call. What the file system or the disk keeps of removed files,
+ * and readers that still have them open, are not reached. Cost and errors as of compact, but every such segment is
+ * rewritten; after a failure, call again. */
 VSS_API vss_status vss_collection_purge(vss_collection *col, vss_error *err);
 
 #ifdef __cplusplus

@@ -22,8 +22,9 @@ typedef enum vss_open_mode {
     VSS_OPEN_READ_ONLY = 2  /* takes no lock and writes no byte; NOT_FOUND if the directory is missing */
 } vss_open_mode;
 
-/* When what is written becomes durable: proof against a power cut or a crash of the system. A crash of the process alone
- * loses nothing that was acknowledged in any of these modes. What is lost is always the newest batches, whole ones. */
+/* When what is written becomes durable: proof against a power cut or a crash of the system. A crash of the process
+ * alone loses nothing that was acknowledged in any of these modes. What is lost is always the newest batches, whole
+ * ones. */
 typedef enum vss_sync_mode {
     VSS_SYNC_COMMIT = 0,   /* before the call returns: nothing acknowledged is ever lost */
     VSS_SYNC_INTERVAL = 1, /* with the first write that is sync_interval_ms or more after the last time, and at a flush or
@@ -44,10 +45,10 @@ typedef struct vss_db_options {
                                        another reason than this struct. */
     vss_sync_mode sync;
     uint32_t sync_interval_ms;      /* 0: 1,000 */
-    uint64_t background_memory;     /* bytes that growing rows and the work on them behind the host's back (vss/executor.h)
-                                       may take, about, a collection; 0: a quarter of memory_budget, or 1 GiB without one.
-                                       Rows are sealed in pieces of a quarter of it; segments that would take more than
-                                       half of it are compacted by explicit calls only. */
+    uint64_t background_memory;     /* bytes that growing rows and the work on them behind the host's back
+                                       (vss/executor.h) may take, about, a collection; 0: a quarter of memory_budget, or
+                                       1 GiB without one. Rows are sealed in pieces of a quarter of it; segments that
+                                       would take more than half of it are compacted by explicit calls only. */
 } vss_db_options;
 
 /* Open a database. path: a directory, or "mem:" for one in memory that ends with the handle.

@@ -10,18 +10,18 @@
 extern "C" {
 #endif
 
-/* A host's thread pool; one of run and submit may be NULL. run must call task(arg, i) once for every i below n_tasks, in any order, at once or one after
- * another, and return when all have returned. Without an executor a call with threads = n starts n - 1 threads and
- * joins them before it returns. */
+/* A host's thread pool; one of run and submit may be NULL. run must call task(arg, i) once for every i below n_tasks,
+ * in any order, at once or one after another, and return when all have returned. Without an executor a call with
+ * threads = n starts n - 1 threads and joins them before it returns. */
 typedef struct vss_executor {
     uint32_t struct_size;
     void *state;
     void (*run)(void *state, size_t n_tasks, void (*task)(void *arg, size_t i), void *arg);
-    /* Optional: take work to be done behind the host's back. Call task(arg) once, on any thread, now or later, and return
-     * 0; or return another number and never call it. With it, what writes leave to do is done there: growing rows sealed
-     * and indexed, segments compacted, what nothing names removed, within background_memory (vss/db.h), beside writes and
-     * searches. At most one task a collection is waiting or running. Closing a collection waits for one that runs; one
-     * that is called after the close does nothing, so it must be called before the process ends or not at all. */
+    /* Optional: take work to be done behind the host's back. Call task(arg) once, on any thread, now or later, and
+     * return 0; or return another number and never call it. With it, what writes leave to do is done there: growing
+     * rows sealed and indexed, segments compacted, what nothing names removed, within background_memory (vss/db.h),
+     * beside writes and searches. At most one task a collection is waiting or running. Closing a collection waits for
+     * one that runs; one that is called after the close does nothing. One that is never called keeps a few bytes. */
     int (*submit)(void *state, void (*task)(void *arg), void *arg);
 } vss_executor;
 

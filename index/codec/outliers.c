@@ -1,11 +1,11 @@
 /*
  * outliers.c - rows that lie much farther out than nearly all others
  *
- * The step of a grid is the longest of its sides over 255, so a single far row can make it useless. How far out a row is
- * is measured in two ways, by its greatest component and by its length, both from the mean of a sample (ip: from 0, by
- * its length alone, which also sets what all carriers are made to have). A way names as outliers the rows beyond a limit
- * that at most one row in 2,048 exceeds, if the farthest is FAR times as far as the limit; otherwise none. Limits are
- * the bounds of a histogram of the leading 16 bits of a float32.
+ * The step of a grid is the longest of its sides over 255, so a single far row can make it useless. How far out a row
+ * is is measured in two ways, by its greatest component and by its length, both from the mean of a sample (ip: from 0,
+ * by its length alone, which also sets what all carriers are made to have). A way names as outliers the rows beyond a
+ * limit that at most one row in 2,048 exceeds, if the farthest is FAR times as far as the limit; otherwise none. Limits
+ * are the bounds of a histogram of the leading 16 bits of a float32.
  *
  * Cost: a pass over the rows, shared among threads, and 8 bytes a row while it lasts.
  */

@@ -1,19 +1,19 @@
 /*
  * prefix.h - carriers (sq8.h) in few dimensions, with a proof of how much nearer that can bring them
  *
- * A row is the point of its carrier x in m + 1 dimensions: y = P (x - mean), P the m directions in which the rows spread
- * most (principal.h), and the length of what is left, sqrt(|x - mean|^2 - |y|^2). Points are coded on a grid (grid.h), a
- * byte a component.
+ * A row is the point of its carrier x in m + 1 dimensions: y = P (x - mean), P the m directions in which the rows
+ * spread most (principal.h), and the length of what is left, sqrt(|x - mean|^2 - |y|^2). Points are coded on a grid
+ * (grid.h), a byte a component.
  *
- * The bound. Let P* be m orthonormal directions, y* = P* (x - mean) and z*(x) = (y*, |x - mean - P*' y*|). Projections and
- * the length of a vector shorten distances or keep them: |z*(x) - z*(q)| <= |x - q|. So with r at least the distance of
- * z*(v) from the point that v's code stands for, for every row v, and s the same of the query q, D = |v - q| >= D^ - s - r,
- * D^ the distance of the two grid points: a row with D^ above reach + s + r is of no use.
+ * The bound. Let P* be m orthonormal directions, y* = P* (x - mean) and z*(x) = (y*, |x - mean - P*' y*|). Projections
+ * and the length of a vector shorten distances or keep them: |z*(x) - z*(q)| <= |x - q|. So with r at least the
+ * distance of z*(v) from the point that v's code stands for, for every row v, and s the same of the query q, D = |v -
+ * q| >= D^ - s - r, D^ the distance of the two grid points: a row with D^ above reach + s + r is of no use.
  *
- * P is not orthonormal, but |P P' - 1| <= d = 2^-30 (Frobenius), so that P* = (P P')^(-1/2) P, which is, is near: |P - P*|
- * <= d, as |sqrt(t) - 1| <= |t - 1|. What is computed, with n = |x - mean| and u = 2^-53, then differs from z*(x):
+ * P is not orthonormal, but |P P' - 1| <= d = 2^-30 (Frobenius), so that P* = (P P')^(-1/2) P, which is, is near: |P -
+ * P*| <= d, as |sqrt(t) - 1| <= |t - 1|. What is computed, with n = |x - mean| and u = 2^-53, then differs from z*(x):
  *     x - mean       by at most u n
- *     y              by at most (d + sqrt(m) (width + 2) u (1 + d)) n =: e n; width <= 4,096 and m <= 255 make e <= 2^-29.9
+ *     y              by at most (d + sqrt(m) (width + 2) u (1 + d)) n =: e n; e <= 2^-29.9 as width <= 4,096, m <= 255
  *     n^2 - |y|^2    by at most 2.2 e n^2 + 3 (width + 2) u n^2 <= 2^-28.7 n^2, whether or not it is cut off at 0
  *     its root       by at most the root of that, 2^-14.35 n, as |sqrt(a) - sqrt(b)| <= sqrt(|a - b|)
  * together by less than PREFIX_PAD n = 2^-14 n, which every radius contains: some hundredth of the grid's own.

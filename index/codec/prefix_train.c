@@ -1,11 +1,11 @@
 /*
  * prefix_train.c - choose the directions of a prefix, and how many
  *
- * A sample of the rows gives mean and principal directions. How many to take is tried out: some rows of the sample serve
- * as queries. Their NEAR-th neighbour among all rows is sought by the codes, and the rest of the sample shows what share
- * of the rows each length leaves over, quantisation allowed for. The cheapest length wins, in bytes read a row, a row
- * that is left over counting for LEFT times what its code and a line of memory have; no prefix where that saves less
- * than a quarter. Estimates only: what a prefix rules out is proven whatever they say.
+ * A sample of the rows gives mean and principal directions. How many to take is tried out: some rows of the sample
+ * serve as queries. Their NEAR-th neighbour among all rows is sought by the codes, and the rest of the sample shows
+ * what share of the rows each length leaves over, quantisation allowed for. The cheapest length wins, in bytes read a
+ * row, a row that is left over counting for LEFT times what its code and a line of memory have; no prefix where that
+ * saves less than a quarter. Estimates only: what a prefix rules out is proven whatever they say.
  *
  * Cost: principal.c on SAMPLE rows, and the codes read once for each of the TRIALS queries, shared among threads.
  */
@@ -113,7 +113,8 @@ static void train_points(void *arg, size_t row)
     double *point = t->points + row * (t->count + 1);
     for (size_t i = 0; i < t->width; i++) /* the turn takes the mean off once more */
         t->rows[row * t->width + i] += t->mean[i];
-    point[t->count] = vssi_prefix_point((uint32_t)t->width, (uint32_t)t->count, t->turn, t->rows + row * t->width, point);
+    point[t->count] = vssi_prefix_point((uint32_t)t->width, (uint32_t)t->count, t->turn, t->rows + row * t->width,
+                                        point);
 }
 
 /* The step of the sample's grid with the first dims directions; rests[n] becomes the lengths of what they leave. */

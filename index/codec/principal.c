@@ -2,16 +2,16 @@
  * principal.c - principal directions by orthogonal iteration on the covariance matrix
  *
  * Start from fixed pseudo-random directions; ROUNDS times multiply with the matrix and make orthonormal again, from the
- * first direction on (Gram and Schmidt, twice, which brings float64 directions to orthogonality within a few 2^-53 times
- * the width). Directions come out ordered by variance, as nearly as the rounds bring them: how good they are changes
- * how many rows a prefix rules out, never whether it may.
+ * first direction on (Gram and Schmidt, twice, which brings float64 directions to orthogonality within a few 2^-53
+ * times the width). Directions come out ordered by variance, as nearly as the rounds bring them: how good they are
+ * changes how many rows a prefix rules out, never whether it may.
  *
  * The deviation from orthonormal is measured in the end: the sum of the squares of all entries of V V' - 1, each within
  * width * 2^-52 of its true value (Cauchy and Schwarz, directions shorter than 2), so that with 256 directions of 4,096
  * the true norm is above the measured one by at most 256 * 4,096 * 2^-52 = 2^-32. 2^-31 measured is the most allowed.
  *
- * Cost: n * width^2 / 2 products for the matrix, shared among threads by rows of it; ROUNDS * width^2 * count more, shared
- * alike. Every number is a sum in one order, whoever makes it.
+ * Cost: n * width^2 / 2 products for the matrix, shared among threads by rows of it; ROUNDS * width^2 * count more,
+ * shared alike. Every number is a sum in one order, whoever makes it.
  */
 #include "principal.h"
 

@@ -10,8 +10,8 @@
  *
  * The bound. Let r be at least |v - v^| for every row v and its point v^, and s the same of the query. D >= D^ - s - r
  * by the triangle inequality, so a row whose D^ is above sqrt(T) + s + r, with T what the top-k's threshold is in terms
- * of D^2, is of no use. A query's components outside the grid make s larger, no more. Rows that are left out at training
- * (outliers.h) are no part of the bound, nor of M: whoever leaves them out compares them by their vectors.
+ * of D^2, is of no use. A query's components outside the grid make s larger, no more. Rows that are left out at
+ * training (outliers.h) are no part of the bound, nor of M: whoever leaves them out compares them by their vectors.
  *
  * This is what an index needs of any codec: train, encode, open, prepare a query, distances to a block of codes (the
  * kernels of the type the codes are), and a cut for those distances from a threshold.
@@ -60,7 +60,8 @@ uint32_t vssi_sq8_size(uint32_t width);
 void vssi_sq8_carrier(const vssi_vectors *v, size_t row, double most, double *carrier);
 
 /* Fit the grid to the vectors, but for the rows whose bits are set in `leave` (NULL: none; at least one stays): model
- * (radius still 0) and low[width]. A pass over the rows, for ip two, one thread. carrier: room for 2 * width numbers. */
+ * (radius still 0) and low[width]. A pass over the rows, for ip two, one thread. carrier: room for 2 * width numbers.
+ * */
 void vssi_sq8_train(const vssi_vectors *v, const uint64_t *leave, double *carrier, vssi_sq8_model *model, double *low);
 
 /* Codes [n][size] of the rows from first on. Returns the radius of those not left out. carrier: room for width
@@ -82,7 +83,8 @@ vss_status vssi_sq8_open_padded(vssi_sq8 *sq8, const void *model, const double *
 /* Code and radius of a query, and in carrier[width] what was coded. */
 void vssi_sq8_prepare(const vssi_sq8 *sq8, const vssi_probe *probe, double *carrier, vssi_sq8_query *query);
 
-/* The greatest D of a row that may have a score at or below the threshold, roundings included; below 0: there is none. */
+/* The greatest D of a row that may have a score at or below the threshold, roundings included; below 0: there is none.
+ * */
 double vssi_sq8_reach(const vssi_sq8 *sq8, const vssi_sq8_query *query, float threshold);
 
 /* The greatest sum (c - d)^2 of a row that is within reach; below 0: there is none.

@@ -40,17 +40,20 @@ static void batch_offer(batch *b, size_t q, float *scores, const uint32_t *rows,
 /* The next block of rows from *at on for all queries, four at a time. Returns how many rows it had. */
 static size_t batch_few(batch *b, size_t *at, size_t end)
 {
-    uint32_t ids[FLAT_BLOCK];
+    uint32_t ids[FLAT_BLOCK], ahead[VSSI_FEW_AHEAD];
     const char *rows[FLAT_BLOCK + VSSI_FEW_AHEAD];
     float scores[VSSI_FEW_QUERIES][FLAT_BLOCK];
     vssi_few_job job = {.type = b->v->kind, .rows = rows, .dim = b->v->dim,
                         .op = b->v->metric == VSS_METRIC_L2 ? VSSI_SIMD_L2 : VSSI_SIMD_IP};
     job.n = vssi_flat_next(b->queries, at, end, ids, b->step);
+    if (job.n == 0)
+        return 0;
     for (size_t i = 0; i < job.n; i++)
         rows[i] = vssi_vectors_row(b->v, ids[i]);
+    size_t then = *at, more = vssi_flat_next(b->queries, &then, end, ahead, VSSI_FEW_AHEAD);
     for (size_t i = 0; i < VSSI_FEW_AHEAD; i++)
-        rows[job.n + i] = vssi_vectors_row(b->v, vssi_min(*at + i, b->v->rows - 1));
-    for (size_t q = 0; q < b->n && job.n > 0; q += job.n_queries) {
+        rows[job.n + i] = i < more ? vssi_vectors_row(b->v, ahead[i]) : rows[0];
+    for (size_t q = 0; q < b->n; q += job.n_queries) {
         size_t left = b->n - q;
         job.n_queries = left <= VSSI_FEW_QUERIES ? left : left == VSSI_FEW_QUERIES + 1 ? 3 : VSSI_FEW_QUERIES;
         for (size_t j = 0; j < job.n_queries; j++) {

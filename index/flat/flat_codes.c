@@ -1,8 +1,8 @@
 /*
  * flat_codes.c - the index object of flat with codes: open, free
  *
- * Opening looks at sizes, models and the outliers: a thousandth of the rows at most in what is built here, all of them at
- * most in what is not.
+ * Opening looks at sizes, models and the outliers: a thousandth of the rows at most in what is built here, all of them
+ * at most in what is not.
  */
 #include <string.h>
 
@@ -40,7 +40,7 @@ static vss_status codes_outliers(flat_index *index, const vssi_block *b, size_t 
     if (b == NULL)
         return VSS_OK;
     if (b->element != sizeof *index->outliers || b->count > rows || (uintptr_t)b->data % CODES_ALIGN != 0)
-        return vssi_fail(err, VSS_ERR_CORRUPT, "flat: block %u has %llu elements of %u bytes, expected at most %zu of 4",
+        return vssi_fail(err, VSS_ERR_CORRUPT, "flat: block %u has %llu elements of %u bytes, expected up to %zu of 4",
                          b->kind, (unsigned long long)b->count, b->element, rows);
     index->outliers = b->data;
     index->n_outliers = (size_t)b->count;

@@ -19,7 +19,7 @@
 #define CODES_TILE 4u    /* queries from which packing pays */
 #define CODES_FEW 3u     /* one in: fewer rows that are allowed are gathered */
 #define CODES_TOGETHER 16u /* vectors that are scored together */
-#define CODES_LINE 64u   /* bytes a gathered row costs beyond its own */
+#define CODES_LINE 256u  /* bytes that a gathered row costs beyond its own */
 
 static void codes_cut(const flat_index *index, flat_codes_query *q)
 {
@@ -116,7 +116,8 @@ static void codes_block(const flat_index *index, const vssi_vectors *v, flat_cod
 }
 
 /* Offer the outliers in [begin, end) that are allowed. */
-static void codes_outliers(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, size_t begin, size_t end)
+static void codes_outliers(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, size_t begin,
+                           size_t end)
 {
     uint32_t rows[FLAT_BLOCK];
     size_t n = 0;

@@ -1,10 +1,10 @@
 /*
- * flat_codes_tile.c - queries against codes in panels: those of the prefix as they are stored, or codes packed on the way
+ * flat_codes_tile.c - queries against codes in panels: those of the prefix as they are stored, or codes packed
  *
  * As flat_batch.c does with float32, but in whole numbers: panels are multiplied with all queries in groups that fit
  * the registers, and rows that a query's cut lets pass wait for the query's next stage (flat_codes_search.c). Stored
- * panels are taken several at once, few at first: the cut falls fast in the beginning. Codes are packed a panel at a time, of
- * the rows that are allowed.
+ * panels are taken several at once, few at first: the cut falls fast in the beginning. Codes are packed a panel at a
+ * time, of the rows that are allowed.
  */
 #include <math.h>
 #include <string.h>
@@ -111,7 +111,8 @@ static void tile_narrow(tile_search *s, size_t q)
 }
 
 /* What query q's hits among stored panels leave over waits for its codes, which are asked for unless they are near. */
-static void tile_stored_hits(tile_search *s, size_t q, const uint32_t *hits, size_t stride, size_t n_panels, size_t first)
+static void tile_stored_hits(tile_search *s, size_t q, const uint32_t *hits, size_t stride, size_t n_panels,
+                             size_t first)
 {
     flat_codes_query *one = &s->of[q];
     size_t size = s->index->sq8.model.size, i = one->n_first;
@@ -212,7 +213,8 @@ vss_status vssi_flat_codes_tile(const flat_index *index, const vssi_vectors *v, 
     size_t units = (prefix ? index->prefix.model.size : index->sq8.model.size) / 4, asked = FLAT_ASK, count;
     size_t most = vssi_max(1, vssi_min(TILE_PANELS, TILE_BYTES / (units * 4 * VSSI_TILE_ROWS))), panels = 1, rows = 0;
     tile_search s = {.index = index, .v = v, .kernels = vssi_tile_codes_best(), .of = of, .n = n, .units = units,
-                     .prefix = prefix, .local = prefix && n >= TILE_LOCAL, .end = query->end != 0 ? query->end : v->rows};
+                     .prefix = prefix, .local = prefix && n >= TILE_LOCAL,
+                     .end = query->end != 0 ? query->end : v->rows};
     VSSI_TRY(tile_begin(&s, scratch, err));
     size_t at = prefix ? query->begin / VSSI_TILE_ROWS * VSSI_TILE_ROWS : query->begin;
     for (; at < s.end; asked += count * n) {

@@ -1,9 +1,9 @@
 /*
  * flat_codes_validate.c - does an index object of flat keep what its proofs take for granted
  *
- * Every row but the outliers must lie within the radius of its code, and of its prefix's; directions must be orthonormal
- * within the bound, numbers finite, what is behind codes and rows 0. Per row the first fault is told. Cost: as much as
- * coding all rows, on one thread, and the directions once more in memory.
+ * Every row but the outliers must lie within the radius of its code, and of its prefix's; directions must be
+ * orthonormal within the bound, numbers finite, what is behind codes and rows 0. Per row the first fault is told. Cost:
+ * as much as coding all rows, on one thread, and the directions once more in memory.
  */
 #include <math.h>
 #include <stdarg.h>

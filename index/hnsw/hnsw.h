@@ -9,11 +9,12 @@
  * sqrt(max^2 - |v|^2), which makes all lengths equal, so that the nearest by l2 is the largest by inner product.
  *
  * Beside the graph there may be codes, a byte a component (codec/sq8.h): then a search walks on them and scores the
- * best of what it found by the vectors.
+ * best of what it found by the vectors. Graph and codes then go by place, not by row (hnsw_order.c).
  */
 #ifndef VSSI_HNSW_H
 #define VSSI_HNSW_H
 
+#include "../../simd/pairs.h"
 #include "../codec/sq8.h"
 #include "../index_ops.h"
 
@@ -32,7 +33,8 @@ enum {
     HNSW_BLOCK_ENTRIES,
     HNSW_BLOCK_MODEL, /* from here on: with codes */
     HNSW_BLOCK_LOW,
-    HNSW_BLOCK_CODES
+    HNSW_BLOCK_CODES,
+    HNSW_BLOCK_MAP
 };
 
 /* Words of the header block. */
@@ -48,12 +50,12 @@ enum {
     HNSW_HEADER_WORDS
 };
 
-#define HNSW_FORMAT 2u
+#define HNSW_FORMAT 3u
 #define HNSW_ALIGN 16u          /* u32 in 64 bytes: a row of the graph begins on a cache line */
 #define HNSW_MAX_STRIDE 2048u
 #define HNSW_MAX_ROWS (1u << 30)
 #define HNSW_FANOUT 3u          /* leaves a row goes to in a round of partitioning */
-#define HNSW_NONE UINT64_MAX    /* no candidate */
+#define HNSW_FREE UINT32_MAX    /* no candidate */
 
 /* An open index: everything but this struct lies in the mapping. Links may hold anything. */
 typedef struct vssi_hnsw_index {
@@ -61,44 +63,64 @@ typedef struct vssi_hnsw_index {
     size_t rows, stride, n_entries;
     const uint32_t *graph;   /* [rows][stride] */
     const uint32_t *entries; /* [n_entries] */
+    const uint32_t *map;     /* [rows] the row at a place; NULL: each row is at its own. May hold anything */
     bool coded;
     vssi_sq8 sq8;            /* where coded */
 } vssi_hnsw_index;
 
 /* Memory of one worker. */
 typedef struct vssi_hnsw_worker {
-    float *packed;       /* [packed_rows][pdim] */
-    float *query;        /* [pdim] */
+    uint8_t *packed;     /* [packed_rows] vectors; or the panels of a set */
+    uint8_t *query;      /* a vector */
+    int32_t *bases;      /* [packed_rows] of a set's panels */
+    int32_t *queries;    /* [vector_size / 4][VSSI_PAIRS_QUERIES] codes of a group */
+    uint32_t *keys;      /* [VSSI_PAIRS_QUERIES][keys_stride] */
     float *scores;       /* [packed_rows] */
     float *worst;        /* [packed_rows] */
-    uint64_t *lists;     /* [packed_rows][keep]; a row's merge; a row's linking */
-    size_t lists_size;   /* elements */
+    uint32_t *alive;     /* [packed_rows] */
+    uint64_t *lists;     /* [lists_size] a row's candidates */
+    uint32_t *ids;       /* [lists_size] */
+    size_t lists_size;
+    uint32_t *seen;      /* a hash table of places, of twice lists_size or more */
+    unsigned seen_shift; /* of what is in use of it */
 } vssi_hnsw_worker;
 
+/* A build numbers the rows by place: nodes first, near ones side by side, then the other rows. */
 typedef struct vssi_hnsw_build {
     const vssi_build *in;
     const vssi_vectors *vectors;
-    vssi_kernel_rows l2; /* of packed rows */
     vssi_heap *heap;
     size_t rows;
-    size_t pdim;             /* components of a vector in build space */
+    size_t n_nodes;
+    uint32_t *twins;         /* [rows] by row: the first row with the same vector */
+    uint32_t *order;         /* [rows] the row at each place */
+    bool coded;              /* vectors are compared by their codes */
+    bool stored;             /* the codes go into the index */
+    size_t vector_size;      /* bytes of a vector in build space: a code, or float32 */
+    size_t vector_dim;       /* components, as the kernels count them */
+    vssi_kernel_rows l2_rows;
+    vssi_kernel_gather l2_gather;
+    const vssi_pairs *pairs;
+    vssi_sq8_model *model;   /* of the codes; NULL: none, or the vectors' own bytes */
+    double *low;             /* [width] */
+    uint8_t *codes;          /* [rows][vector_size], by row, and by place from ordering to the end */
+    int32_t (*sums)[2];      /* [n_nodes] base and norm of a code (simd/pairs.h), by place */
     size_t degree;           /* links a row has at most until equal rows and repairs are added */
+    size_t room;             /* links until then that reverse ones fill */
     size_t stride;           /* of a row of the graph */
-    size_t rounds, keep, kept; /* of partitioning; best of a leaf; best of all rounds */
+    size_t rounds, keep;     /* of partitioning; best of a leaf */
     size_t leaf, leaf_max;   /* rows of a leaf, aimed at and at most */
     size_t packed_rows;      /* room of a worker */
-    uint32_t *twins;         /* [rows] the first row with the same vector */
-    uint32_t *nodes;         /* [n_nodes] rows that are their own twin */
-    size_t n_nodes;
-    uint64_t *candidates;    /* [rows][kept + HNSW_FANOUT * keep], each score bits << 32 | row */
-    uint32_t *graph;         /* [rows][stride] */
+    size_t keys_stride;      /* of its rows of keys */
+    size_t chunks, inside;   /* of candidates a row: room for all, and for those in its row of the graph */
+    size_t filled;           /* chunks in use */
+    uint32_t *graph;         /* [rows][stride], by place; candidates before pruning */
+    uint32_t *spill;         /* [n_nodes][chunks - inside][keep] */
     vssi_hnsw_worker *workers;
     size_t n_workers;
     uint32_t *entries;
     size_t n_entries;
-    vssi_sq8_model *model;   /* of the codes; NULL: none */
-    double *low;             /* [width] */
-    uint8_t *codes;          /* [rows][size] */
+    uint32_t *map;           /* [rows] once graph and codes go by places of locality (hnsw_order.c) */
     uint64_t total;          /* units of progress */
     _Atomic uint64_t done;
 } vssi_hnsw_build;
@@ -107,6 +129,7 @@ extern const vssi_index_ops vssi_hnsw_ops;
 
 /* hnsw_build.c: sizes by rows and parameters; everything. */
 void vssi_hnsw_plan(vssi_hnsw_build *b, const vssi_build *in);
+void vssi_hnsw_plan_leaves(vssi_hnsw_build *b);
 vss_status vssi_hnsw_build_image(const vssi_build *build, vssi_image *image, vss_error *err);
 
 /* hnsw_work.c: unit(build, worker, arg, i) once for each i below n_units, in any order, on the build's threads; the
@@ -118,48 +141,80 @@ vss_status vssi_hnsw_workers_make(vssi_hnsw_build *b, vss_error *err);
 vss_status vssi_hnsw_workers_fit(vssi_hnsw_build *b, size_t lists_size, vss_error *err);
 void vssi_hnsw_workers_free(vssi_hnsw_build *b);
 
-/* hnsw_work.c: the row's vector in build space. */
-void vssi_hnsw_pack(const vssi_hnsw_build *b, size_t row, float *out);
-
-static inline uint64_t vssi_hnsw_key(float score, uint32_t row)
+static inline uint64_t vssi_hnsw_key(float score, uint32_t place)
 {
     union {
         float value;
         uint32_t bits;
     } pun = {score};
-    return (uint64_t)pun.bits << 32 | row;
+    return (uint64_t)pun.bits << 32 | place;
 }
 
-static inline float vssi_hnsw_key_score(uint64_t key)
+static inline size_t vssi_hnsw_divide(size_t a, size_t by) { return a / by + (a % by != 0); }
+
+static inline uint32_t *vssi_hnsw_links(const vssi_hnsw_build *b, size_t place) { return b->graph + place * b->stride; }
+
+/* Ask for the code at a place, up to its first lines. */
+static inline void vssi_hnsw_fetch(const vssi_hnsw_build *b, size_t place)
 {
-    union {
-        uint32_t bits;
-        float value;
-    } pun = {(uint32_t)(key >> 32)};
-    return pun.value;
+    if (!b->coded)
+        return;
+    for (size_t at = 0; at < b->vector_size && at < 1024; at += 64)
+        __builtin_prefetch(b->codes + place * b->vector_size + at);
 }
 
-static inline uint32_t *vssi_hnsw_links(const vssi_hnsw_build *b, size_t row) { return b->graph + row * b->stride; }
+/* The keep places that a leaf leaves with one of its rows; HNSW_FREE: none. */
+static inline uint32_t *vssi_hnsw_chunk(const vssi_hnsw_build *b, size_t place, size_t chunk)
+{
+    if (chunk < b->inside)
+        return b->graph + place * b->stride + chunk * b->keep;
+    return b->spill + (place * (b->chunks - b->inside) + chunk - b->inside) * b->keep;
+}
 
 /* hnsw_estimate.c */
 void vssi_hnsw_estimate(const vssi_build *in, vssi_cost *cost);
 
-/* hnsw_twins.c: find equal vectors; after linking, hang them on their nodes. */
+/* hnsw_twins.c: find equal vectors, and order the rows nodes first; after linking, hang them on their nodes. */
 vss_status vssi_hnsw_twins_find(vssi_hnsw_build *b, vss_error *err);
 vss_status vssi_hnsw_twins_link(vssi_hnsw_build *b, vss_error *err);
 
-/* hnsw_partition.c: one round; candidates of the nodes are updated. */
+/* hnsw_space.c: vectors as float32, as long as nothing else is known; choose how they are compared (workers are made
+ * for floats); the sums of codes; the vector at a place; its distances from places[n]. */
+void vssi_hnsw_space_floats(vssi_hnsw_build *b);
+vss_status vssi_hnsw_space_make(vssi_hnsw_build *b, vss_error *err);
+vss_status vssi_hnsw_space_sums(vssi_hnsw_build *b, vss_error *err);
+void vssi_hnsw_pack(const vssi_hnsw_build *b, size_t place, void *out);
+void vssi_hnsw_distances(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place, const uint32_t *places,
+                         size_t n, float *scores);
+
+/* hnsw_set.c: pack the vector at a place as member `number` of the worker's set; then the keys of at most
+ * VSSI_PAIRS_QUERIES places with its n members: worker->keys[q * keys_stride + number], NONE from n on. */
+void vssi_hnsw_set_add(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t number, uint32_t place);
+void vssi_hnsw_set_keys(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, size_t n, const uint32_t *queries,
+                        size_t n_queries);
+
+/* hnsw_arrange.c: number the nodes so that near ones lie side by side; in the end, number by row again. */
+vss_status vssi_hnsw_arrange(vssi_hnsw_build *b, vss_error *err);
+vss_status vssi_hnsw_arrange_back(vssi_hnsw_build *b, vss_error *err);
+
+/* hnsw_partition.c: one round of candidates; the order that a partition without overlap leaves nodes in. */
 vss_status vssi_hnsw_partition_round(vssi_hnsw_build *b, size_t round, vss_error *err);
+vss_status vssi_hnsw_partition_order(vssi_hnsw_build *b, uint32_t *places, vss_error *err);
 
-/* hnsw_leaf.c: compare all pairs of a leaf, instances[n] = row * HNSW_FANOUT + slot; and gather what a round found. */
+/* hnsw_leaf.c: compare all pairs of a leaf, instances[n] = place * HNSW_FANOUT + slot; the best of a row go into its
+ * chunk b->filled + slot. */
 void vssi_hnsw_leaf(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const uint32_t *instances, size_t n);
-void vssi_hnsw_leaf_merge(vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t row);
 
-/* hnsw_prune.c: of keys[n], sorted, at most packed_rows of them, choose at most `degree` links for the row. */
-size_t vssi_hnsw_prune(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, const uint64_t *keys, size_t n,
-                       uint32_t *links);
+/* hnsw_prune.c: of worker->ids[n], choose at most `degree` links for the place. Returns how many. */
+size_t vssi_hnsw_prune(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place, size_t n, uint32_t *links);
 vss_status vssi_hnsw_prune_all(vssi_hnsw_build *b, vss_error *err);
+/* Keep only the nearest candidates, in the chunks inside the graph: all others are free then. */
+vss_status vssi_hnsw_prune_narrow(vssi_hnsw_build *b, vss_error *err);
 void vssi_hnsw_sort(uint64_t *keys, size_t n);
+
+/* hnsw_prune.c: a worker's table of places for the next row of at most n; put a place in, false: it was there. */
+void vssi_hnsw_seen_clear(vssi_hnsw_worker *worker, size_t n);
+bool vssi_hnsw_seen_add(vssi_hnsw_worker *worker, uint32_t place);
 
 /* hnsw_link.c: add the reverse of every link. */
 vss_status vssi_hnsw_link(vssi_hnsw_build *b, vss_error *err);
@@ -167,14 +222,20 @@ vss_status vssi_hnsw_link(vssi_hnsw_build *b, vss_error *err);
 /* hnsw_repair.c: choose the entries; make every row reachable from them. */
 vss_status vssi_hnsw_repair(vssi_hnsw_build *b, vss_error *err);
 
-/* hnsw_codes.c: bytes of a stored code; can the build have the codes it asks for (INVALID); make them, of the finished
- * graph, where they are of use; check and bind those of an index. */
+/* hnsw_codes.c: bytes of a stored code; can the build have the codes it asks for (INVALID); does it want any; are they
+ * worth while; make them of all rows, by row; do they tell neighbours apart; check and bind those of an index. */
 uint32_t vssi_hnsw_codes_size(const vssi_vectors *v);
 bool vssi_hnsw_codes_wanted(const vssi_build *in);
+bool vssi_hnsw_codes_helpful(const vssi_vectors *v);
 vss_status vssi_hnsw_codes_check(const vssi_build *in, vss_error *err);
 vss_status vssi_hnsw_codes_make(vssi_hnsw_build *b, vss_error *err);
+vss_status vssi_hnsw_codes_fine(vssi_hnsw_build *b, bool *fine, vss_error *err);
+void vssi_hnsw_codes_drop(vssi_hnsw_build *b);
 vss_status vssi_hnsw_codes_open(vssi_hnsw_index *index, const vssi_block *blocks, size_t n_blocks,
                                 const vssi_vectors *vectors, vss_error *err);
+
+/* hnsw_order.c: move graph, entries and codes to places that suit a walk; without codes nothing moves. */
+vss_status vssi_hnsw_order(vssi_hnsw_build *b, vss_error *err);
 
 /* hnsw_open.c: the block of `kind`, of count elements, in memory aligned to `align`. CORRUPT. */
 vss_status vssi_hnsw_open_block(const vssi_block *blocks, size_t n_blocks, uint32_t kind, size_t element, size_t align,

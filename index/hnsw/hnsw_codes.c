@@ -5,10 +5,10 @@
  * line, above to a multiple of 64.
  *
  * codes=auto keeps them for floats of 16 components or more, where the grid is fine enough: a sample of rows is
- * compared with their nearest links by their codes. Rounding alone adds width / 6 to such a sum of squared steps; where half of
+ * compared with all others by their codes. Rounding alone adds width / 6 to such a sum of squared steps; where half of
  * the sample is below 6 times that, codes hardly tell neighbours apart, and the walk stays on the vectors.
  *
- * Cost: two passes over the rows on one thread (three for ip), one on all of them.
+ * Cost: a pass over the rows on one thread (two for ip), one on all of them.
  */
 #include <float.h>
 #include <math.h>
@@ -19,7 +19,7 @@
 
 #define CODES_UNIT 4096u   /* rows coded at once */
 #define CODES_LEAST_DIM 16u
-#define CODES_SAMPLE 1024u /* rows */
+#define CODES_SAMPLE 64u   /* rows */
 #define CODES_LINE 64u     /* bytes */
 
 uint32_t vssi_hnsw_codes_size(const vssi_vectors *v)
@@ -32,12 +32,16 @@ uint32_t vssi_hnsw_codes_size(const vssi_vectors *v)
     return power;
 }
 
+bool vssi_hnsw_codes_helpful(const vssi_vectors *v)
+{
+    return vssi_sq8_can(v->type, v->metric) && v->dim >= CODES_LEAST_DIM && v->rows > 0;
+}
+
 bool vssi_hnsw_codes_wanted(const vssi_build *in)
 {
     const vssi_vectors *v = in->vectors;
     uint64_t choice = in->params[HNSW_PARAM_CODES];
-    return choice != HNSW_CODES_NONE && vssi_sq8_can(v->type, v->metric) && v->rows > 0 &&
-           (choice == HNSW_CODES_SQ8 || v->dim >= CODES_LEAST_DIM);
+    return choice != HNSW_CODES_NONE && (choice == HNSW_CODES_SQ8 ? v->rows > 0 : vssi_hnsw_codes_helpful(v));
 }
 
 vss_status vssi_hnsw_codes_check(const vssi_build *in, vss_error *err)
@@ -71,33 +75,44 @@ static vss_status codes_encode(vssi_hnsw_build *b, vss_error *err)
     return status;
 }
 
-/* The least sum by codes of a row and its links to other vectors; FLT_MAX: it has none. */
-static float codes_nearest(const vssi_hnsw_build *b, uint32_t row, vssi_kernel_gather score)
+typedef struct codes_sample {
+    vssi_kernel_rows score;
+    size_t step; /* nodes from one of the sample to the next */
+    float *nearest;
+} codes_sample;
+
+/* The least sum by codes of a row and any other vector; FLT_MAX: there is none. */
+static void codes_nearest(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
 {
-    const uint32_t *links = vssi_hnsw_links(b, row);
+    const codes_sample *sample = arg;
+    uint32_t node = b->order[unit * sample->step];
     size_t size = b->model->size;
-    float *scores = b->workers->scores, nearest = FLT_MAX;
-    for (size_t at = 0; at < links[0]; at += b->packed_rows) {
-        size_t n = vssi_min(b->packed_rows, links[0] - at);
-        score(b->codes + row * size, b->codes, size, links + 1 + at, n, scores);
+    float nearest = FLT_MAX, *scores = worker->scores;
+    for (size_t first = 0; first < b->rows; first += b->packed_rows) {
+        size_t n = vssi_min(b->packed_rows, b->rows - first);
+        sample->score(b->codes + node * size, b->codes + first * size, size, n, scores);
         for (size_t i = 0; i < n; i++) {
-            if (b->twins[links[1 + at + i]] != row)
-                nearest = fminf(nearest, scores[i]);
+            if (scores[i] < nearest && b->twins[first + i] != node)
+                nearest = scores[i];
         }
     }
-    return nearest;
+    sample->nearest[unit] = nearest;
 }
 
-static bool codes_are_fine(const vssi_hnsw_build *b)
+vss_status vssi_hnsw_codes_fine(vssi_hnsw_build *b, bool *fine, vss_error *err)
 {
-    vssi_kernel_gather score = vssi_simd_gather(vssi_simd(), VSSI_SIMD_U8, VSSI_SIMD_L2);
-    size_t step = vssi_max(1, b->n_nodes / CODES_SAMPLE), fine = 0, seen = 0;
-    for (size_t i = 0; i < b->n_nodes; i += step, seen++)
-        fine += codes_nearest(b, b->nodes[i], score) >= (float)b->model->width;
-    return 2 * fine >= seen;
+    float nearest[CODES_SAMPLE];
+    codes_sample sample = {vssi_simd_rows(vssi_simd(), VSSI_SIMD_U8, VSSI_SIMD_L2),
+                           vssi_max(1, vssi_hnsw_divide(b->n_nodes, CODES_SAMPLE)), nearest};
+    size_t n = vssi_hnsw_divide(b->n_nodes, sample.step), good = 0;
+    VSSI_TRY(vssi_hnsw_run(b, n, 0, codes_nearest, &sample, err));
+    for (size_t i = 0; i < n; i++)
+        good += nearest[i] >= (float)b->model->width;
+    *fine = 2 * good >= n;
+    return VSS_OK;
 }
 
-static void codes_drop(vssi_hnsw_build *b)
+void vssi_hnsw_codes_drop(vssi_hnsw_build *b)
 {
     vssi_free(b->heap, b->model);
     vssi_free(b->heap, b->low);
@@ -110,15 +125,10 @@ static void codes_drop(vssi_hnsw_build *b)
 vss_status vssi_hnsw_codes_make(vssi_hnsw_build *b, vss_error *err)
 {
     const vssi_vectors *v = b->vectors;
-    if (!vssi_hnsw_codes_wanted(b->in))
-        return VSS_OK;
     VSSI_TRY(vssi_alloc_zero(b->heap, 1, sizeof *b->model, &b->model, err));
     VSSI_TRY(vssi_alloc(b->heap, vssi_sq8_width(v->dim, v->metric), sizeof *b->low, &b->low, err));
     VSSI_TRY(vssi_alloc(b->heap, b->rows, vssi_hnsw_codes_size(v), &b->codes, err));
-    VSSI_TRY(codes_encode(b, err));
-    if (b->in->params[HNSW_PARAM_CODES] == HNSW_CODES_AUTO && !codes_are_fine(b))
-        codes_drop(b);
-    return VSS_OK;
+    return codes_encode(b, err);
 }
 
 vss_status vssi_hnsw_codes_open(vssi_hnsw_index *index, const vssi_block *blocks, size_t n_blocks,

@@ -78,8 +78,10 @@ vss_status vssi_hnsw_open(vssi_heap *heap, const vssi_block *blocks, size_t n_bl
     all.n_entries = header[HNSW_HEADER_ENTRIES];
     all.graph = graph;
     all.entries = entries;
-    if (header[HNSW_HEADER_CODES] != HNSW_CODES_NONE)
+    if (header[HNSW_HEADER_CODES] != HNSW_CODES_NONE) {
         VSSI_TRY(vssi_hnsw_codes_open(&all, blocks, n_blocks, vectors, err));
+        VSSI_TRY(open_words(blocks, n_blocks, HNSW_BLOCK_MAP, vectors->rows, &all.map, err));
+    }
     VSSI_TRY(vssi_alloc(heap, 1, sizeof *made, &made, err));
     *made = all;
     *index = made;

@@ -5,11 +5,9 @@
  * pivots; then each row goes to the HNSW_FANOUT nearest pivots of its cell; cells that came out too large are
  * split again, and in the end (rows that no pivot parts) cut by position. Other rounds take other pivots. All
  * rounds together compare a row with rounds x 3 leaves of about b->leaf rows. Pivots come from a fixed seed; cells
- * and the rows in them keep a fixed order. 30 bytes a row meanwhile.
+ * and the rows in them keep a fixed order. A partition without overlap, before the rounds, gives the order of the
+ * nodes. 30 bytes a row meanwhile.
  */
-#include <math.h>
-#include <string.h>
-
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
 #include "../../lib/base/hash.h"
@@ -20,7 +18,7 @@
 #define PARTITION_UNIT 1024u /* instances */
 #define PARTITION_SEED 0x767373686e737731u
 
-/* Instances (row * HNSW_FANOUT + slot) by cell. */
+/* Instances (place * HNSW_FANOUT + slot) by cell. */
 typedef struct partition_cells {
     uint32_t *instances; /* [begin[n_cells]] */
     uint32_t *begin;     /* [n_cells + 1] */
@@ -41,21 +39,21 @@ typedef struct partition_split {
     uint64_t seed;
 } partition_split;
 
-enum partition_phase { PARTITION_COARSE, PARTITION_SPREAD, PARTITION_MEND };
-
-static size_t partition_divide(size_t a, size_t by) { return a / by + (a % by != 0); }
+enum partition_phase { PARTITION_COARSE, PARTITION_ORDER, PARTITION_SPREAD, PARTITION_MEND };
 
 /* How many pivots a cell of n rows is split by in a phase; 0: it stays. */
 static size_t partition_pivots(const vssi_hnsw_build *b, enum partition_phase phase, size_t n)
 {
-    size_t most = vssi_min(PARTITION_PIVOTS, b->packed_rows), leaves = partition_divide(n * HNSW_FANOUT, b->leaf);
+    size_t most = vssi_min(PARTITION_PIVOTS, b->packed_rows), leaves = vssi_hnsw_divide(n * HNSW_FANOUT, b->leaf);
     switch (phase) {
     case PARTITION_COARSE:
-        return leaves > most ? vssi_min(most, partition_divide(leaves, most)) : 0;
+        return leaves > most ? vssi_min(most, vssi_hnsw_divide(leaves, most)) : 0;
+    case PARTITION_ORDER:
+        return n > b->leaf ? vssi_min(most, vssi_max(vssi_hnsw_divide(n, b->leaf), 2)) : 0;
     case PARTITION_SPREAD:
         return n > b->leaf ? vssi_min(most, vssi_max(leaves, HNSW_FANOUT + 1)) : 0;
     default:
-        return n > b->leaf_max ? vssi_min(most, partition_divide(n, b->leaf) + 1) : 0;
+        return n > b->leaf_max ? vssi_min(most, vssi_hnsw_divide(n, b->leaf) + 1) : 0;
     }
 }
 
@@ -71,35 +69,16 @@ static size_t partition_size(const partition_cells *cells, size_t cell)
     return cells->begin[cell + 1] - cells->begin[cell];
 }
 
-/* Pack the pivots of a cell: one at random from each of as many equal stretches of it. */
-static void partition_pack(const vssi_hnsw_build *b, const partition_split *split, size_t cell, float *packed)
+/* Make the pivots of a cell the worker's set: one at random from each of as many equal stretches of it. */
+static void partition_pack(const vssi_hnsw_build *b, const partition_split *split, size_t cell,
+                           vssi_hnsw_worker *worker)
 {
     uint64_t state = split->seed + cell * 0x9e3779b97f4a7c15u, n = partition_size(split->cells, cell);
     for (size_t j = 0, pivots = split->pivots[cell]; j < pivots; j++) {
         uint64_t low = n * j / pivots, high = n * (j + 1) / pivots;
         size_t at = (size_t)(low + vssi_random_next(&state) % (high - low));
-        vssi_hnsw_pack(b, split->cells->instances[split->cells->begin[cell] + at] / HNSW_FANOUT, packed + j * b->pdim);
-    }
-}
-
-/* The numbers of the `fanout` least of scores[n], the first of equal ones. */
-static void partition_least(const float *scores, size_t n, size_t fanout, uint16_t *out)
-{
-    float least[HNSW_FANOUT];
-    for (size_t i = 0; i < fanout; i++) {
-        least[i] = INFINITY;
-        out[i] = (uint16_t)i;
-    }
-    for (size_t j = 0; j < n; j++) {
-        if (!(scores[j] < least[fanout - 1]))
-            continue;
-        size_t i = fanout - 1;
-        for (; i > 0 && scores[j] < least[i - 1]; i--) {
-            least[i] = least[i - 1];
-            out[i] = out[i - 1];
-        }
-        least[i] = scores[j];
-        out[i] = (uint16_t)j;
+        vssi_hnsw_set_add(b, worker, (uint32_t)j,
+                          split->cells->instances[split->cells->begin[cell] + at] / HNSW_FANOUT);
     }
 }
 
@@ -108,11 +87,18 @@ static void partition_assign(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void 
     const partition_split *split = arg;
     const partition_unit *unit = &split->units[i];
     size_t pivots = split->pivots[unit->cell];
-    partition_pack(b, split, unit->cell, worker->packed);
-    for (size_t at = unit->begin; at < unit->end; at++) {
-        vssi_hnsw_pack(b, split->cells->instances[at] / HNSW_FANOUT, worker->query);
-        b->l2(worker->query, worker->packed, b->pdim, pivots, worker->scores);
-        partition_least(worker->scores, pivots, split->fanout, split->nearest + at * split->fanout);
+    uint32_t places[VSSI_PAIRS_QUERIES], nearest[HNSW_FANOUT];
+    partition_pack(b, split, unit->cell, worker);
+    for (size_t at = unit->begin; at < unit->end; at += VSSI_PAIRS_QUERIES) {
+        size_t n = vssi_min(VSSI_PAIRS_QUERIES, unit->end - at);
+        for (size_t q = 0; q < n; q++)
+            places[q] = split->cells->instances[at + q] / HNSW_FANOUT;
+        vssi_hnsw_set_keys(b, worker, pivots, places, n);
+        for (size_t q = 0; q < n; q++) {
+            b->pairs->least(worker->keys + q * b->keys_stride, pivots, split->fanout, nearest);
+            for (size_t s = 0; s < split->fanout; s++)
+                split->nearest[(at + q) * split->fanout + s] = (uint16_t)vssi_pairs_number(nearest[s]);
+        }
     }
 }
 
@@ -201,7 +187,7 @@ static vss_status partition_phase_run(vssi_hnsw_build *b, enum partition_phase p
                                       partition_cells *cells, vss_error *err)
 {
     bool changed = true;
-    size_t levels = phase == PARTITION_SPREAD ? 1 : PARTITION_LEVELS;
+    size_t levels = phase == PARTITION_SPREAD || phase == PARTITION_ORDER ? 1 : PARTITION_LEVELS;
     for (size_t level = 0; changed && level < levels; level++)
         VSSI_TRY(partition_step(b, phase, vssi_random_next(seed), cells, &changed, err));
     return VSS_OK;
@@ -214,20 +200,12 @@ static void partition_leaf(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *a
         vssi_hnsw_leaf(b, worker, cells->instances + at, vssi_min(b->leaf_max, cells->begin[cell + 1] - at));
 }
 
-static void partition_merge(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
-{
-    (void)arg;
-    size_t end = vssi_min((unit + 1) * PARTITION_UNIT, b->n_nodes);
-    for (size_t i = unit * PARTITION_UNIT; i < end; i++)
-        vssi_hnsw_leaf_merge(b, worker, b->nodes[i]);
-}
-
 static vss_status partition_start(vssi_hnsw_build *b, partition_cells *cells, vss_error *err)
 {
     VSSI_TRY(vssi_alloc(b->heap, b->n_nodes, sizeof *cells->instances, &cells->instances, err));
     VSSI_TRY(vssi_alloc(b->heap, 2, sizeof *cells->begin, &cells->begin, err));
     for (size_t i = 0; i < b->n_nodes; i++)
-        cells->instances[i] = b->nodes[i] * HNSW_FANOUT;
+        cells->instances[i] = (uint32_t)i * HNSW_FANOUT;
     cells->begin[0] = 0;
     cells->begin[1] = (uint32_t)b->n_nodes;
     cells->n_cells = 1;
@@ -243,8 +221,23 @@ vss_status vssi_hnsw_partition_round(vssi_hnsw_build *b, size_t round, vss_error
     VSSI_TRY_GOTO(partition_phase_run(b, PARTITION_COARSE, &seed, &cells, err), done);
     VSSI_TRY_GOTO(partition_phase_run(b, PARTITION_SPREAD, &seed, &cells, err), done);
     VSSI_TRY_GOTO(partition_phase_run(b, PARTITION_MEND, &seed, &cells, err), done);
-    VSSI_TRY_GOTO(vssi_hnsw_run(b, cells.n_cells, b->n_nodes / cells.n_cells, partition_leaf, &cells, err), done);
-    status = vssi_hnsw_run(b, partition_divide(b->n_nodes, PARTITION_UNIT), PARTITION_UNIT, partition_merge, NULL, err);
+    status = vssi_hnsw_run(b, cells.n_cells, b->n_nodes / cells.n_cells, partition_leaf, &cells, err);
+    b->filled += HNSW_FANOUT;
+done:
+    partition_free(b->heap, &cells);
+    return status;
+}
+
+vss_status vssi_hnsw_partition_order(vssi_hnsw_build *b, uint32_t *places, vss_error *err)
+{
+    partition_cells cells = {0};
+    uint64_t seed = PARTITION_SEED - 1;
+    vss_status status;
+    VSSI_TRY_GOTO(partition_start(b, &cells, err), done);
+    VSSI_TRY_GOTO(partition_phase_run(b, PARTITION_COARSE, &seed, &cells, err), done);
+    VSSI_TRY_GOTO(partition_phase_run(b, PARTITION_ORDER, &seed, &cells, err), done);
+    for (size_t i = 0; i < b->n_nodes; i++)
+        places[i] = cells.instances[i] / HNSW_FANOUT;
 done:
     partition_free(b->heap, &cells);
     return status;

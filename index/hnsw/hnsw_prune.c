@@ -2,16 +2,19 @@
  * hnsw_prune.c - which of a row's near rows become its links
  *
  * Robust pruning (Vamana): candidates in order of distance; one is passed over when a link chosen before is nearer
- * to it, by the factor alpha, than the row is. Distances are squared here, so the factor is alpha^2. Cost: a copy
- * of the candidates' vectors and at most links x candidates distances from cache.
+ * to it, by the factor alpha, than the row is. Distances are squared here, so the factor is alpha^2. Up to 128
+ * candidates are ordered by keys (simd/pairs.h), more by sorting. Cost: a copy of the candidates' vectors, and the
+ * distances of each link from those that are not passed over yet, from cache.
  */
 #include <string.h>
 
 #include "../../lib/base/checked.h"
+#include "../../lib/base/fail.h"
 #include "hnsw.h"
 
 #define PRUNE_ALPHA2 1.21f
-#define PRUNE_UNIT 256u /* rows */
+#define PRUNE_UNIT 256u  /* rows */
+#define PRUNE_FEW 128u   /* candidates ordered by keys */
 
 static void prune_sift(uint64_t *keys, size_t root, size_t n)
 {
@@ -37,44 +40,151 @@ void vssi_hnsw_sort(uint64_t *keys, size_t n)
     }
 }
 
-size_t vssi_hnsw_prune(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, const uint64_t *keys, size_t n,
-                       uint32_t *links)
+void vssi_hnsw_seen_clear(vssi_hnsw_worker *worker, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        vssi_hnsw_pack(b, (uint32_t)keys[i], worker->packed + i * b->pdim);
-        worker->worst[i] = vssi_hnsw_key_score(keys[i]); /* below 0: passed over */
+    size_t size = 16;
+    worker->seen_shift = 28;
+    for (; size < 2 * n; size *= 2)
+        worker->seen_shift--;
+    memset(worker->seen, 0xff, size * sizeof *worker->seen); /* HNSW_FREE */
+}
+
+bool vssi_hnsw_seen_add(vssi_hnsw_worker *worker, uint32_t place)
+{
+    uint32_t mask = UINT32_MAX >> worker->seen_shift, at = place * 0x9e3779b1u >> worker->seen_shift;
+    for (; worker->seen[at] != HNSW_FREE; at = (at + 1) & mask) {
+        if (worker->seen[at] == place)
+            return false;
     }
-    size_t chosen = 0;
-    for (size_t i = 0; i < n && chosen < b->degree; i++) {
-        if (worker->worst[i] < 0)
-            continue;
-        links[chosen++] = (uint32_t)keys[i];
-        size_t rest = n - i - 1;
-        const float *link = worker->packed + i * b->pdim;
-        float *distance = worker->worst + i + 1;
-        b->l2(link, link + b->pdim, b->pdim, rest, worker->scores);
-        for (size_t j = 0; j < rest; j++)
-            distance[j] = PRUNE_ALPHA2 * worker->scores[j] < distance[j] ? -1.0f : distance[j];
+    worker->seen[at] = place;
+    return true;
+}
+
+/* Up to PRUNE_FEW: the ids in order of their distance, worst[] the distances. */
+static void prune_order_few(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place, size_t n)
+{
+    uint32_t keys[PRUNE_FEW];
+    vssi_hnsw_distances(b, worker, place, worker->ids, n, worker->scores);
+    for (size_t i = 0; i < n; i++) {
+        worker->keys[i] = vssi_pairs_key(worker->scores[i], (uint32_t)i);
+        worker->alive[i] = worker->ids[i];
+    }
+    for (size_t i = n; i % VSSI_PAIRS_ROWS != 0; i++)
+        worker->keys[i] = VSSI_PAIRS_NONE;
+    b->pairs->least(worker->keys, n, n, keys);
+    for (size_t i = 0; i < n; i++) {
+        worker->ids[i] = worker->alive[vssi_pairs_number(keys[i])];
+        worker->worst[i] = worker->scores[vssi_pairs_number(keys[i])];
+    }
+}
+
+static float prune_score(uint64_t key)
+{
+    union {
+        uint32_t bits;
+        float value;
+    } pun = {(uint32_t)(key >> 32)};
+    return pun.value;
+}
+
+/* The same of any number: the nearest of them, a third more than there may be links. Returns how many. */
+static size_t prune_order(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place, size_t n)
+{
+    size_t most = vssi_min(n, vssi_min(b->packed_rows, b->degree + b->degree / 3));
+    if (n <= PRUNE_FEW) {
+        prune_order_few(b, worker, place, n);
+        return most;
+    }
+    for (size_t begin = 0; begin < n; begin += b->packed_rows) {
+        size_t count = vssi_min(b->packed_rows, n - begin);
+        vssi_hnsw_distances(b, worker, place, worker->ids + begin, count, worker->scores);
+        for (size_t i = 0; i < count; i++)
+            worker->lists[begin + i] = vssi_hnsw_key(worker->scores[i], worker->ids[begin + i]);
+    }
+    vssi_hnsw_sort(worker->lists, n);
+    for (size_t i = 0; i < most; i++) {
+        worker->ids[i] = (uint32_t)worker->lists[i];
+        worker->worst[i] = prune_score(worker->lists[i]);
+    }
+    return most;
+}
+
+size_t vssi_hnsw_prune(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place, size_t n, uint32_t *links)
+{
+    size_t chosen = 0, n_alive = prune_order(b, worker, place, n);
+    for (size_t i = 0; i < n_alive; i++) {
+        vssi_hnsw_pack(b, worker->ids[i], worker->packed + i * b->vector_size);
+        worker->alive[i] = (uint32_t)i;
+    }
+    while (n_alive > 0 && chosen < b->degree) {
+        uint32_t link = worker->alive[0];
+        size_t left = 0;
+        links[chosen++] = worker->ids[link];
+        b->l2_gather(worker->packed + link * b->vector_size, worker->packed, b->vector_dim, worker->alive + 1,
+                     n_alive - 1, worker->scores);
+        for (size_t i = 1; i < n_alive; i++) {
+            uint32_t at = worker->alive[i];
+            worker->alive[left] = at;
+            left += !(PRUNE_ALPHA2 * worker->scores[i - 1] < worker->worst[at]);
+        }
+        n_alive = left;
     }
     return chosen;
+}
+
+/* What the leaves left with a row, each place once. */
+static size_t prune_gather(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place)
+{
+    size_t n = 0;
+    vssi_hnsw_seen_clear(worker, b->chunks * b->keep + 1);
+    vssi_hnsw_seen_add(worker, place);
+    for (size_t c = 0; c < b->filled; c++) {
+        const uint32_t *chunk = vssi_hnsw_chunk(b, place, c);
+        for (size_t i = 0; i < b->keep && chunk[i] != HNSW_FREE; i++) {
+            worker->ids[n] = chunk[i];
+            n += vssi_hnsw_seen_add(worker, chunk[i]);
+        }
+    }
+    return n;
 }
 
 static void prune_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
 {
     (void)arg;
-    size_t end = vssi_min((unit + 1) * PRUNE_UNIT, b->n_nodes), width = b->kept + HNSW_FANOUT * b->keep;
+    size_t end = vssi_min((unit + 1) * PRUNE_UNIT, b->n_nodes);
     for (size_t i = unit * PRUNE_UNIT; i < end; i++) {
-        uint32_t row = b->nodes[i], *links = vssi_hnsw_links(b, row);
-        const uint64_t *keys = b->candidates + row * width;
-        size_t n = 0;
-        while (n < vssi_min(b->kept, b->packed_rows) && keys[n] != HNSW_NONE)
-            n++;
-        links[0] = (uint32_t)vssi_hnsw_prune(b, worker, keys, n, links + 1);
+        uint32_t *links = vssi_hnsw_links(b, i);
+        size_t n = prune_gather(b, worker, (uint32_t)i);
+        links[0] = (uint32_t)vssi_hnsw_prune(b, worker, (uint32_t)i, n, links + 1);
     }
 }
 
 vss_status vssi_hnsw_prune_all(vssi_hnsw_build *b, vss_error *err)
 {
-    size_t units = b->n_nodes / PRUNE_UNIT + (b->n_nodes % PRUNE_UNIT != 0);
-    return vssi_hnsw_run(b, units, PRUNE_UNIT, prune_unit, NULL, err);
+    VSSI_TRY(vssi_hnsw_workers_fit(b, b->chunks * b->keep + 1, err));
+    return vssi_hnsw_run(b, vssi_hnsw_divide(b->n_nodes, PRUNE_UNIT), PRUNE_UNIT, prune_unit, NULL, err);
+}
+
+static void prune_narrow_row(vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place)
+{
+    size_t n = prune_order(b, worker, place, prune_gather(b, worker, place)), room = b->inside * b->keep;
+    for (size_t c = 0; c < b->filled; c++)
+        memset(vssi_hnsw_chunk(b, place, c), 0xff, b->keep * sizeof(uint32_t)); /* HNSW_FREE */
+    memcpy(vssi_hnsw_links(b, place), worker->ids, vssi_min(n, room) * sizeof(uint32_t));
+}
+
+static void prune_narrow_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
+{
+    (void)arg;
+    size_t end = vssi_min((unit + 1) * PRUNE_UNIT, b->n_nodes);
+    for (size_t i = unit * PRUNE_UNIT; i < end; i++)
+        prune_narrow_row(b, worker, (uint32_t)i);
+}
+
+vss_status vssi_hnsw_prune_narrow(vssi_hnsw_build *b, vss_error *err)
+{
+    VSSI_TRY(vssi_hnsw_workers_fit(b, b->chunks * b->keep + 1, err));
+    VSSI_TRY(vssi_hnsw_run(b, vssi_hnsw_divide(b->n_nodes, PRUNE_UNIT), 0, prune_narrow_unit, NULL, err));
+    b->filled = b->inside;
+    return VSS_OK;
 }

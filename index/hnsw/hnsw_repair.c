@@ -72,8 +72,8 @@ static void repair_sample(vssi_hnsw_build *b, uint32_t *rows, size_t n, uint64_t
 {
     for (size_t i = 0; i < n; i++) {
         size_t low = b->n_nodes * i / n, high = b->n_nodes * (i + 1) / n;
-        rows[i] = b->nodes[low + (size_t)(vssi_random_next(state) % (high - low))];
-        vssi_hnsw_pack(b, rows[i], b->workers[0].packed + i * b->pdim);
+        rows[i] = (uint32_t)(low + (size_t)(vssi_random_next(state) % (high - low)));
+        vssi_hnsw_pack(b, rows[i], b->workers[0].packed + i * b->vector_size);
     }
 }
 
@@ -104,14 +104,13 @@ static vss_status repair_entries(vssi_hnsw_build *b, vss_error *err)
     size_t sample = vssi_min(b->packed_rows, b->n_nodes);
     size_t most = vssi_min(sample, vssi_max(1, vssi_min(REPAIR_ENTRIES, b->n_nodes / REPAIR_ROWS_AN_ENTRY)));
     VSSI_TRY(vssi_alloc(b->heap, most, sizeof *b->entries, &b->entries, err));
-    VSSI_TRY(vssi_hnsw_workers_fit(b, sample, err));
-    uint32_t *rows = (uint32_t *)w->lists;
+    uint32_t *rows = w->ids;
     repair_sample(b, rows, sample, &state);
     for (size_t i = 0; i < sample; i++)
         w->worst[i] = FLT_MAX;
     for (size_t next = 0; b->n_entries < most && next < sample; next = repair_draw(w->worst, sample, &state)) {
         b->entries[b->n_entries++] = rows[next];
-        b->l2(w->packed + next * b->pdim, w->packed, b->pdim, sample, w->scores);
+        b->l2_rows(w->packed + next * b->vector_size, w->packed, b->vector_dim, sample, w->scores);
         for (size_t i = 0; i < sample; i++)
             w->worst[i] = w->scores[i] < w->worst[i] ? w->scores[i] : w->worst[i];
         w->worst[next] = 0;

@@ -3,14 +3,16 @@
  *
  * Best-first search with a pool (simd/pool.h) of the L nearest rows seen, sorted, each marked once its links have been
  * followed; the walk ends when all are. L is ef, at least k; with a filter it grows by the reciprocal of the share of
- * allowed rows, and only allowed rows of the pool are offered in the end. Marks of visited rows are 16-bit epochs,
- * cleared when the epoch wraps. The unvisited links of a row are asked for as they are met and scored in one call; the
- * links of the row expected next are prefetched meanwhile. No allocation a hop. Counts and ids read from the mapping
- * are bounded where they are used; whatever they hold, each row enters the pool at most once.
+ * allowed rows, and only allowed rows of the pool are offered in the end. Marks of visited rows are 8-bit epochs, few
+ * enough bytes to stay in the second cache, cleared when the epoch wraps. The links of a row are asked for as they are
+ * met, and the unvisited ones, picked without a branch, are scored in one call; the links of the row expected next are
+ * prefetched meanwhile, and those of the best new one before the pool is sorted. No allocation a hop. Counts and places
+ * read from the index are bounded where they are used; whatever they hold, each place enters the pool at most once.
  *
  * Where the index has codes, the walk scores those, and in the end the vectors of the first k rows of the pool and of
- * all that their k-th score can't rule out, by the bound of codec/sq8.h: of the pool, what is found is what scoring all
- * of it would find. A query far outside the grid of the codes, where they would say little, walks on the vectors.
+ * all that their k-th score does not rule out (search_cut): of the pool, what is found is what scoring all of it
+ * would find, but for rare rows. A query far outside the grid of the codes, where they would say little, walks on the
+ * vectors.
  */
 #include <math.h>
 #include <string.h>
@@ -23,21 +25,23 @@
 #define SEARCH_ASK 256u          /* expansions between two questions to the control */
 #define SEARCH_POOL_MAX 65536u   /* rows, with a filter */
 #define SEARCH_OUTSIDE 4.0       /* steps a component that a query may be off its code, in the mean square */
+#define SEARCH_DEVIATIONS 3.0    /* of rounding, that a row is scored by its vector for */
 #define SEARCH_FETCH 1024u       /* bytes of a row fetched ahead */
 #define SEARCH_LINE 64u
-#define SEARCH_EPOCH_MASK 0xffffu
+#define SEARCH_EPOCH_MASK 0xffu
 
 typedef struct search_walk {
     const vssi_hnsw_index *index;
     const vssi_vectors *vectors;
     const vssi_probe *query;
-    uint16_t *visited; /* [rows] */
-    uint16_t epoch;
+    uint8_t *visited; /* [rows] */
+    uint8_t epoch;
     vssi_pool pool;
     const vssi_pool_kernels *kernels;
     const void *fetch;   /* rows that the walk scores, fetch_size bytes each */
     size_t fetch_size, fetch_bytes;
-    uint32_t *rows; /* [batch] to be scored */
+    uint32_t *rows;    /* [batch] places to be scored; in the end the rows found */
+    uint32_t *mapped;  /* [batch] their rows, where the walk is on vectors */
     float *scores;  /* [2 * batch] */
     size_t batch;
     bool coded;          /* the walk is on codes */
@@ -66,7 +70,7 @@ static vss_status search_visited(search_walk *walk, vssi_scratch *scratch, vss_e
         memset(walk->visited, 0, scratch->size[VSSI_SCRATCH_VISITED]);
         scratch->epoch = 1;
     }
-    walk->epoch = (uint16_t)scratch->epoch;
+    walk->epoch = (uint8_t)scratch->epoch;
     return VSS_OK;
 }
 
@@ -78,7 +82,8 @@ static vss_status search_prepare(search_walk *walk, vssi_scratch *scratch, vss_e
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_POOL, 2 * room, sizeof(float), &walk->pool.scores, err));
     walk->pool.rows = (uint32_t *)(void *)(walk->pool.scores + room);
     vssi_pool_clear(&walk->pool);
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, walk->batch, sizeof *walk->rows, &walk->rows, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, 2 * walk->batch, sizeof *walk->rows, &walk->rows, err));
+    walk->mapped = walk->rows + walk->batch;
     return vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, 2 * walk->batch, sizeof *walk->scores, &walk->scores, err);
 }
 
@@ -94,14 +99,28 @@ static vss_status search_prepare_code(search_walk *walk, vssi_scratch *scratch, 
     return VSS_OK;
 }
 
+/* The row at a place; a damaged map leads to some row. */
+static inline uint32_t search_row(const search_walk *walk, uint32_t place)
+{
+    uint32_t row = walk->index->map ? walk->index->map[place] : place;
+    return row < walk->index->rows ? row : 0;
+}
+
 /* The scores that lead the walk. */
 static void search_score(const search_walk *walk, size_t n)
 {
     const vssi_sq8 *sq8 = &walk->index->sq8;
-    if (walk->coded)
+    if (walk->coded) {
         sq8->score_gather(walk->code.code, sq8->codes, sq8->model.size, walk->rows, n, walk->scores);
-    else
-        vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows, n, walk->scores);
+        return;
+    }
+    const uint32_t *rows = walk->rows;
+    if (walk->index->map) {
+        for (size_t i = 0; i < n; i++)
+            walk->mapped[i] = search_row(walk, rows[i]);
+        rows = walk->mapped;
+    }
+    vssi_vectors_score_gather(walk->vectors, walk->query, rows, n, walk->scores);
 }
 
 /* Ask for the row that a score will be computed of. */
@@ -112,31 +131,47 @@ static inline void search_fetch(const search_walk *walk, uint32_t row)
         __builtin_prefetch(at + offset);
 }
 
+/* Ask for the links of a row: three lines hold most rows whole. */
+static inline void search_fetch_links(const search_walk *walk, uint32_t row)
+{
+    const uint32_t *links = walk->index->graph + (size_t)row * walk->index->stride;
+    __builtin_prefetch(links);
+    __builtin_prefetch(links + 16);
+    __builtin_prefetch(links + 32);
+}
+
+/* Ask for the links of the nearest of the rows just scored: if it is to be followed next, nobody has asked yet. */
+static inline void search_hurry(const search_walk *walk, size_t n)
+{
+    float best = INFINITY;
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++)
+        best = walk->scores[i] < best ? walk->scores[i] : best;
+    while (at < n && walk->scores[at] > best)
+        at++;
+    if (at < n)
+        search_fetch_links(walk, walk->rows[at]);
+}
+
 /* Score the unvisited of rows[n] and take them into the pool. Returns the foremost place taken. */
 static size_t search_take(search_walk *walk, const uint32_t *rows, size_t n)
 {
     size_t fresh = 0;
+    const uint32_t last = (uint32_t)walk->index->rows - 1;
+    uint8_t *visited = walk->visited;
+    uint8_t epoch = walk->epoch;
+    uint32_t *out = walk->rows;
     for (size_t i = 0; i < n; i++) {
-        uint32_t row = rows[i];
-        if (row >= walk->index->rows || walk->visited[row] == walk->epoch)
-            continue;
-        walk->visited[row] = walk->epoch;
-        walk->rows[fresh++] = row;
+        uint32_t row = rows[i] < last ? rows[i] : last;
         search_fetch(walk, row);
+        out[fresh] = row;
+        fresh += visited[row] != epoch;
+        visited[row] = epoch;
     }
     search_score(walk, fresh);
     walk->scored += fresh;
+    search_hurry(walk, fresh);
     return walk->kernels->take(&walk->pool, walk->scores, walk->rows, fresh);
-}
-
-static void search_prefetch(const search_walk *walk, size_t at)
-{
-    if (at >= walk->pool.n)
-        return;
-    const uint32_t *links = walk->index->graph + (size_t)walk->pool.rows[at] * walk->index->stride;
-    __builtin_prefetch(links);
-    __builtin_prefetch(links + 16);
-    __builtin_prefetch(links + 32);
 }
 
 /* What the walk fetches ahead, and its kernels. */
@@ -145,7 +180,7 @@ static void search_bind(search_walk *walk)
     walk->kernels = vssi_pool_best();
     walk->fetch = walk->coded ? walk->index->sq8.codes : walk->vectors->data;
     walk->fetch_size = walk->coded ? walk->index->sq8.model.size : walk->vectors->row_size;
-    walk->fetch_bytes = vssi_min(walk->fetch_size, SEARCH_FETCH);
+    walk->fetch_bytes = walk->coded || !walk->index->map ? vssi_min(walk->fetch_size, SEARCH_FETCH) : 0;
 }
 
 static void search_run(search_walk *walk, vssi_control *control)
@@ -158,10 +193,28 @@ static void search_run(search_walk *walk, vssi_control *control)
         const uint32_t *links = walk->index->graph + (size_t)walk->pool.rows[at] * walk->index->stride;
         walk->pool.rows[at] |= VSSI_POOL_FOLLOWED;
         size_t next = walk->kernels->next(&walk->pool, at + 1);
-        search_prefetch(walk, next);
+        if (next < walk->pool.n)
+            search_fetch_links(walk, walk->pool.rows[next]);
         size_t foremost = search_take(walk, links + 1, vssi_min(links[0], limit));
         at = vssi_min(next, foremost);
     }
+}
+
+/*
+ * The greatest sum of squared steps that a row may have and still matter. Rounding moves a row by up to r from its
+ * point and the query by s, in directions that have nothing to do with each other or with the way from one to the
+ * other: then the sum is off by r^2 + s^2 in the mean, with a deviation of sqrt((4 A^2 + 2 (r^2 + s^2)) (r^2 + s^2) /
+ * width), A the distance. SEARCH_DEVIATIONS of them are allowed for, or what codec/sq8.h proves where that is less.
+ */
+static double search_cut(const search_walk *walk, float threshold)
+{
+    const vssi_sq8_model *m = &walk->index->sq8.model;
+    double proven = vssi_sq8_cut(&walk->index->sq8, &walk->code, threshold);
+    if (!(proven < INFINITY) || proven < 0)
+        return proven;
+    double r = m->radius / m->step, s = walk->code.radius / m->step, noise = r * r + s * s;
+    double distance = fmax(sqrt(proven) - r - s, 0), square = distance * distance;
+    return fmin(proven, square + noise + SEARCH_DEVIATIONS * sqrt((4 * square + 2 * noise) * noise / m->width));
 }
 
 /* Of rows[n], found by codes in the order of scores, score by the vectors those that may be among the nearest k, at
@@ -173,7 +226,7 @@ static size_t search_rerank(search_walk *walk, size_t n, size_t rerank, const vs
     vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows, first, exact);
     for (size_t i = 0; i < first; i++)
         worst = fmaxf(worst, exact[i]);
-    double cut = vssi_sq8_cut(&walk->index->sq8, &walk->code, fminf(vssi_topk_bound(topk, worst), topk->threshold));
+    double cut = search_cut(walk, fminf(vssi_topk_bound(topk, worst), topk->threshold));
     while (end < limit && (double)walk->scores[end] <= cut)
         end++;
     vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows + first, end - first, exact + first);
@@ -185,7 +238,7 @@ static void search_offer(search_walk *walk, const vssi_query *query, vssi_topk *
 {
     size_t n = 0;
     for (size_t i = 0; i < walk->pool.n; i++) {
-        uint32_t row = walk->pool.rows[i] & ~VSSI_POOL_FOLLOWED;
+        uint32_t row = search_row(walk, walk->pool.rows[i] & ~VSSI_POOL_FOLLOWED);
         if (query->allow && !vssi_bitmap_get(query->allow, row))
             continue;
         walk->rows[n] = row;

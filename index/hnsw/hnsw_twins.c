@@ -31,7 +31,7 @@ vss_status vssi_hnsw_twins_find(vssi_hnsw_build *b, vss_error *err)
 {
     uint64_t *keys;
     VSSI_TRY(vssi_alloc(b->heap, b->rows, sizeof *b->twins, &b->twins, err));
-    VSSI_TRY(vssi_alloc(b->heap, b->rows, sizeof *b->nodes, &b->nodes, err));
+    VSSI_TRY(vssi_alloc(b->heap, b->rows, sizeof *b->order, &b->order, err));
     VSSI_TRY(vssi_alloc(b->heap, b->rows, sizeof *keys, &keys, err));
     for (size_t row = 0; row < b->rows; row++) {
         uint64_t hash = vssi_hash(vssi_vectors_row(b->vectors, row), b->vectors->row_size, 0);
@@ -42,7 +42,11 @@ vss_status vssi_hnsw_twins_find(vssi_hnsw_build *b, vss_error *err)
     vssi_free(b->heap, keys);
     for (size_t row = 0; row < b->rows; row++) {
         if (b->twins[row] == row)
-            b->nodes[b->n_nodes++] = (uint32_t)row;
+            b->order[b->n_nodes++] = (uint32_t)row;
+    }
+    for (size_t row = 0, place = b->n_nodes; row < b->rows; row++) {
+        if (b->twins[row] != row)
+            b->order[place++] = (uint32_t)row;
     }
     return VSS_OK;
 }
@@ -53,7 +57,7 @@ static void twins_add(vssi_hnsw_build *b, uint32_t from, uint32_t to)
     links[1 + links[0]++] = to;
 }
 
-/* Link a set, rows[n] with the node in front. */
+/* Link a set, places rows[n] with the node in front. */
 static void twins_tree(vssi_hnsw_build *b, const uint32_t *rows, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
@@ -70,12 +74,14 @@ vss_status vssi_hnsw_twins_link(vssi_hnsw_build *b, vss_error *err)
     if (b->n_nodes == b->rows)
         return VSS_OK;
     uint64_t *keys;
-    uint32_t *set;
+    uint32_t *set, *places;
     size_t n = 0;
     VSSI_TRY(vssi_alloc(b->heap, b->rows, sizeof *keys + sizeof *set, &keys, err));
-    set = (uint32_t *)(keys + b->rows);
-    for (size_t row = 0; row < b->rows; row++)
-        keys[row] = (uint64_t)b->twins[row] << 32 | row;
+    places = set = (uint32_t *)(keys + b->rows);
+    for (size_t place = 0; place < b->rows; place++)
+        places[b->order[place]] = (uint32_t)place;
+    for (size_t place = 0; place < b->rows; place++)
+        keys[place] = (uint64_t)places[b->twins[b->order[place]]] << 32 | place;
     vssi_hnsw_sort(keys, b->rows);
     for (size_t i = 0; i < b->rows; i++) {
         set[n++] = (uint32_t)keys[i];

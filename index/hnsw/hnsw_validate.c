@@ -2,12 +2,13 @@
  * hnsw_validate.c - look at every link of a stored graph
  *
  * Counts, ids, links to itself, links twice in a row, entries, and whether every row is reached from the entries; of
- * codes, that the grid begins at finite numbers and that they end with zeros. Per row the first fault is told. One look
- * at every link for the checks and one for the walk; 9 bytes a row meanwhile.
+ * codes, that the grid begins at finite numbers, that they end with zeros and that each row has one place. Per row
+ * the first fault is told. One look at every link for the checks and one for the walk; 9 bytes a row meanwhile.
  */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "../../lib/base/checked.h"
 #include "hnsw.h"
@@ -107,6 +108,20 @@ static void validate_codes(validate_state *v)
     }
 }
 
+/* seen is free again: [rows] rows that have a place. */
+static void validate_map(validate_state *v)
+{
+    memset(v->seen, 0, v->index->rows * sizeof *v->seen);
+    for (size_t place = 0; place < v->index->rows; place++) {
+        uint32_t row = v->index->map[place];
+        if (row >= v->index->rows || v->seen[row])
+            validate_fault(v, "hnsw: place %zu is of row %u of %zu%s", place, row, v->index->rows,
+                           row < v->index->rows ? ", which has one" : "");
+        else
+            v->seen[row] = 1;
+    }
+}
+
 uint64_t vssi_hnsw_validate(const void *index, void (*fault)(void *state, const char *line), void *state)
 {
     validate_state v = {.index = index, .fault = fault, .fault_state = state};
@@ -119,6 +134,8 @@ uint64_t vssi_hnsw_validate(const void *index, void (*fault)(void *state, const 
         for (size_t row = 0; row < v.index->rows; row++)
             validate_row(&v, row);
         validate_walk(&v);
+        if (v.index->map)
+            validate_map(&v);
     }
     if (v.index->coded)
         validate_codes(&v);

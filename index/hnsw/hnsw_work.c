@@ -4,9 +4,6 @@
  * What a unit writes depends on the unit alone, never on the worker, so the bytes built don't depend on the number
  * of threads.
  */
-#include <math.h>
-#include <string.h>
-
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
 #include "hnsw.h"
@@ -48,17 +45,31 @@ vss_status vssi_hnsw_run(vssi_hnsw_build *b, size_t n_units, uint64_t weight, vs
     return VSS_OK;
 }
 
+/* Room for rows with lists_size candidates. */
+static vss_status work_fit(const vssi_hnsw_build *b, vssi_hnsw_worker *w, size_t lists_size, vss_error *err)
+{
+    size_t seen = 16;
+    while (seen < 2 * lists_size)
+        seen *= 2;
+    VSSI_TRY(vssi_realloc(b->heap, lists_size, sizeof *w->lists, &w->lists, err));
+    VSSI_TRY(vssi_realloc(b->heap, lists_size, sizeof *w->ids, &w->ids, err));
+    VSSI_TRY(vssi_realloc(b->heap, seen, sizeof *w->seen, &w->seen, err));
+    w->lists_size = lists_size;
+    return VSS_OK;
+}
+
 static vss_status work_make(const vssi_hnsw_build *b, vssi_hnsw_worker *w, vss_error *err)
 {
-    size_t floats;
-    if (!vssi_mul(b->packed_rows, b->pdim, &floats))
-        return vssi_fail_memory(err, SIZE_MAX);
-    VSSI_TRY(vssi_alloc(b->heap, floats, sizeof(float), &w->packed, err));
-    VSSI_TRY(vssi_alloc(b->heap, b->pdim, sizeof(float), &w->query, err));
-    VSSI_TRY(vssi_alloc(b->heap, b->packed_rows, sizeof(float), &w->scores, err));
-    VSSI_TRY(vssi_alloc(b->heap, b->packed_rows, sizeof(float), &w->worst, err));
-    w->lists_size = b->packed_rows * b->keep + 2 * (b->kept + HNSW_FANOUT * b->keep);
-    return vssi_alloc(b->heap, w->lists_size, sizeof(uint64_t), &w->lists, err);
+    size_t n = b->packed_rows;
+    VSSI_TRY(vssi_alloc(b->heap, n, b->vector_size, &w->packed, err));
+    VSSI_TRY(vssi_alloc(b->heap, 1, b->vector_size, &w->query, err));
+    VSSI_TRY(vssi_alloc(b->heap, n, sizeof *w->bases, &w->bases, err));
+    VSSI_TRY(vssi_alloc(b->heap, b->vector_size * VSSI_PAIRS_QUERIES, 1, &w->queries, err));
+    VSSI_TRY(vssi_alloc(b->heap, VSSI_PAIRS_QUERIES * b->keys_stride, sizeof *w->keys, &w->keys, err));
+    VSSI_TRY(vssi_alloc(b->heap, n, sizeof *w->scores, &w->scores, err));
+    VSSI_TRY(vssi_alloc(b->heap, n, sizeof *w->worst, &w->worst, err));
+    VSSI_TRY(vssi_alloc(b->heap, n, sizeof *w->alive, &w->alive, err));
+    return work_fit(b, w, n, err);
 }
 
 vss_status vssi_hnsw_workers_make(vssi_hnsw_build *b, vss_error *err)
@@ -72,10 +83,8 @@ vss_status vssi_hnsw_workers_make(vssi_hnsw_build *b, vss_error *err)
 vss_status vssi_hnsw_workers_fit(vssi_hnsw_build *b, size_t lists_size, vss_error *err)
 {
     for (size_t i = 0; i < b->n_workers; i++) {
-        if (b->workers[i].lists_size >= lists_size)
-            continue;
-        VSSI_TRY(vssi_realloc(b->heap, lists_size, sizeof(uint64_t), &b->workers[i].lists, err));
-        b->workers[i].lists_size = lists_size;
+        if (b->workers[i].lists_size < lists_size)
+            VSSI_TRY(work_fit(b, &b->workers[i], lists_size, err));
     }
     return VSS_OK;
 }
@@ -84,40 +93,11 @@ void vssi_hnsw_workers_free(vssi_hnsw_build *b)
 {
     for (size_t i = 0; b->workers && i < b->n_workers; i++) {
         vssi_hnsw_worker *w = &b->workers[i];
-        vssi_free(b->heap, w->packed);
-        vssi_free(b->heap, w->query);
-        vssi_free(b->heap, w->scores);
-        vssi_free(b->heap, w->worst);
-        vssi_free(b->heap, w->lists);
+        void *const parts[] = {w->packed, w->query, w->bases, w->queries, w->keys, w->scores,
+                               w->worst,  w->alive, w->lists, w->ids,     w->seen};
+        for (size_t j = 0; j < sizeof parts / sizeof *parts; j++)
+            vssi_free(b->heap, parts[j]);
     }
     vssi_free(b->heap, b->workers);
     b->workers = NULL;
-}
-
-/* Sets compared by Jaccard lie about as near as their 0-1 vectors divided by their lengths. */
-static void work_pack_set(const vssi_vectors *v, float *out)
-{
-    float sum = 0;
-    for (size_t i = 0; i < v->dim; i++)
-        sum += out[i];
-    float scale = sum > 0 ? 1 / sqrtf(sum) : 0;
-    for (size_t i = 0; i < v->dim; i++)
-        out[i] *= scale;
-}
-
-void vssi_hnsw_pack(const vssi_hnsw_build *b, size_t row, float *out)
-{
-    const vssi_vectors *v = b->vectors;
-    const void *vector = vssi_vectors_row(v, row);
-    vssi_simd_widen(v->kind, vector, v->dim, out);
-    if (v->metric == VSS_METRIC_COSINE) {
-        float scale = v->inverse_norms[row];
-        for (size_t i = 0; i < v->dim; i++)
-            out[i] *= scale;
-    } else if (v->metric == VSS_METRIC_IP) {
-        double rest = v->max_norm * v->max_norm - vssi_exact(v->kind, VSSI_SIMD_IP, vector, vector, v->dim);
-        out[v->dim] = rest > 0 ? (float)sqrt(rest) : 0.0f;
-    } else if (v->metric == VSS_METRIC_JACCARD) {
-        work_pack_set(v, out);
-    }
 }

@@ -60,7 +60,8 @@ IVF_TYPE(ivf_pq, IVF_PQ)
     {                                                                                                                 \
         .name = name_, .format = IVF_FORMAT, .params = params_, .n_params = n_params_, .build = type##_build,         \
         .estimate = type##_estimate,                                                                                 \
-        .open = type##_open, .search = vssi_ivf_search, .validate = vssi_ivf_validate, .free = vssi_ivf_free          \
+        .open = type##_open, .search = vssi_ivf_search, .search_batch = vssi_ivf_search_batch,                        \
+        .validate = vssi_ivf_validate, .free = vssi_ivf_free                                                          \
     }
 
 const vssi_index_ops vssi_ivf_flat_ops = IVF_OPS(ivf_flat, "ivf_flat", ivf_flat_params, IVF_PARAM_RERANK);

@@ -15,6 +15,7 @@
 #ifndef VSSI_IVF_H
 #define VSSI_IVF_H
 
+#include "../../simd/nearest.h"
 #include "../../simd/planes.h"
 #include "../../simd/scan4.h"
 #include "../carrier.h"
@@ -32,11 +33,12 @@ typedef enum ivf_kind { IVF_FLAT = 1, IVF_SQ8, IVF_RABITQ, IVF_PQ, IVF_KINDS } i
 enum {
     IVF_BLOCK_HEADER = 256,
     IVF_BLOCK_LOW,      /* f32 [2][width]: the grid's low corner; the mean of the centers */
-    IVF_BLOCK_CENTERS,  /* u8 [lists][size]: codes */
+    IVF_BLOCK_CENTERS,  /* their codes, by panels of 32 (simd/nearest.h) */
     IVF_BLOCK_POINTS,   /* f32 [lists][width]: what they stand for */
     IVF_BLOCK_LISTS,    /* u32 [lists + 1]: where each list begins */
     IVF_BLOCK_ROWS,     /* u32 [rows]: row numbers, list by list, rising within one */
-    IVF_BLOCK_CODES,    /* the type's, in the order of the rows; codes of 1 and of 4 bits by blocks of 32 */
+    IVF_BLOCK_CODES,    /* the type's, in the order of the rows; by blocks of 32, a list's own, but for ivf_flat and codes of
+                         * 8 bits */
     IVF_BLOCK_MORE,     /* ivf_rabitq: the bits after the first, in the order of the rows */
     IVF_BLOCK_WORDS     /* ivf_pq: f32 [width][2^bits], codewords (codec/pq.h) */
 };
@@ -64,7 +66,6 @@ typedef struct ivf_index {
     uint32_t *blocks;            /* [lists + 1]: where each list's blocks begin; NULL without any */
     vssi_pq pq;                  /* ivf_pq */
     float *signs;                /* ivf_rabitq: the rotation */
-    vssi_kernel_rows score_codes;
 } ivf_index;
 
 /* A build in the making. */
@@ -74,7 +75,8 @@ typedef struct ivf_build {
     ivf_header header;
     float *low, *points; /* low: [2][width] */
     uint8_t *grid;       /* [rows][size]: codes of the rows */
-    uint8_t *centers;
+    uint8_t *centers;    /* [lists][size] */
+    uint8_t *panels;     /* the same by panels */
     uint32_t *where;     /* [rows]: list */
     uint32_t *lists, *rows;
     uint8_t *codes, *more;
@@ -86,14 +88,14 @@ static inline size_t ivf_turned_width(const ivf_header *h) { return (h->width + 
 /* Do codes lie in blocks of 32 rows. */
 static inline bool ivf_has_blocks(const ivf_header *h)
 {
-    return h->kind == IVF_RABITQ || (h->kind == IVF_PQ && h->bits == 4);
+    return h->kind == IVF_SQ8 || h->kind == IVF_RABITQ || (h->kind == IVF_PQ && h->bits == 4);
 }
 /* Codes of 4 bits a row in a block. */
 static inline size_t ivf_block_subs(const ivf_header *h)
 {
     return h->kind == IVF_PQ ? (h->subs + 3u) / 4u * 4u : ivf_turned_width(h) / 4;
 }
-/* Bytes of a block: codes; add; ivf_rabitq: mul. */
+/* Bytes of a block of codes of 1 or 4 bits: codes; add; ivf_rabitq: mul. */
 static inline size_t ivf_block_size(const ivf_header *h)
 {
     return 16 * ivf_block_subs(h) + (h->kind == IVF_PQ ? 1 : 2) * VSSI_SCAN4_ROWS * sizeof(float);
@@ -103,8 +105,16 @@ static inline size_t ivf_bytes_size(const ivf_header *h) { return sizeof(float) 
 /* Bytes of a query's tables: scan4's; ivf_pq: then, or only, float32. */
 static inline size_t ivf_table_size(const ivf_header *h)
 {
-    size_t bytes = ivf_has_blocks(h) ? 16 * ivf_block_subs(h) : 0;
+    bool bits = h->kind == IVF_RABITQ || (h->kind == IVF_PQ && h->bits == 4);
+    size_t bytes = bits ? 16 * ivf_block_subs(h) : 0;
     return h->kind == IVF_PQ ? bytes + (((size_t)h->subs << h->bits) + 15) / 16 * 64 : bytes;
+}
+/* Bytes of codes that lie together: a row's, or a block's. */
+static inline size_t ivf_code_size(const ivf_header *h, const vssi_vectors *v)
+{
+    if (!ivf_has_blocks(h))
+        return h->kind == IVF_FLAT ? v->row_size : ivf_bytes_size(h);
+    return h->kind == IVF_SQ8 ? vssi_panel_size(h->size) : ivf_block_size(h);
 }
 /* Bytes of a row's other bits: planes, add, mul. */
 static inline size_t ivf_more_size(const ivf_header *h)
@@ -153,6 +163,8 @@ vss_status vssi_ivf_open(vssi_heap *heap, ivf_kind kind, const vssi_block *block
 void vssi_ivf_free(void *index);
 vss_status vssi_ivf_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err);
+vss_status vssi_ivf_search_batch(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
+                                 vssi_scratch *scratch, vssi_topk *topks, vss_error *err);
 uint64_t vssi_ivf_validate(const void *index, void (*fault)(void *state, const char *line), void *state);
 
 #endif

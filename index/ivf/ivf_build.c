@@ -119,14 +119,13 @@ static vss_status build_train(ivf_build *b, vss_error *err)
 static void build_image(ivf_build *b, ivf_header *header, vssi_image *image)
 {
     const ivf_header *h = &b->header;
-    const size_t sizes[IVF_KINDS] = {[IVF_FLAT] = b->v->row_size, [IVF_SQ8] = h->size, [IVF_PQ] = ivf_bytes_size(h)};
-    size_t codes = ivf_has_blocks(h) ? ivf_block_size(h) : sizes[h->kind];
+    size_t codes = ivf_code_size(h, b->v), panel = vssi_panel_size(h->size);
     uint64_t count = ivf_has_blocks(h) ? vssi_ivf_blocks(h, b->lists, NULL) : h->rows;
     *header = b->header;
     const vssi_block blocks[] = {
         {IVF_BLOCK_HEADER, sizeof *header, 1, header},
         {IVF_BLOCK_LOW, sizeof *b->low, 2 * (uint64_t)h->width, b->low},
-        {IVF_BLOCK_CENTERS, h->size, h->lists, b->centers},
+        {IVF_BLOCK_CENTERS, (uint32_t)panel, (h->lists + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES, b->panels},
         {IVF_BLOCK_POINTS, sizeof *b->points, (uint64_t)h->lists * h->width, b->points},
         {IVF_BLOCK_LISTS, sizeof *b->lists, h->lists + 1, b->lists},
         {IVF_BLOCK_ROWS, sizeof *b->rows, h->rows, b->rows},
@@ -187,11 +186,12 @@ vss_status vssi_ivf_build(const vssi_build *build, ivf_kind kind, vssi_image *im
         status = build_make(&b, err);
     vssi_free(heap, b.grid);
     vssi_free(heap, b.where);
+    vssi_free(heap, b.centers);
     if (status == VSS_OK) {
         build_image(&b, header, image);
         return VSS_OK;
     }
-    const void *const made[] = {header, b.low, b.centers, b.points, b.lists, b.rows, b.codes, b.more, b.words};
+    const void *const made[] = {header, b.low, b.panels, b.points, b.lists, b.rows, b.codes, b.more, b.words};
     for (size_t i = 0; i < sizeof made / sizeof *made; i++)
         vssi_free(heap, made[i]);
     return status;

@@ -143,22 +143,57 @@ static vss_status encode_rabitq(ivf_build *b, vss_error *err)
     return status;
 }
 
-/* Vectors, or codes on the grid, as they are. */
-static vss_status encode_copy(ivf_build *b, const void *from, size_t size, vss_error *err)
+static vss_status encode_vectors(ivf_build *b, vss_error *err)
 {
+    size_t size = b->v->row_size;
     VSSI_TRY(vssi_alloc(b->in->heap, b->header.rows, size, &b->codes, err));
     for (size_t i = 0; i < b->header.rows; i++)
-        memcpy(b->codes + i * size, (const uint8_t *)from + b->rows[i] * size, size);
+        memcpy(b->codes + i * size, vssi_vectors_row(b->v, b->rows[i]), size);
+    return VSS_OK;
+}
+
+/* The codes of n <= 32 rows as a panel; rows NULL: of the rows from first on. */
+static void encode_panel(const uint8_t *codes, size_t size, const uint32_t *rows, size_t first, size_t n, uint8_t *panel)
+{
+    const uint8_t *at[VSSI_NEAREST_LANES];
+    for (size_t i = 0; i < n; i++)
+        at[i] = codes + (rows ? rows[first + i] : first + i) * size;
+    vssi_panel_set(panel, at, n, size);
+}
+
+static vss_status encode_codes(ivf_build *b, vss_error *err)
+{
+    const ivf_header *h = &b->header;
+    VSSI_TRY(vssi_alloc(b->in->heap, vssi_ivf_blocks(h, b->lists, NULL), ivf_code_size(h, b->v), &b->codes, err));
+    uint8_t *panel = b->codes;
+    for (size_t c = 0; c < h->lists; c++) {
+        for (size_t at = b->lists[c], end = b->lists[c + 1]; at < end; at += 32, panel += ivf_code_size(h, b->v))
+            encode_panel(b->grid, h->size, b->rows, at, vssi_min(VSSI_NEAREST_LANES, end - at), panel);
+    }
+    return VSS_OK;
+}
+
+/* The centers by panels. */
+static vss_status encode_centers(ivf_build *b, vss_error *err)
+{
+    const ivf_header *h = &b->header;
+    size_t panels = (h->lists + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES;
+    VSSI_TRY(vssi_alloc(b->in->heap, panels, vssi_panel_size(h->size), &b->panels, err));
+    for (size_t p = 0; p < panels; p++)
+        encode_panel(b->centers, h->size, NULL, p * VSSI_NEAREST_LANES,
+                     vssi_min(VSSI_NEAREST_LANES, h->lists - p * VSSI_NEAREST_LANES),
+                     b->panels + p * vssi_panel_size(h->size));
     return VSS_OK;
 }
 
 vss_status vssi_ivf_encode(ivf_build *b, vss_error *err)
 {
+    VSSI_TRY(encode_centers(b, err));
     switch (b->header.kind) {
     case IVF_FLAT:
-        return encode_copy(b, b->v->data, b->v->row_size, err);
+        return encode_vectors(b, err);
     case IVF_SQ8:
-        return encode_copy(b, b->grid, b->header.size, err);
+        return encode_codes(b, err);
     case IVF_PQ:
         return vssi_ivf_pq_encode(b, err);
     default:

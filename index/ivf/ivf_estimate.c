@@ -16,8 +16,7 @@ static uint64_t estimate_blocks(const ivf_header *h)
 
 static uint64_t estimate_codes(const ivf_header *h, const vssi_vectors *v)
 {
-    const uint64_t sizes[IVF_KINDS] = {[IVF_FLAT] = v->row_size, [IVF_SQ8] = h->size, [IVF_PQ] = ivf_bytes_size(h)};
-    uint64_t codes = ivf_has_blocks(h) ? estimate_blocks(h) * ivf_block_size(h) : h->rows * sizes[h->kind];
+    uint64_t codes = (ivf_has_blocks(h) ? estimate_blocks(h) : h->rows) * ivf_code_size(h, v);
     if (h->kind == IVF_RABITQ)
         codes += (uint64_t)h->rows * ivf_more_size(h);
     if (h->kind == IVF_PQ)
@@ -58,11 +57,11 @@ void vssi_ivf_estimate(const vssi_build *in, ivf_kind kind, vssi_cost *cost)
     if (in->vectors->rows == 0 || vssi_ivf_plan(&b, kind, NULL) != VSS_OK)
         return;
     uint64_t rows = h->rows, lists = h->lists, codes = estimate_codes(h, in->vectors);
-    uint64_t centers = lists * (h->size + (sizeof(float) * (uint64_t)h->width) + sizeof(uint32_t));
-    uint64_t kept = centers + 2 * sizeof(float) * (uint64_t)h->width + sizeof(uint32_t) * rows;
+    uint64_t panels = (lists + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES * vssi_panel_size(h->size);
+    uint64_t centers = lists * (sizeof(float) * (uint64_t)h->width + sizeof(uint32_t));
+    uint64_t kept = panels + centers + 2 * sizeof(float) * (uint64_t)h->width + sizeof(uint32_t) * rows;
     uint64_t train = estimate_train(h, threads), words = h->kind == IVF_PQ ? estimate_words(h, threads) : 0;
     cost->bytes = kept + codes;
-    cost->build_bytes = kept + rows * (h->size + sizeof(uint32_t)) + (train > codes ? train : codes);
-    if (kept + rows * (h->size + sizeof(uint32_t)) + words > cost->build_bytes)
-        cost->build_bytes = kept + rows * (h->size + sizeof(uint32_t)) + words;
+    uint64_t stage = train > codes ? train : codes;
+    cost->build_bytes = kept + rows * (h->size + sizeof(uint32_t)) + lists * h->size + (stage > words ? stage : words);
 }

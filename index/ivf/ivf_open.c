@@ -71,12 +71,9 @@ static vss_status open_codes(ivf_index *index, const vssi_block *blocks, size_t 
                              vss_error *err)
 {
     const ivf_header *h = &index->header;
-    if (!ivf_has_blocks(h)) {
-        const size_t sizes[IVF_KINDS] = {[IVF_FLAT] = v->row_size, [IVF_SQ8] = h->size, [IVF_PQ] = ivf_bytes_size(h)};
-        index->code_size = sizes[h->kind];
+    index->code_size = ivf_code_size(h, v);
+    if (!ivf_has_blocks(h))
         return open_block(blocks, n_blocks, IVF_BLOCK_CODES, index->code_size, h->rows, &index->codes, err);
-    }
-    index->code_size = ivf_block_size(h);
     VSSI_TRY(vssi_alloc(index->heap, h->lists + 1, sizeof *index->blocks, &index->blocks, err));
     return open_block(blocks, n_blocks, IVF_BLOCK_CODES, index->code_size,
                       vssi_ivf_blocks(h, index->lists, index->blocks), &index->codes, err);
@@ -112,7 +109,8 @@ static vss_status open_all(ivf_index *index, ivf_kind kind, const vssi_block *bl
     VSSI_TRY(open_header(h, kind, v, err));
     VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_LOW, sizeof(float), 2 * (uint64_t)h->width, &index->low, err));
     index->mean = index->low + h->width;
-    VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_CENTERS, h->size, h->lists, &index->centers, err));
+    VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_CENTERS, vssi_panel_size(h->size),
+                        (h->lists + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES, &index->centers, err));
     VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_POINTS, sizeof(float), (uint64_t)h->lists * h->width,
                         &index->points, err));
     VSSI_TRY(open_block(blocks, n_blocks, IVF_BLOCK_LISTS, sizeof(uint32_t), h->lists + 1, &index->lists, err));

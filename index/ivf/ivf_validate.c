@@ -74,6 +74,25 @@ static void check_factors(ivf_check *check)
     }
 }
 
+/* What is stored beside the codes of a panel follows from them. */
+static void check_panels(ivf_check *check, const char *what, const uint8_t *panels, size_t n)
+{
+    size_t size = check->index->header.size;
+    for (size_t p = 0; p < n; p++) {
+        const uint8_t *panel = panels + p * vssi_panel_size(size);
+        const int32_t *bases = (const int32_t *)(const void *)(panel + VSSI_NEAREST_LANES * size);
+        for (size_t lane = 0; lane < VSSI_NEAREST_LANES; lane++) {
+            int32_t base = 0;
+            for (size_t i = 0; i < size; i++) {
+                int32_t code = panel[(i / 4 * VSSI_NEAREST_LANES + lane) * 4 + i % 4];
+                base += code * (code - 256);
+            }
+            if (base != bases[lane])
+                check_fault(check, what, p, bases[lane]);
+        }
+    }
+}
+
 /* add of every row beside codes of 8 bits. */
 static void check_bytes(ivf_check *check)
 {
@@ -94,7 +113,11 @@ uint64_t vssi_ivf_validate(const void *opened, void (*fault)(void *state, const 
     check_rows(&check);
     if (h->kind == IVF_PQ)
         check_floats(&check, "codeword component", check.index->pq.words, (size_t)h->width << h->bits);
-    if (ivf_has_blocks(h))
+    check_panels(&check, "the bases of the centers' panel", check.index->centers,
+                 (h->lists + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES);
+    if (h->kind == IVF_SQ8)
+        check_panels(&check, "the bases of panel", check.index->codes, check.index->blocks[h->lists]);
+    else if (ivf_has_blocks(h))
         check_factors(&check);
     else if (h->kind == IVF_PQ)
         check_bytes(&check);

@@ -1,9 +1,6 @@
 /*
  * api_collection.c - create, open, close, drop; write; read; figures
  */
-#include <string.h>
-
-#include "../base/text.h"
 #include "door.h"
 
 static vss_status collection_door(const vss_collection *col, const char *function, vss_error *err)
@@ -11,14 +8,6 @@ static vss_status collection_door(const vss_collection *col, const char *functio
     if (col == NULL)
         return vssi_fail(err, VSS_ERR_INVALID, "%s: col is NULL", function);
     return vssi_door_db(col->db, err);
-}
-
-static vss_status collection_name_check(const char *name, vss_error *err)
-{
-    if (name == NULL || !vssi_collection_name_valid(name))
-        return vssi_fail(err, VSS_ERR_INVALID, "collection name \"%.80s\" does not match [a-z0-9][a-z0-9_-]{0,62}",
-                         name == NULL ? "" : name);
-    return VSS_OK;
 }
 
 vss_status vss_collection_create(vss_db *db, const char *name, const vss_schema *schema, vss_collection **col,
@@ -29,7 +18,7 @@ vss_status vss_collection_create(vss_db *db, const char *name, const vss_schema 
     DOOR_NEED("vss_collection_create", db);
     DOOR_NEED("vss_collection_create", schema);
     VSSI_TRY(vssi_door_db(db, err));
-    VSSI_TRY(collection_name_check(name, err));
+    VSSI_TRY(vssi_door_name(name, err));
     vss_schema s;
     VSSI_TRY(vssi_door_struct("vss_schema", &s, sizeof s, schema, err));
     if (s.fields == NULL || s.n_fields == 0 || s.n_fields > VSS_MAX_FIELDS)
@@ -54,7 +43,7 @@ vss_status vss_collection_open(vss_db *db, const char *name, vss_collection **co
     *col = NULL;
     DOOR_NEED("vss_collection_open", db);
     VSSI_TRY(vssi_door_db(db, err));
-    VSSI_TRY(collection_name_check(name, err));
+    VSSI_TRY(vssi_door_name(name, err));
     return vssi_collection_open(db, name, col, err);
 }
 
@@ -70,7 +59,7 @@ vss_status vss_collection_drop(vss_db *db, const char *name, vss_error *err)
 {
     DOOR_NEED("vss_collection_drop", db);
     VSSI_TRY(vssi_door_db(db, err));
-    VSSI_TRY(collection_name_check(name, err));
+    VSSI_TRY(vssi_door_name(name, err));
     return vssi_collection_drop(db, name, err);
 }
 
@@ -222,7 +211,7 @@ vss_status vss_collection_check(vss_db *db, const char *name, vss_check_fn fn, v
     vss_check_report found = VSS_INIT(vss_check_report);
     DOOR_NEED("vss_collection_check", db);
     VSSI_TRY(vssi_door_db(db, err));
-    VSSI_TRY(collection_name_check(name, err));
+    VSSI_TRY(vssi_door_name(name, err));
     vss_status status = vssi_collection_check(db, name, fn, state, progress, progress_state, &found, err);
     vssi_door_return(&found, report);
     return status;

@@ -5,11 +5,21 @@
 
 #include <string.h>
 
+#include "../base/text.h"
+
 vss_status vssi_door_db(const vss_db *db, vss_error *err)
 {
     if (db->process != vssi_process_id())
         return vssi_fail(err, VSS_ERR_FORKED, "the database was opened by process %lld, before a fork",
                          (long long)db->process);
+    return VSS_OK;
+}
+
+vss_status vssi_door_name(const char *name, vss_error *err)
+{
+    if (name == NULL || !vssi_collection_name_valid(name))
+        return vssi_fail(err, VSS_ERR_INVALID, "collection name \"%.80s\" does not match [a-z0-9][a-z0-9_-]{0,62}",
+                         name == NULL ? "" : name);
     return VSS_OK;
 }
 

@@ -16,6 +16,9 @@
 /* The handle is this process' own. */
 vss_status vssi_door_db(const vss_db *db, vss_error *err);
 
+/* A collection's name. */
+vss_status vssi_door_name(const char *name, vss_error *err);
+
 /*
  * Read a struct of the caller's, who may know fewer or more fields than this library: what is missing is 0; what is
  * unknown must be 0, else UNSUPPORTED. from NULL: all 0. The first field is struct_size.

@@ -1,11 +1,12 @@
 /*
  * background.c - seal, index, compact and collect on the threads of the host's executor
  *
- * A write that leaves work to do submits one task a collection; the task does what an explicit call would do, within the
- * budget for such work, beside writes and searches. What is handed to the executor outlives the collection if it must:
- * a task that runs after the close does nothing. A failure changes nothing, is told to the log hook and in the stats,
- * and the work is tried again with a write a second later. Cost of asking: a look at the parts of a snapshot. Locks: the
- * task's mutex, held while it runs, comes before all of the collection's; background_mutex is held for a few instructions.
+ * A write that leaves work to do submits one task a collection; the task does what an explicit call would do, within
+ * the budget for such work, beside writes and searches. What is handed to the executor outlives the collection if it
+ * must: a task that runs after the close does nothing. A failure changes nothing, is told to the log hook and in the
+ * stats, and the work is tried again with a write a second later. Cost of asking: a look at the parts of a snapshot.
+ * Locks: the task's mutex, held while it runs, comes before all of the collection's; background_mutex is held for a
+ * few instructions.
  */
 #include "background.h"
 
@@ -105,9 +106,9 @@ static void background_task(void *arg)
 static bool background_wanted(vss_collection *col)
 {
     vssi_mutex_lock(&col->write_mutex);
-    const bool wanted = col->poisoned == VSS_OK && vssi_collection_full(col);
+    const bool usable = col->poisoned == VSS_OK, full = vssi_collection_full(col);
     vssi_mutex_unlock(&col->write_mutex);
-    return wanted || vssi_compact_wanted(col);
+    return usable && (full || vssi_compact_wanted(col));
 }
 
 static struct vssi_background *background_create(vss_collection *col)

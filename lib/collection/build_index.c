@@ -1,9 +1,9 @@
 /*
  * build_index.c - define an index and build it for what is sealed; tell what is defined
  *
- * Cost: the type's building of each segment of VSSI_INDEX_MIN_ROWS rows and more. Locks: job_mutex throughout; seal_mutex
- * for the flush that comes first, for segments that were sealed while others were indexed, and for the commit. Writes and
- * searches go on beside it.
+ * Cost: the type's building of each segment of VSSI_INDEX_MIN_ROWS rows and more. Locks: job_mutex throughout;
+ * seal_mutex for the flush that comes first, for segments that were sealed while others were indexed, and for the
+ * commit. Writes and searches go on beside it.
  */
 #include <string.h>
 

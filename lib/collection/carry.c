@@ -1,10 +1,11 @@
 /*
- * carry.c - what a commit makes of a snapshot: new parts in place of old ones, and every delete that came after the base
+ * carry.c - what a commit makes of a snapshot: new parts in place of old ones, and every delete that came after the
+ * base
  *
  * Parts keep their places while a job runs: seals add sealed parts behind those of the base, new rows add growing ones
- * behind these, and deletes only set bits. So a part of the base is found by its number in any later snapshot, and a row
- * that lived in the base is the n-th live one of its part, whatever was deleted since. Cost: a small struct a part, a
- * pass over the bitmaps of those parts that were moved and have deletes newer than the base. No locks.
+ * behind these, and deletes only set bits. So a part of the base is found by its number in any later snapshot, and a
+ * row that lived in the base is the n-th live one of its part, whatever was deleted since. Cost: a small struct a
+ * part, a pass over the bitmaps of those parts that were moved and have deletes newer than the base. No locks.
  */
 #include "../base/bitmap.h"
 #include "../base/checked.h"

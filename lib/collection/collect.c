@@ -1,12 +1,12 @@
 /*
  * collect.c - remove the objects that no one needs: of older versions, and those that a crash left without a name
  *
- * The newest manifest is durable, the writer's lock is held and no commit is in the making, so whatever it does not name
- * can never be named again. Of logs it is their numbers that count: batches may go on being written.
+ * The newest manifest is durable, the writer's lock is held and no commit is in the making, so whatever it does not
+ * name can never be named again. Of logs it is their numbers that count: batches may go on being written.
  * Mappings and snapshots in this and other processes outlive the removal of their objects; who opens an older version
  * at this moment finds an object gone and begins again with the newest. Only names in the collection's own folders are
- * touched. Cost: one listing and a removal an object. Locks: job_mutex, held by the caller, and seal_mutex; write_mutex for
- * the number of the newest log.
+ * touched. Cost: one listing and a removal an object. Locks: job_mutex, held by the caller, and seal_mutex;
+ * write_mutex for the number of the newest log.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +61,8 @@ static vss_status collect_keep(const vss_collection *col, collect_run *run, char
     return VSS_OK;
 }
 
-/* Is it a log that holds batches, or the one that is written now? Asked after the listing, so that its number is known. */
+/* Is it a log that holds batches, or the one that is written now? Asked after the listing, so that its number is
+ * known. */
 static bool collect_live_log(vss_collection *col, const char *below)
 {
     char first[32], last[32];

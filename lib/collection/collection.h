@@ -1,10 +1,10 @@
 /*
  * collection.h - what a vss_collection handle points to, and what can be done with it
  *
- * Locks, taken in this order: db->mutex (open list) > job_mutex (one compaction or index build at a time) > seal_mutex (one
- * commit at a time: a flush throughout, another job when it is done) > write_mutex (one write at a time: counters, log, the
- * choice of the next snapshot; a commit takes it to carry over what was written meanwhile) > snapshot_mutex (the pointer to
- * the newest snapshot, held for a few instructions). Searches take snapshot_mutex only.
+ * Locks, taken in this order: db->mutex (open list) > job_mutex (one compaction or index build at a time) > seal_mutex
+ * (one commit at a time: a flush throughout, another job when it is done) > write_mutex (one write at a time:
+ * counters, log, the choice of the next snapshot; a commit takes it to carry over what was written meanwhile) >
+ * snapshot_mutex (the pointer to the newest snapshot, held for a few instructions). Searches take snapshot_mutex only.
  */
 #ifndef VSSI_COLLECTION_H
 #define VSSI_COLLECTION_H
@@ -17,8 +17,10 @@
 #include "vss/check.h"
 #include "vss/collection.h"
 #include "vss/index.h"
+#include "vss/scan.h"
 
 #define VSSI_INDEX_MIN_ROWS 4096u /* smaller segments are scanned */
+#define VSSI_GROW_ROWS 16384u     /* growing segments from here on have indexes in memory */
 
 struct vss_collection {
     vss_db *db;
@@ -35,8 +37,8 @@ struct vss_collection {
     vssi_mutex job_mutex;
     vssi_mutex seal_mutex;
     vssi_mutex write_mutex;
-    vssi_manifest *manifest;     /* newest committed, borrows schema; changed under seal_mutex and write_mutex, read under
-                                    either */
+    vssi_manifest *manifest;     /* newest committed, borrows schema; changed under seal_mutex and write_mutex, read
+                                    under either */
     vssi_snapshot *committed;    /* what the manifest describes; likewise */
     uint64_t manifest_bytes;
     size_t n_frozen;             /* write_mutex; the first parts, which a flush seals: no new rows join them; 0: none */
@@ -53,6 +55,7 @@ struct vss_collection {
 
     vssi_mutex snapshot_mutex;
     vssi_snapshot *snapshot;
+    _Atomic bool growing_scanned; /* a search had to scan a growing segment that is large enough for an index */
 
     vssi_mutex background_mutex;
     struct vssi_background *background; /* background_mutex; the task that waits or runs; NULL: none */
@@ -74,6 +77,10 @@ vss_status vssi_collection_close(vss_collection *col, vss_error *err);
 vss_status vssi_collection_drop(vss_db *db, const char *name, vss_error *err);
 /* True when the newest manifest of the name exists and is not a dropped collection's. */
 vss_status vssi_collection_exists(vss_db *db, const char *name, bool *exists, vss_error *err);
+
+/* A read-only handle of its own on the newest version and its logs, that takes no lock and that no other call sees. */
+vss_status vssi_collection_peek(vss_db *db, const char *name, vss_collection **out, vss_error *err);
+void vssi_collection_peek_end(vss_collection *col);
 
 /* The newest snapshot, referenced for the caller. */
 vssi_snapshot *vssi_collection_snapshot(vss_collection *col);
@@ -104,6 +111,10 @@ vss_status vssi_collection_delete(vss_collection *col, const vss_column *keys, v
 vss_status vssi_collection_delete_where(vss_collection *col, const char *filter, vss_write_info *info, vss_error *err);
 /* OK, or why this handle can't write. Under write_mutex. */
 vss_status vssi_collection_writable(vss_collection *col, vss_error *err);
+
+/* ---- grow.c: indexes in memory for one growing segment that is large enough, where a search has missed them; a failure
+ * is logged. Under write_mutex ---- */
+void vssi_collection_grow(vss_collection *col);
 
 /* ---- seal.c: growing rows to a sealed segment, with indexes, committed ---- */
 typedef struct vssi_seal_options {
@@ -140,6 +151,10 @@ vss_status vssi_collection_stats(vss_collection *col, vss_collection_stats *stat
 /* The rows of a part that match: bitmap[words], live or not. */
 vss_status vssi_part_filter(const vssi_part *part, const vssi_filter *filter, uint64_t *bitmap, size_t *passing,
                             vss_error *err);
+
+/* ---- scan.c ---- */
+vss_status vssi_collection_scan(vss_collection *col, const vss_scan_options *options, vss_scan_fn fn, void *state,
+                                vss_error *err);
 
 /* ---- search.c ---- */
 vss_status vssi_collection_search(vss_collection *col, const vss_search_request *request, vss_result **out,

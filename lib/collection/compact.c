@@ -3,10 +3,10 @@
  *
  * A segment takes part when it has less than half the rows and bytes of a full one, or a fifth or more of its rows are
  * deleted. Those that do are put together in their order as long as a full segment holds them; one that is small and
- * stands alone stays. So compacting again finds nothing to do. New segments and their indexes are written first, then one
- * manifest names them in place of the old ones; rows that are deleted or replaced meanwhile are so in the new ones too.
- * Cost: memory for one merged segment at a time. Locks: job_mutex throughout; seal_mutex for the flush that comes first, the
- * commit and the removal. Writes, flushes and searches go on beside it.
+ * stands alone stays. So compacting again finds nothing to do. New segments and their indexes are written first, then
+ * one manifest names them in place of the old ones; rows that are deleted or replaced meanwhile are so in the new ones
+ * too. Cost: memory for one merged segment at a time. Locks: job_mutex throughout; seal_mutex for the flush that comes
+ * first, the commit and the removal. Writes, flushes and searches go on beside it.
  */
 #include "background.h"
 #include "seal_job.h"

@@ -2,9 +2,10 @@
  * insert.c - new rows into the growing part of a collection, in place of older ones where they are upserted
  *
  * A batch becomes a small segment in memory; it is in the log before anyone sees it. The last growing segments are
- * merged while the one before is no larger than the last, so there are O(log rows) of them and a row is copied
- * O(log rows) times. Readers keep the snapshot they began with; nothing they see changes. Locks: write_mutex; not for the
- * flush that a full segment brings about.
+ * merged while the one before is no larger than the last and below VSSI_GROW_ROWS, up to a number of bytes that bounds how
+ * long a write may take: a row is copied O(log VSSI_GROW_ROWS) times; large ones get indexes in memory (grow.c). Readers
+ * keep the snapshot they began with; nothing they see changes. Locks: write_mutex; not for the flush that a full segment
+ * brings about.
  */
 #include <stdio.h>
 
@@ -13,6 +14,8 @@
 #include "background.h"
 #include "change.h"
 #include "journal.h"
+
+#define INSERT_MERGE_BYTES 67108864u /* no more are put together on the way */
 
 vss_status vssi_collection_writable(vss_collection *col, vss_error *err)
 {
@@ -52,16 +55,19 @@ static vss_status insert_keys(const vssi_snapshot *old, const vssi_segment *rows
     return VSS_OK;
 }
 
-/* How many of the last growing parts go into one with `rows` new ones: of those that no flush is sealing. */
-static size_t insert_merge_count(const vss_collection *col, const vssi_snapshot *old, size_t rows)
+/* How many of the last growing parts go into one with new rows: of those that no flush is sealing. */
+static size_t insert_merge_count(const vss_collection *col, const vssi_snapshot *old, const vssi_segment *new)
 {
     const size_t fixed = vssi_max(old->n_sealed, col->n_frozen);
+    uint64_t rows = vssi_segment_rows(new), bytes = vssi_segment_bytes(new);
     size_t n = 0;
     while (old->n_parts - n > fixed) {
-        size_t before = vssi_segment_rows(old->parts[old->n_parts - 1 - n].segment);
-        if (before > rows)
+        const vssi_segment *before = old->parts[old->n_parts - 1 - n].segment;
+        if (vssi_segment_rows(before) > rows || vssi_segment_rows(before) >= VSSI_GROW_ROWS ||
+            bytes + vssi_segment_bytes(before) > INSERT_MERGE_BYTES)
             break;
-        rows += before;
+        rows += vssi_segment_rows(before);
+        bytes += vssi_segment_bytes(before);
         n++;
     }
     return n;
@@ -94,7 +100,7 @@ static vss_status insert_snapshot(vss_collection *col, const vssi_snapshot *old,
                                   vssi_snapshot **out, vss_error *err)
 {
     vss_status status;
-    size_t n = insert_merge_count(col, old, vssi_segment_rows(rows));
+    size_t n = insert_merge_count(col, old, rows);
     vssi_snapshot *s;
     vssi_segment *merged = NULL;
     VSSI_TRY(vssi_snapshot_create(&col->db->heap, old->n_parts - n + 1, &s, err));
@@ -228,6 +234,8 @@ static vss_status insert_write(vss_collection *col, const vss_batch *batch, bool
     vss_status status = insert_batch(col, batch, replace, info, err);
     const bool seals = status == VSS_OK && (vssi_background_offered(col) ? vssi_collection_overfull(col)
                                                                           : vssi_collection_full(col));
+    if (status == VSS_OK && !seals)
+        vssi_collection_grow(col);
     vssi_mutex_unlock(&col->write_mutex);
     if (seals)
         insert_seal(col);

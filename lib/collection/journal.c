@@ -1,9 +1,9 @@
 /*
  * journal.c - keep batches in the write-ahead log; at open, replay them
  *
- * A log is begun with the first batch after a flush begins, so that a handle that only reads leaves no file, and batches
- * that come while a flush is at work are in a log of their own. The manifest says which log is the first it needs; a
- * flush that fails leaves one log more.
+ * A log is begun with the first batch after a flush begins, so that a handle that only reads leaves no file, and
+ * batches that come while a flush is at work are in a log of their own. The manifest says which log is the first it
+ * needs; a flush that fails leaves one log more.
  * After a crash the surviving batches go into a log of their own before the first new one; the old log is never
  * appended to, since its pages in memory may be better than those on the disk. Cost of a batch: one append, and one
  * sync where the database wants one. Locks: write_mutex, held by the caller.

@@ -15,7 +15,8 @@
  * nothing is changed. */
 vss_status vssi_journal_replay(vss_collection *col, vss_error *err);
 
-/* A collection that is being made: its first manifest covers the logs that one of its name left, and they are removed. */
+/* A collection that is being made: its first manifest covers the logs that one of its name left, and they are removed.
+ */
 vss_status vssi_journal_clear(vss_collection *col, vss_error *err);
 
 /* Keep a batch, durable as the database's sync says. On UNKNOWN_COMMIT the handle is poisoned; on any other failure the

@@ -38,8 +38,8 @@ static void collection_free(vss_collection *col)
     vssi_free(heap, col);
 }
 
-/* A handle without contents, holding the writer's lock unless the database is read-only. */
-static vss_status collection_begin(vss_db *db, const char *name, vss_collection **out, vss_error *err)
+/* A handle without contents, holding the writer's lock unless it is read-only. */
+static vss_status collection_begin(vss_db *db, const char *name, bool read_only, vss_collection **out, vss_error *err)
 {
     vss_collection *col;
     vss_status status;
@@ -47,7 +47,7 @@ static vss_status collection_begin(vss_db *db, const char *name, vss_collection 
     VSSI_TRY(vssi_alloc_zero(&db->heap, 1, sizeof *col, &col, err));
     col->db = db;
     col->handles = 1;
-    col->read_only = db->mode == VSS_OPEN_READ_ONLY;
+    col->read_only = read_only;
     vssi_mutex_init(&col->job_mutex);
     vssi_mutex_init(&col->seal_mutex);
     vssi_mutex_init(&col->write_mutex);
@@ -219,8 +219,10 @@ static vss_status collection_create(vss_db *db, const char *name, const vss_sche
         vssi_manifest_free(old);
         return vssi_fail(err, VSS_ERR_EXISTS, "collection \"%s\" exists already", name);
     }
-    VSSI_TRY(collection_begin(db, name, &col, err));
+    VSSI_TRY(collection_begin(db, name, false, &col, err));
     VSSI_TRY_GOTO(collection_first_manifest(col, schema, version, err), fail);
+    if (version > 0)
+        (void)vssi_collection_collect(col, NULL); /* what is left of a dropped one of that name does no harm */
     collection_link(db, col);
     *out = col;
     return VSS_OK;
@@ -243,12 +245,13 @@ vss_status vssi_collection_create(vss_db *db, const char *name, const vss_schema
 }
 
 /* A handle on the newest version and what the logs hold beyond it. *version: the one that was read, 0 for none. */
-static vss_status collection_read(vss_db *db, const char *name, vss_collection **out, uint64_t *version, vss_error *err)
+static vss_status collection_read(vss_db *db, const char *name, bool read_only, vss_collection **out,
+                                  uint64_t *version, vss_error *err)
 {
     vss_status status;
     vss_collection *col;
     *version = 0;
-    VSSI_TRY(collection_begin(db, name, &col, err));
+    VSSI_TRY(collection_begin(db, name, read_only, &col, err));
     VSSI_TRY_GOTO(collection_manifest(db, name, &col->manifest, version, &col->manifest_bytes, err), fail);
     if (col->manifest == NULL) {
         status = vssi_fail(err, VSS_ERR_NOT_FOUND, "no collection \"%s\" in \"%s\"", name, db->path);
@@ -271,7 +274,7 @@ static vss_status collection_read_beside(vss_db *db, const char *name, vss_colle
     for (int attempt = 0; attempt < COLLECTION_ATTEMPTS; attempt++) {
         uint64_t before, after;
         vss_collection *col = NULL;
-        vss_status status = collection_read(db, name, &col, &before, err);
+        vss_status status = collection_read(db, name, true, &col, &before, err);
         if (status == VSS_ERR_NO_MEMORY || status == VSS_ERR_BUDGET)
             return status;
         vss_status asked = vssi_manifest_newest(&db->storage, prefix, &after, status == VSS_OK ? err : NULL);
@@ -305,7 +308,7 @@ static vss_status collection_open(vss_db *db, const char *name, vss_collection *
     if (db->mode == VSS_OPEN_READ_ONLY)
         VSSI_TRY(collection_read_beside(db, name, &col, err));
     else
-        VSSI_TRY(collection_read(db, name, &col, &version, err));
+        VSSI_TRY(collection_read(db, name, false, &col, &version, err));
     collection_link(db, col);
     *out = col;
     return VSS_OK;
@@ -318,6 +321,13 @@ vss_status vssi_collection_open(vss_db *db, const char *name, vss_collection **o
     vssi_mutex_unlock(&db->mutex);
     return status;
 }
+
+vss_status vssi_collection_peek(vss_db *db, const char *name, vss_collection **out, vss_error *err)
+{
+    return collection_read_beside(db, name, out, err);
+}
+
+void vssi_collection_peek_end(vss_collection *col) { collection_free(col); }
 
 vss_status vssi_collection_close(vss_collection *col, vss_error *err)
 {
@@ -353,7 +363,8 @@ static int collection_name_add(void *arg, const char *name)
     return names->texts.status != VSS_OK;
 }
 
-/* Remove every object; a crash on the way leaves a dropped collection with objects that nothing names. */
+/* Remove every object. A crash on the way leaves a dropped collection with objects that nothing names, which the next
+ * drop or creation of that name removes. */
 static vss_status collection_remove_objects(vss_db *db, const char *prefix, const char *dropped, vss_error *err)
 {
     collection_names names = {.texts = {.heap = &db->heap, .err = err}, .keep = dropped};
@@ -368,20 +379,21 @@ static vss_status collection_remove_objects(vss_db *db, const char *prefix, cons
     return status;
 }
 
+/* A collection that was dropped by a call that failed on the way is dropped to its end. */
 static vss_status collection_drop_locked(vss_collection *col, vss_error *err)
 {
     vss_db *db = col->db;
     uint64_t version, bytes;
     char name[160], number[32];
     VSSI_TRY(collection_manifest(db, col->name, &col->manifest, &version, &bytes, err));
-    if (col->manifest == NULL)
-        return vssi_fail(err, VSS_ERR_NOT_FOUND, "no collection \"%s\" in \"%s\"", col->name, db->path);
-    vssi_manifest gone = {.heap = &db->heap, .version = version + 1, .dropped = true,
-                          .sequence = col->manifest->sequence, .next_auto_key = col->manifest->next_auto_key,
-                          .next_field_id = col->manifest->next_field_id,
-                          .log_first = col->manifest->log_first};
-    VSSI_TRY(vssi_manifest_commit(&gone, &db->storage, col->prefix, err));
-    vssi_manifest_name(gone.version, number);
+    if (col->manifest != NULL) {
+        vssi_manifest gone = {.heap = &db->heap, .version = ++version, .dropped = true,
+                              .sequence = col->manifest->sequence, .next_auto_key = col->manifest->next_auto_key,
+                              .next_field_id = col->manifest->next_field_id,
+                              .log_first = col->manifest->log_first};
+        VSSI_TRY(vssi_manifest_commit(&gone, &db->storage, col->prefix, err));
+    }
+    vssi_manifest_name(version, number);
     snprintf(name, sizeof name, "%s%s", col->prefix, number);
     return collection_remove_objects(db, col->prefix, name, err);
 }
@@ -390,20 +402,22 @@ vss_status vssi_collection_drop(vss_db *db, const char *name, vss_error *err)
 {
     vss_status status;
     vss_collection *col;
-    bool exists;
+    uint64_t version;
+    char prefix[80];
     if (db->mode == VSS_OPEN_READ_ONLY)
         return vssi_fail(err, VSS_ERR_READ_ONLY, "database \"%s\" is open read-only", db->path);
+    snprintf(prefix, sizeof prefix, "%s/", name);
     vssi_mutex_lock(&db->mutex);
     if (collection_find(db, name) != NULL) {
         status = vssi_fail(err, VSS_ERR_BUSY, "collection \"%s\" is open in this process", name);
         goto out;
     }
-    VSSI_TRY_GOTO(vssi_collection_exists(db, name, &exists, err), out);
-    if (!exists) {
+    VSSI_TRY_GOTO(vssi_manifest_newest(&db->storage, prefix, &version, err), out);
+    if (version == 0) {
         status = vssi_fail(err, VSS_ERR_NOT_FOUND, "no collection \"%s\" in \"%s\"", name, db->path);
         goto out;
     }
-    VSSI_TRY_GOTO(collection_begin(db, name, &col, err), out);
+    VSSI_TRY_GOTO(collection_begin(db, name, false, &col, err), out);
     status = collection_drop_locked(col, err);
     collection_free(col);
 out:

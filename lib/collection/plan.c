@@ -65,6 +65,14 @@ static vssi_segment_index *plan_index(const search *s, const search_part *p)
     return NULL;
 }
 
+/* Tell the writer that a growing segment could do with an index. */
+static void plan_miss(search *s, const search_part *p)
+{
+    if (!p->part->sealed && !p->part->settled && p->vectors.rows >= VSSI_GROW_ROWS && !s->exact && !s->request->range &&
+        !atomic_load_explicit(&s->col->growing_scanned, memory_order_relaxed))
+        atomic_store(&s->col->growing_scanned, true);
+}
+
 static vss_status plan_part(search *s, search_part *p, vss_error *err)
 {
     VSSI_TRY(vssi_segment_keys_ready(p->part->segment, err));
@@ -82,6 +90,7 @@ static vss_status plan_part(search *s, search_part *p, vss_error *err)
         return index->ops->exact ? vssi_search_verify(s, p, err) : VSS_OK; /* it leaves rows out by what it reads */
     }
     p->plan = p->allow == NULL ? VSS_PLAN_SCAN : VSS_PLAN_SCAN_ROWS;
+    plan_miss(s, p);
     return s->request->n_queries == 0 ? VSS_OK : vssi_search_verify(s, p, err);
 }
 

@@ -59,6 +59,20 @@ vss_status vssi_result_fields(const vssi_schema *schema, const char *const *name
     return VSS_OK;
 }
 
+/* Ask for the values of a fixed size at the places: they are anywhere, and would else be waited for one by one. */
+static vss_status result_fetch(const vssi_field *f, const vssi_snapshot *s, size_t field, const vssi_place *places,
+                               size_t n, vss_error *err)
+{
+    size_t size = vssi_value_size(f->type, f->dim);
+    for (size_t i = 0; i < n && size > 0; i++) {
+        vss_column view;
+        size_t row = places[i].row;
+        VSSI_TRY(vssi_segment_column(s->parts[places[i].part].segment, field, row / VSSI_COLUMN_ROWS, &view, err));
+        __builtin_prefetch((const uint8_t *)view.data + row % VSSI_COLUMN_ROWS * size);
+    }
+    return VSS_OK;
+}
+
 /* One field of every place, in order. */
 static vss_status result_column(vssi_heap *heap, const vssi_schema *schema, const vssi_snapshot *s, size_t field,
                                 const vssi_place *places, size_t n, vssi_column **out, vss_error *err)
@@ -67,6 +81,7 @@ static vss_status result_column(vssi_heap *heap, const vssi_schema *schema, cons
     bool nullable = (f->flags & VSS_FIELD_NULLABLE) != 0;
     VSSI_TRY(vssi_column_create(heap, f->type, f->element, f->dim, nullable, out, err));
     VSSI_TRY(vssi_column_reserve(*out, n, 0, err));
+    VSSI_TRY(result_fetch(f, s, field, places, n, err));
     for (size_t i = 0; i < n; i++) {
         vss_column view;
         vssi_segment *segment = s->parts[places[i].part].segment;

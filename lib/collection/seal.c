@@ -1,8 +1,8 @@
 /*
  * seal.c - flush: growing rows become a sealed segment, with its indexes, committed
  *
- * The rows are those of one moment; what is written, replaced or deleted while they are sealed goes on beside it, and is
- * carried over. Cost: one copy of the growing rows and one write of each object. Locks: seal_mutex throughout,
+ * The rows are those of one moment; what is written, replaced or deleted while they are sealed goes on beside it, and
+ * is carried over. Cost: one copy of the growing rows and one write of each object. Locks: seal_mutex throughout,
  * write_mutex to begin and to commit.
  */
 #include "../base/checked.h"

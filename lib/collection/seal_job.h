@@ -1,9 +1,9 @@
 /*
  * seal_job.h - one commit in the making: what takes the place of which parts, and the objects written for it so far
  *
- * A job works on a base, a snapshot that does not change, while rows are written, deleted and searched. Nothing of it is
- * visible until vssi_seal_commit, which carries over what happened since; a job that is dropped removes the objects it
- * wrote.
+ * A job works on a base, a snapshot that does not change, while rows are written, deleted and searched. Nothing of it
+ * is visible until vssi_seal_commit, which carries over what happened since; a job that is dropped removes the objects
+ * it wrote.
  */
 #ifndef VSSI_SEAL_JOB_H
 #define VSSI_SEAL_JOB_H
@@ -65,9 +65,10 @@ void vssi_seal_renew(seal_job *job);
 vss_status vssi_seal_move(seal_job *job, size_t part, size_t to, size_t first, vss_error *err);
 /* Write a memory segment, with the indexes that are defined, as the next piece. */
 vss_status vssi_seal_segment(seal_job *job, vssi_segment *rows, vss_error *err);
-/* Build and store the index that a definition asks of a kept part, when it has rows enough; it replaces the one it had. */
+/* Build and store the index that a definition asks of a kept part, when it has rows enough; it replaces the one it
+ * had. */
 vss_status vssi_seal_index(seal_job *job, size_t part, const vssi_manifest_definition *definition, vss_error *err);
-/* Commit the manifest, then publish a snapshot. Under seal_mutex; takes write_mutex for the carrying over and one put. */
+/* Commit the manifest, then publish a snapshot. Under seal_mutex; takes write_mutex to carry over and for one put. */
 vss_status vssi_seal_commit(seal_job *job, vss_error *err);
 /* Whatever became of it. Under no lock but those it began with. */
 void vssi_seal_end(seal_job *job);

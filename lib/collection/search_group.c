@@ -14,6 +14,8 @@
 
 #define GROUP_INDEX 8u                  /* queries a task where no part takes several at once */
 #define GROUP_MOST 1024u                /* and where one does */
+#define GROUP_LEAST 64u                 /* but at least, whatever the next one says */
+#define GROUP_QUERIES ((size_t)1 << 20) /* bytes of float32 queries, which stay in the second-level cache */
 #define GROUP_BYTES ((size_t)32 << 20)  /* of candidates */
 #define GROUP_SPLIT 64u                 /* queries a thread, below which rows are shared instead */
 #define GROUP_HITS ((size_t)1 << 20)    /* of all queries, above which rows are not shared */
@@ -60,13 +62,13 @@ void vssi_search_share(search *s, size_t threads)
         rows += p->vectors.rows;
         exact = exact && (group_scans(p) || p->ops->exact);
         if (group_batch_of(p) != NULL)
-            most = GROUP_MOST;
+            most = vssi_min(GROUP_MOST, vssi_max(GROUP_QUERIES / sizeof(float) / p->vectors.dim, GROUP_LEAST));
     }
     bool few = n < threads * GROUP_SPLIT && n * s->k <= GROUP_HITS;
     s->ranges = exact && few ? vssi_max(vssi_min(threads, rows / GROUP_ROWS), 1) : 1;
     most = vssi_min(most, vssi_max(GROUP_BYTES / vssi_topk_size(s->k), 1));
-    s->group = vssi_min(most, s->ranges > 1 ? n : (n + threads - 1) / threads);
-    s->group = vssi_max(s->group, 1);
+    size_t share = s->ranges > 1 ? n : (n + threads - 1) / threads, tasks = vssi_max((share + most - 1) / most, 1);
+    s->group = vssi_max((share + tasks - 1) / tasks, 1);
 }
 
 static bool group_before(const search *s, const vssi_place *a, const vssi_place *b)
@@ -147,19 +149,27 @@ static vss_status group_one(group *g, search_part *p, bool scan, size_t q, vss_e
     return group_finish(g, p, q, 1, before, err);
 }
 
-/* One query over one part; scanned where an index comes back with fewer rows than there are. */
-static vss_status group_part_query(group *g, search_part *p, uint32_t part, size_t q, vss_error *err)
+/* Has the index come back with fewer rows than there are. */
+static bool group_short(group *g, const search_part *p, size_t q)
 {
     search *s = g->search;
-    bool scan = group_scans(p);
-    size_t wanted = vssi_min(p->n_allow, s->k);
-    VSSI_TRY(group_one(g, p, scan, q, err));
-    if (!scan && !p->ops->exact && g->topks[q].n_hits < wanted && g->counts[q] < s->k &&
-        !vssi_control_stopped(&s->control)) {
-        VSSI_TRY(vssi_search_verify(s, p, err));
-        VSSI_TRY(group_one(g, p, true, q, err));
-        atomic_store_explicit(&p->fell_back, true, memory_order_relaxed);
-    }
+    return !group_scans(p) && !p->ops->exact && g->topks[q].n_hits < vssi_min(p->n_allow, s->k) &&
+           g->counts[q] < s->k && !vssi_control_stopped(&s->control);
+}
+
+/* Scan for a query that the index had too few rows for. */
+static vss_status group_scan_again(group *g, search_part *p, size_t q, vss_error *err)
+{
+    VSSI_TRY(vssi_search_verify(g->search, p, err));
+    atomic_store_explicit(&p->fell_back, true, memory_order_relaxed);
+    return group_one(g, p, true, q, err);
+}
+
+static vss_status group_part_query(group *g, search_part *p, uint32_t part, size_t q, vss_error *err)
+{
+    VSSI_TRY(group_one(g, p, group_scans(p), q, err));
+    if (group_short(g, p, q))
+        VSSI_TRY(group_scan_again(g, p, q, err));
     group_take(g, q, part);
     return VSS_OK;
 }
@@ -171,8 +181,16 @@ static vss_status group_part_batch(group *g, search_part *p, uint32_t part, vss_
     VSSI_TRY(group_begin(g, p, 0, g->n, err));
     VSSI_TRY(group_batch_of(p)(p->opened, &p->vectors, g->queries, g->n, g->scratch, g->topks, err));
     VSSI_TRY(group_finish(g, p, 0, g->n, before, err));
-    for (size_t q = 0; q < g->n; q++)
-        group_take(g, q, part);
+    for (size_t q = 0; q < g->n; q++) { /* the others' hits lie where a scan will have its own */
+        if (!group_short(g, p, q))
+            group_take(g, q, part);
+    }
+    for (size_t q = 0; q < g->n; q++) {
+        if (group_short(g, p, q)) {
+            VSSI_TRY(group_scan_again(g, p, q, err));
+            group_take(g, q, part);
+        }
+    }
     return VSS_OK;
 }
 

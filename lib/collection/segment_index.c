@@ -1,5 +1,5 @@
 /*
- * segment_index.c - build, store, open and check the index of one field of one sealed segment
+ * segment_index.c - make, store, open and check the index of one field of one segment
  *
  * The object's first block after the container's header is the INDEX_HEADER (docs/format.md); the type's own blocks
  * follow in the order the type made them.
@@ -15,6 +15,7 @@
 #define INDEX_HEADER_SIZE 64
 #define INDEX_NAME_SIZE 32
 #define INDEX_MAX_BLOCKS VSSI_IMAGE_BLOCKS
+#define INDEX_OFTEN 1000u /* searches */
 
 vss_status vssi_vectors_of(vssi_segment *segment, const vssi_schema *schema, size_t field, vssi_vectors *out,
                            vss_error *err)
@@ -109,6 +110,33 @@ fail:
     return status;
 }
 
+vss_status vssi_segment_index_make(const vssi_build *build, const vssi_index_ops *ops, size_t field,
+                                   vssi_segment_index **out, vss_error *err)
+{
+    vssi_segment_index *index;
+    void *opened;
+    vss_status status;
+    *out = NULL;
+    VSSI_TRY(vssi_alloc_zero(build->heap, 1, sizeof *index, &index, err));
+    VSSI_TRY_GOTO(ops->build(build, &index->image, err), fail);
+    if (index->image.n_blocks == 0)
+        goto fail;
+    const vssi_image *image = &index->image;
+    VSSI_TRY_GOTO(ops->open(build->heap, image->blocks, image->n_blocks, build->vectors, &opened, err), fail);
+    index->heap = build->heap;
+    atomic_init(&index->refs, 1);
+    index->field = field;
+    index->ops = ops;
+    atomic_init(&index->opened, opened);
+    vssi_mutex_init(&index->mutex);
+    *out = index;
+    return VSS_OK;
+fail:
+    vssi_image_free(build->heap, &index->image);
+    vssi_free(build->heap, index);
+    return status;
+}
+
 vssi_segment_index *vssi_segment_index_ref(vssi_segment_index *index)
 {
     atomic_fetch_add(&index->refs, 1);
@@ -122,20 +150,21 @@ void vssi_segment_index_unref(vssi_segment_index *index)
     void *opened = atomic_load(&index->opened);
     if (opened != NULL)
         index->ops->free(opened);
-    vssi_view_close(index->object->storage, index->heap, &index->copy);
+    if (index->mapped != NULL)
+        index->ops->free(index->mapped);
+    if (index->object != NULL)
+        vssi_view_close(index->object->storage, index->heap, &index->copy);
     vssi_object_close(index->object);
+    vssi_image_free(index->heap, &index->image);
     vssi_mutex_destroy(&index->mutex);
     vssi_free(index->heap, index);
 }
 
-/* The type's blocks, verified. Without memory for a copy the mapping serves. */
+/* The type's blocks, verified, in the copy where there is one. */
 static vss_status index_blocks(vssi_segment_index *index, vssi_block *blocks, size_t *n_blocks, vss_error *err)
 {
     vssi_object *object = index->object;
-    vss_error ignored;
     *n_blocks = 0;
-    if (index->ops->scattered && index->copy.data == NULL)
-        (void)vssi_object_load(object, &index->copy, &ignored);
     for (size_t i = 0; i < object->n_entries; i++) {
         const vssi_object_entry *e = &object->entries[i];
         if (e->kind < 256)
@@ -150,23 +179,55 @@ static vss_status index_blocks(vssi_segment_index *index, vssi_block *blocks, si
     return VSS_OK;
 }
 
+static vss_status index_open(vssi_segment_index *index, const vssi_vectors *vectors, void **opened, vss_error *err)
+{
+    vssi_block blocks[INDEX_MAX_BLOCKS];
+    size_t n_blocks;
+    *opened = NULL;
+    VSSI_TRY(index_blocks(index, blocks, &n_blocks, err));
+    return index->ops->open(index->heap, blocks, n_blocks, vectors, opened, err);
+}
+
+/* True once: when searches have come often. */
+static bool index_often(vssi_segment_index *index)
+{
+    if (!index->ops->scattered || atomic_load_explicit(&index->asked, memory_order_relaxed) > INDEX_OFTEN)
+        return false;
+    return atomic_fetch_add_explicit(&index->asked, 1, memory_order_relaxed) == INDEX_OFTEN;
+}
+
+/* Open the index anew on a copy in memory. Whatever is in the way, what is open serves on. With the mutex held. */
+static void index_copy(vssi_segment_index *index, const vssi_vectors *vectors)
+{
+    vss_error ignored;
+    void *opened;
+    if (vssi_object_load(index->object, &index->copy, &ignored) != VSS_OK || index->copy.data == NULL)
+        return;
+    if (index_open(index, vectors, &opened, &ignored) != VSS_OK) {
+        vssi_view_close(index->object->storage, index->heap, &index->copy);
+        return;
+    }
+    index->mapped = atomic_load(&index->opened);
+    atomic_store_explicit(&index->opened, opened, memory_order_release);
+    vssi_view_rest(index->object->storage, &index->object->view);
+}
+
 vss_status vssi_segment_index_get(vssi_segment_index *index, const vssi_vectors *vectors, const void **opened,
                                   vss_error *err)
 {
     vss_status status = VSS_OK;
     void *ready = atomic_load_explicit(&index->opened, memory_order_acquire);
-    if (ready == NULL) {
-        vssi_block blocks[INDEX_MAX_BLOCKS];
-        size_t n_blocks;
+    bool often = index_often(index);
+    if (ready == NULL || often) {
         vssi_mutex_lock(&index->mutex);
         ready = atomic_load(&index->opened);
-        if (ready == NULL) {
-            status = index_blocks(index, blocks, &n_blocks, err);
-            if (status == VSS_OK)
-                status = index->ops->open(index->heap, blocks, n_blocks, vectors, &ready, err);
-            if (status == VSS_OK)
-                atomic_store_explicit(&index->opened, ready, memory_order_release);
-        }
+        if (ready == NULL)
+            status = index_open(index, vectors, &ready, err);
+        if (status == VSS_OK)
+            atomic_store_explicit(&index->opened, ready, memory_order_release);
+        if (status == VSS_OK && often)
+            index_copy(index, vectors);
+        ready = status == VSS_OK ? atomic_load(&index->opened) : NULL;
         vssi_mutex_unlock(&index->mutex);
     }
     *opened = ready;

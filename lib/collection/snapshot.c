@@ -88,6 +88,7 @@ vss_status vssi_part_share(vssi_heap *heap, const vssi_part *from, vssi_part *to
     to->segment = vssi_segment_ref(from->segment);
     to->deleted = vssi_tombstones_ref(from->deleted);
     to->sealed = from->sealed;
+    to->settled = from->settled;
     return VSS_OK;
 }
 

@@ -34,6 +34,7 @@ typedef struct vssi_part {
     size_t n_indexes;                /* at most one a vector field */
     vssi_segment_index **indexes;
     bool sealed;
+    bool settled;                    /* growing: it has the indexes that it will have (grow.c) */
 } vssi_part;
 
 typedef struct vssi_snapshot {

@@ -142,8 +142,7 @@ typedef struct manifest_search {
     uint64_t newest;
 } manifest_search;
 
-/* 20 digits and nothing else; 0: no manifest's name. */
-static uint64_t manifest_number(const char *name)
+uint64_t vssi_manifest_number(const char *name)
 {
     uint64_t number = 0;
     size_t i = 0;
@@ -156,7 +155,7 @@ static uint64_t manifest_number(const char *name)
 static int manifest_look(void *arg, const char *name)
 {
     manifest_search *search = arg;
-    const uint64_t number = strlen(name) > search->prefix ? manifest_number(name + search->prefix) : 0;
+    const uint64_t number = strlen(name) > search->prefix ? vssi_manifest_number(name + search->prefix) : 0;
     search->newest = number > search->newest ? number : search->newest;
     return 0;
 }

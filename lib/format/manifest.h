@@ -79,6 +79,8 @@ void vssi_manifest_free(vssi_manifest *manifest);
 void vssi_manifest_drop_segment(vssi_manifest *manifest, size_t i);
 /* "m/00000000000000000042"; out[32]. */
 void vssi_manifest_name(uint64_t version, char *out);
+/* The other way, of what follows "m/": 20 digits and nothing else; 0: no manifest's name. */
+uint64_t vssi_manifest_number(const char *name);
 
 vss_status vssi_object_ref_copy(vssi_heap *heap, const vssi_object_ref *from, vssi_object_ref *to, vss_error *err);
 void vssi_object_ref_free(vssi_heap *heap, vssi_object_ref *ref);

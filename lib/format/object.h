@@ -97,6 +97,9 @@ typedef struct vssi_object {
 /* Verify and decode the tail; touch no block but the header. CORRUPT, NEWER_FORMAT, NOT_FOUND, IO. */
 vss_status vssi_object_open(vssi_heap *heap, const vss_storage *storage, const char *prefix,
                             const vssi_object_ref *ref, vssi_object **out, vss_error *err);
+/* The same, whatever the header holds: for what is left of a damaged object. */
+vss_status vssi_object_open_damaged(vssi_heap *heap, const vss_storage *storage, const char *prefix,
+                                    const vssi_object_ref *ref, vssi_object **out, vss_error *err);
 void vssi_object_close(vssi_object *object);
 
 /* The entry of that kind and field, or SIZE_MAX. */
@@ -115,5 +118,7 @@ vss_status vssi_object_verify(vssi_object *object, size_t entry, uint64_t offset
 /* Verify every block anew, chunked and column blocks included; fn a line per fault. Never stops early. */
 typedef int (*vssi_fault_fn)(void *state, const char *object, const char *line);
 uint64_t vssi_object_check(vssi_object *object, vssi_fault_fn fn, void *state);
+/* One block. Where the block of its hashes is damaged, only that one is reported. */
+uint64_t vssi_object_check_block(const vssi_object *object, size_t entry, vssi_fault_fn fn, void *state);
 
 #endif

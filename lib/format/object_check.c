@@ -65,17 +65,23 @@ static void object_check_column(object_check *c, size_t entry)
         object_fault(c, entry, "the end of part", h->count);
 }
 
-uint64_t vssi_object_check(vssi_object *object, vssi_fault_fn fn, void *state)
+uint64_t vssi_object_check_block(const vssi_object *object, size_t entry, vssi_fault_fn fn, void *state)
 {
     object_check c = {object, fn, state, 0};
-    for (size_t i = 0; i < object->n_entries; i++) {
-        const vssi_object_entry *e = &object->entries[i];
-        if (e->kind == VSSI_BLOCK_COLUMN)
-            object_check_column(&c, i);
-        else if (e->hashed_by != 0)
-            object_check_chunks(&c, i);
-        else if (!vssi_object_block_good(object->view.data, e))
-            object_fault(&c, i, "the block at", e->offset);
-    }
+    const vssi_object_entry *e = &object->entries[entry];
+    if (e->kind == VSSI_BLOCK_COLUMN)
+        object_check_column(&c, entry);
+    else if (e->hashed_by != 0)
+        object_check_chunks(&c, entry);
+    else if (!vssi_object_block_good(object->view.data, e))
+        object_fault(&c, entry, "the block at", e->offset);
     return c.faults;
+}
+
+uint64_t vssi_object_check(vssi_object *object, vssi_fault_fn fn, void *state)
+{
+    uint64_t faults = 0;
+    for (size_t i = 0; i < object->n_entries; i++)
+        faults += vssi_object_check_block(object, i, fn, state);
+    return faults;
 }

@@ -160,12 +160,11 @@ static vss_status object_read_directory(vssi_object *o, const vssi_object_ref *r
     for (size_t i = 0; i < o->n_entries; i++)
         object_read_entry(&r, &o->entries[i]);
     assert(!r.bad);
-    VSSI_TRY(object_check_entries(o, at, err));
-    return object_check_header(o, err);
+    return object_check_entries(o, at, err);
 }
 
-vss_status vssi_object_open(vssi_heap *heap, const vss_storage *storage, const char *prefix,
-                            const vssi_object_ref *ref, vssi_object **out, vss_error *err)
+static vss_status object_open(vssi_heap *heap, const vss_storage *storage, const char *prefix,
+                              const vssi_object_ref *ref, bool whole, vssi_object **out, vss_error *err)
 {
     char full[VSSI_OBJECT_NAME_MAX + 1];
     vssi_object *o;
@@ -181,11 +180,25 @@ vss_status vssi_object_open(vssi_heap *heap, const vss_storage *storage, const c
     VSSI_TRY_GOTO(vssi_strdup(heap, full, strlen(full), &o->name, err), failed);
     VSSI_TRY_GOTO(vssi_view_open(storage, heap, full, ref->size, &o->view, err), failed);
     VSSI_TRY_GOTO(object_read_directory(o, ref, err), failed);
+    if (whole)
+        VSSI_TRY_GOTO(object_check_header(o, err), failed);
     *out = o;
     return VSS_OK;
 failed:
     vssi_object_close(o);
     return status;
+}
+
+vss_status vssi_object_open(vssi_heap *heap, const vss_storage *storage, const char *prefix,
+                            const vssi_object_ref *ref, vssi_object **out, vss_error *err)
+{
+    return object_open(heap, storage, prefix, ref, true, out, err);
+}
+
+vss_status vssi_object_open_damaged(vssi_heap *heap, const vss_storage *storage, const char *prefix,
+                                    const vssi_object_ref *ref, vssi_object **out, vss_error *err)
+{
+    return object_open(heap, storage, prefix, ref, false, out, err);
 }
 
 void vssi_object_close(vssi_object *object)

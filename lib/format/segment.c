@@ -131,11 +131,25 @@ vssi_key vssi_segment_key(const vssi_segment *segment, size_t row)
     return (vssi_key){.is_text = true, .text = segment->texts + begin, .size = (size_t)(end - begin)};
 }
 
+void vssi_segment_key_range(vssi_segment *segment)
+{
+    int64_t least = INT64_MAX, greatest = INT64_MIN;
+    for (size_t row = 0; row < segment->rows; row++) {
+        least = segment->numbers[row] < least ? segment->numbers[row] : least;
+        greatest = segment->numbers[row] > greatest ? segment->numbers[row] : greatest;
+    }
+    atomic_store_explicit(&segment->least, least, memory_order_relaxed); /* by any number of threads, the same */
+    atomic_store_explicit(&segment->greatest, greatest, memory_order_relaxed);
+}
+
 size_t vssi_segment_find(const vssi_segment *segment, const vssi_key *key)
 {
     const size_t buckets = vssi_key_table_buckets(segment->rows);
     const uint32_t *starts = segment->table, *order = starts + buckets + 1;
     if (key->is_text != segment->text_keys)
+        return SIZE_MAX;
+    if (!key->is_text && (key->number < atomic_load_explicit(&segment->least, memory_order_relaxed) ||
+                          key->number > atomic_load_explicit(&segment->greatest, memory_order_relaxed)))
         return SIZE_MAX;
     const size_t bucket = (size_t)vssi_key_hash(key) & (buckets - 1);
     size_t low = starts[bucket], high = starts[bucket + 1]; /* of a mapping: bounded here, and so are the rows */

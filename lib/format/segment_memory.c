@@ -1,8 +1,8 @@
 /*
  * segment_memory.c - segments in memory: made of columns, or of the live rows of several segments
  *
- * Cost: from_columns one pass over keys and vectors for key table and norms; merge one copy of the rows as well. No
- * locks: a segment is constant once it is made.
+ * Cost: from_columns one pass over keys and vectors for key table and norms; merge a copy of the rows, and norms of
+ * parts with deleted rows only. No locks: a segment is constant once it is made.
  */
 #include <assert.h>
 #include <math.h>
@@ -11,6 +11,46 @@
 
 /* max_norm bounds |v| in spite of the roundings of the sum and the root, at most (dim + 9) / 2 * 2^-53 in all. */
 #define MEMORY_NORM_SLACK (1 + 0x1p-36)
+
+/* Where the rows of a segment come from, when that is other segments. */
+typedef struct memory_merge {
+    vssi_segment *const *parts;
+    const uint64_t *const *deleted;
+    size_t n_parts;
+    size_t rows; /* live */
+} memory_merge;
+
+static bool memory_live(const memory_merge *m, size_t part, size_t row)
+{
+    return m->deleted[part] == NULL || !vssi_bitmap_get(m->deleted[part], row);
+}
+
+/* What the parts know of the rows, so that no vector is read where none is deleted; the same numbers as anew. */
+static vss_status memory_norms_merged(vssi_segment *s, size_t field, const memory_merge *m, vss_error *err)
+{
+    vssi_segment_field *f = &s->fields[field];
+    const vssi_field *def = &s->schema->fields[field];
+    size_t to = 0;
+    if (def->metric == VSS_METRIC_COSINE)
+        VSSI_TRY(vssi_alloc(s->heap, s->rows, sizeof *f->norms, &f->norms, err));
+    for (size_t p = 0; p < m->n_parts; p++) {
+        const vssi_segment_field *from = &m->parts[p]->fields[field];
+        double greatest = m->deleted[p] == NULL ? from->max_norm : 0;
+        for (size_t row = 0; row < m->parts[p]->rows && (f->norms != NULL || m->deleted[p] != NULL); row++) {
+            double length;
+            if (!memory_live(m, p, row))
+                continue;
+            if (f->norms != NULL)
+                f->norms[to++] = from->norms[row];
+            if (m->deleted[p] == NULL)
+                continue;
+            (void)vssi_segment_norm(def, from->column->view.data, row, &length);
+            greatest = length * MEMORY_NORM_SLACK > greatest ? length * MEMORY_NORM_SLACK : greatest;
+        }
+        f->max_norm = greatest > f->max_norm ? greatest : f->max_norm;
+    }
+    return VSS_OK;
+}
 
 static vss_status memory_norms(vssi_segment *s, size_t field, vss_error *err)
 {
@@ -42,13 +82,15 @@ static vss_status memory_keys(vssi_segment *s, vss_error *err)
         s->texts_size = (uint64_t)keys->offsets[s->rows];
     } else {
         s->numbers = keys->data;
+        vssi_segment_key_range(s);
     }
     atomic_store_explicit(&s->keys_ready, 1, memory_order_relaxed);
     return VSS_OK;
 }
 
-vss_status vssi_segment_from_columns(vssi_heap *heap, const vssi_schema *schema, vssi_column **columns,
-                                     vssi_segment **out, vss_error *err)
+/* m: where the columns come from; NULL: they are new. */
+static vss_status memory_make(vssi_heap *heap, const vssi_schema *schema, vssi_column **columns, const memory_merge *m,
+                              vssi_segment **out, vss_error *err)
 {
     vssi_segment *s;
     const size_t rows = (size_t)columns[0]->view.length;
@@ -66,7 +108,7 @@ vss_status vssi_segment_from_columns(vssi_heap *heap, const vssi_schema *schema,
     }
     for (size_t f = 0; f < schema->n_fields && status == VSS_OK; f++)
         if (vssi_type_is_vector(schema->fields[f].type))
-            status = memory_norms(s, f, err);
+            status = m == NULL ? memory_norms(s, f, err) : memory_norms_merged(s, f, m, err);
     if (status == VSS_OK)
         status = memory_keys(s, err);
     if (status != VSS_OK) {
@@ -75,6 +117,12 @@ vss_status vssi_segment_from_columns(vssi_heap *heap, const vssi_schema *schema,
     }
     *out = s;
     return VSS_OK;
+}
+
+vss_status vssi_segment_from_columns(vssi_heap *heap, const vssi_schema *schema, vssi_column **columns,
+                                     vssi_segment **out, vss_error *err)
+{
+    return memory_make(heap, schema, columns, NULL, out, err);
 }
 
 uint64_t vssi_segment_bytes(const vssi_segment *segment)
@@ -91,18 +139,6 @@ uint64_t vssi_segment_bytes(const vssi_segment *segment)
 }
 
 /* ---- merge ---- */
-
-typedef struct memory_merge {
-    vssi_segment *const *parts;
-    const uint64_t *const *deleted;
-    size_t n_parts;
-    size_t rows; /* live */
-} memory_merge;
-
-static bool memory_live(const memory_merge *m, size_t part, size_t row)
-{
-    return m->deleted[part] == NULL || !vssi_bitmap_get(m->deleted[part], row);
-}
 
 static size_t memory_count(const memory_merge *m)
 {
@@ -165,7 +201,7 @@ vss_status vssi_segment_merge(vssi_heap *heap, const vssi_schema *schema, vssi_s
     for (size_t f = 0; f < schema->n_fields && status == VSS_OK; f++)
         status = memory_merge_field(&m, heap, schema, f, &columns[f], err);
     if (status == VSS_OK)
-        status = vssi_segment_from_columns(heap, schema, columns, out, err);
+        status = memory_make(heap, schema, columns, &m, out, err);
     else
         for (size_t f = 0; f < schema->n_fields; f++)
             vssi_column_free(columns[f]);

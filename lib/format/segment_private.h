@@ -50,6 +50,7 @@ struct vssi_segment {
     const uint32_t *table;    /* [table_words], key_table.h; may hold anything in a sealed segment */
     size_t table_words;
     uint32_t *own_table;      /* in memory */
+    _Atomic int64_t least, greatest; /* of numbers */
     size_t keys_entry, offsets_entry, table_entry;
     _Atomic uint8_t keys_ready;
 };
@@ -69,10 +70,16 @@ vss_status vssi_segment_shell(vssi_heap *heap, const vssi_schema *schema, size_t
                               vss_error *err);
 /* 1 / |v| as it is stored; *length is |v|. */
 float vssi_segment_norm(const vssi_field *field, const void *vectors, size_t row, double *length);
+/* Least and greatest number, once the numbers may be read. */
+void vssi_segment_key_range(vssi_segment *segment);
 /* The key field as a view of the whole segment; nothing is validated. */
 vss_column vssi_segment_key_view(const vssi_segment *segment);
 
-/* segment_read.c */
+/* segment_read.c. As vssi_segment_open, of that many rows; header and statistics are not looked at, and the greatest
+ * norms stay 0. */
+vss_status vssi_segment_open_damaged(vssi_heap *heap, const vss_storage *storage, const char *prefix,
+                                     const vssi_schema *schema, const vssi_object_ref *ref, size_t rows,
+                                     vssi_segment **out, vss_error *err);
 vss_status vssi_segment_sealed_part(vssi_segment *segment, size_t field, size_t part, vss_column *view,
                                     vss_error *err);
 vss_status vssi_segment_sealed_zone(vssi_segment *segment, size_t field, size_t part, vssi_zone *zone,

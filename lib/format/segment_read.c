@@ -40,7 +40,7 @@ static vss_status sealed_open_vectors(vssi_segment *s, size_t field, const vssi_
         if (f->norms_entry == SIZE_MAX)
             return sealed_damaged(s, field, err, "no norm for every row");
     }
-    if (!vssi_stats_find(stats, def->id, &f->max_norm))
+    if (stats != NULL && !vssi_stats_find(stats, def->id, &f->max_norm))
         return sealed_damaged(s, field, err, "no sound greatest norm in the statistics");
     return VSS_OK;
 }
@@ -88,6 +88,7 @@ static vss_status sealed_open_keys(vssi_segment *s, vss_error *err)
     return VSS_OK;
 }
 
+/* stats NULL: damaged, the greatest norms stay 0. */
 static vss_status sealed_open_fields(vssi_segment *s, const vssi_stats *stats, vss_error *err)
 {
     for (size_t f = 0; f < s->n_fields; f++) {
@@ -101,31 +102,58 @@ static vss_status sealed_open_fields(vssi_segment *s, const vssi_stats *stats, v
     return VSS_OK;
 }
 
-vss_status vssi_segment_open(vssi_heap *heap, const vss_storage *storage, const char *prefix, const vssi_schema *schema,
-                             const vssi_object_ref *ref, vssi_segment **out, vss_error *err)
+/* The segment that an object holds; takes the object over. */
+static vss_status sealed_open(vssi_heap *heap, const vssi_schema *schema, vssi_object *object, size_t rows,
+                              const vssi_stats *stats, vssi_segment **out, vss_error *err)
 {
-    vssi_object *object;
     vssi_segment *s;
-    vssi_stats stats;
-    *out = NULL;
-    if (ref->kind != VSSI_OBJECT_SEGMENT)
-        return vssi_fail(err, VSS_ERR_CORRUPT, "object \"%s%s\" is no segment", prefix, ref->name);
-    VSSI_TRY(vssi_object_open(heap, storage, prefix, ref, &object, err));
-    vss_status status = vssi_stats_read(object, &stats, err);
-    if (status == VSS_OK)
-        status = vssi_segment_shell(heap, schema, (size_t)stats.rows, &s, err);
+    vss_status status = vssi_segment_shell(heap, schema, rows, &s, err);
     if (status != VSS_OK) {
         vssi_object_close(object);
         return status;
     }
     s->object = object;
-    status = sealed_open_fields(s, &stats, err);
+    status = sealed_open_fields(s, stats, err);
     if (status != VSS_OK) {
         vssi_segment_unref(s);
         return status;
     }
     *out = s;
     return VSS_OK;
+}
+
+static vss_status sealed_kind(const char *prefix, const vssi_object_ref *ref, vss_error *err)
+{
+    if (ref->kind != VSSI_OBJECT_SEGMENT)
+        return vssi_fail(err, VSS_ERR_CORRUPT, "object \"%s%s\" is no segment", prefix, ref->name);
+    return VSS_OK;
+}
+
+vss_status vssi_segment_open(vssi_heap *heap, const vss_storage *storage, const char *prefix, const vssi_schema *schema,
+                             const vssi_object_ref *ref, vssi_segment **out, vss_error *err)
+{
+    vssi_object *object;
+    vssi_stats stats;
+    *out = NULL;
+    VSSI_TRY(sealed_kind(prefix, ref, err));
+    VSSI_TRY(vssi_object_open(heap, storage, prefix, ref, &object, err));
+    const vss_status status = vssi_stats_read(object, &stats, err);
+    if (status != VSS_OK) {
+        vssi_object_close(object);
+        return status;
+    }
+    return sealed_open(heap, schema, object, (size_t)stats.rows, &stats, out, err);
+}
+
+vss_status vssi_segment_open_damaged(vssi_heap *heap, const vss_storage *storage, const char *prefix,
+                                     const vssi_schema *schema, const vssi_object_ref *ref, size_t rows,
+                                     vssi_segment **out, vss_error *err)
+{
+    vssi_object *object;
+    *out = NULL;
+    VSSI_TRY(sealed_kind(prefix, ref, err));
+    VSSI_TRY(vssi_object_open_damaged(heap, storage, prefix, ref, &object, err));
+    return sealed_open(heap, schema, object, rows, NULL, out, err);
 }
 
 static void sealed_part_free(vssi_heap *heap, vssi_segment_part *part)
@@ -154,6 +182,8 @@ vss_status vssi_segment_sealed_keys(vssi_segment *segment, vss_error *err)
     VSSI_TRY(vssi_object_block(segment->object, segment->keys_entry, &data, err));
     if (segment->text_keys)
         VSSI_TRY(vssi_object_block(segment->object, segment->offsets_entry, &data, err));
+    else
+        vssi_segment_key_range(segment);
     return vssi_object_block(segment->object, segment->table_entry, &data, err);
 }
 

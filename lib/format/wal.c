@@ -127,6 +127,11 @@ vss_status vssi_wal_create(vssi_heap *heap, const vss_storage *storage, const ch
     *out = wal;
     return VSS_OK;
 unused:
+    if (status == VSS_ERR_UNKNOWN_COMMIT) { /* of the header: no batch is in doubt */
+        status = VSS_ERR_IO;
+        if (err != NULL)
+            err->status = status;
+    }
     storage->log_close(storage->state, wal->log);
     (void)storage->remove(storage->state, full, NULL); /* a log of nothing but a header does no harm */
 fail:

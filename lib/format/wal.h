@@ -62,8 +62,13 @@ void vssi_wal_close(vssi_wal *wal); /* NULL is fine; syncs nothing */
 
 /* ---- reading: wal_read.c ---- */
 
-/* The header of a log. *begun false: it was not yet durable when its writer ended, so there is nothing in the log.
- * NOT_FOUND; IO; CORRUPT; NEWER_FORMAT. */
+/* The header of a log and its size. *whole false: the header was not yet durable when its writer ended, and nothing
+ * follows it. NOT_FOUND; IO; CORRUPT; NEWER_FORMAT. */
+vss_status vssi_wal_head(const vss_storage *storage, const char *prefix, uint64_t number, vssi_wal_header *header,
+                         uint64_t *size, bool *whole, vss_error *err);
+/* The header of a log that holds something. *begun false: no frame was begun in it, so that it says nothing, neither of
+ * its own batches nor of those in other logs: a log whose creation failed may come back after a crash, when its number
+ * was given once more. Errors as above. */
 vss_status vssi_wal_open(const vss_storage *storage, const char *prefix, uint64_t number, vssi_wal_header *header,
                          bool *begun, vss_error *err);
 

@@ -44,24 +44,34 @@ static vss_status wal_decode_header(const char *name, const uint8_t *bytes, uint
     return VSS_OK;
 }
 
-vss_status vssi_wal_open(const vss_storage *storage, const char *prefix, uint64_t number, vssi_wal_header *header,
-                         bool *begun, vss_error *err)
+vss_status vssi_wal_head(const vss_storage *storage, const char *prefix, uint64_t number, vssi_wal_header *header,
+                         uint64_t *size, bool *whole, vss_error *err)
 {
     char name[32], full[VSSI_OBJECT_NAME_MAX + 1];
     uint8_t bytes[VSSI_WAL_HEADER];
-    uint64_t size;
-    *begun = false;
+    *whole = false;
     vssi_wal_name(number, name);
     VSSI_TRY(vssi_object_full_name(prefix, name, full, err));
-    VSSI_TRY(storage->size(storage->state, full, &size, err));
-    if (size < VSSI_WAL_HEADER)
+    VSSI_TRY(storage->size(storage->state, full, size, err));
+    if (*size < VSSI_WAL_HEADER)
         return VSS_OK;
     VSSI_TRY(storage->read(storage->state, full, 0, bytes, sizeof bytes, err));
-    vss_status status = wal_decode_header(full, bytes, number, header, err);
-    if (status == VSS_ERR_CORRUPT && size == VSSI_WAL_HEADER)
+    const vss_status status = wal_decode_header(full, bytes, number, header, err);
+    if (status == VSS_ERR_CORRUPT && *size == VSSI_WAL_HEADER)
         return VSS_OK; /* frames follow only on a header that is durable */
-    *begun = status == VSS_OK;
+    *whole = status == VSS_OK;
     return status;
+}
+
+vss_status vssi_wal_open(const vss_storage *storage, const char *prefix, uint64_t number, vssi_wal_header *header,
+                         bool *begun, vss_error *err)
+{
+    uint64_t size;
+    bool whole;
+    *begun = false;
+    VSSI_TRY(vssi_wal_head(storage, prefix, number, header, &size, &whole, err));
+    *begun = whole && size >= VSSI_WAL_HEADER + VSSI_WAL_FRAME;
+    return VSS_OK;
 }
 
 /* Is this the header of a frame of this log at that offset? */

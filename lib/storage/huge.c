@@ -3,8 +3,8 @@
  *
  * A walk over a graph reads a few lines at random of tens of megabytes, and with pages of 4 KiB most of those reads
  * also miss the TLB. The hint is given before the memory is first written, so that the pages are huge from the start;
- * it costs one system call, and whether it is heeded changes nothing but time. A mapped file can't have such pages on most
- * file systems: what is read from it at random again and again is copied (vssi_view_load).
+ * it costs one system call, and whether it is heeded changes nothing but time. A mapped file can't have such pages on
+ * most file systems: what is read from it at random again and again is copied (vssi_view_load).
  */
 #include "storage.h"
 

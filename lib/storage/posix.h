@@ -32,6 +32,11 @@ vss_status vssi_posix_writable(const vssi_posix_storage *s, const char *doing, c
 /* Remove the folders that name stands in, deepest first, as long as they are empty. */
 void vssi_posix_prune(const vssi_posix_storage *s, const char *name);
 
+/* What the names of put's hidden files begin with. */
+#define VSSI_POSIX_TEMPORARY ".tmp-"
+/* Remove those in the folder of a lock that was just taken, and in the folders in it. */
+void vssi_posix_sweep(const vssi_posix_storage *s, const char *lock);
+
 /* Write the parts one after another, however little a call of the system takes. name: for the line. */
 vss_status vssi_posix_write(int fd, const char *name, const vss_span *parts, size_t n_parts, vss_error *err);
 

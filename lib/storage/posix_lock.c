@@ -130,6 +130,7 @@ vss_status vssi_posix_lock(void *state, const char *name, void **lock, vss_error
         vssi_free(s->heap, held);
         return status;
     }
+    vssi_posix_sweep(s, name);
     *lock = held;
     return VSS_OK;
 }

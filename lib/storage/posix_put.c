@@ -3,7 +3,7 @@
  *
  * A name appears with all its bytes durable or not at all, and link() lets one of any number of writers win. Cost above
  * the writing: an fsync of the file and one of every folder from the root down. A process that is killed on the way
- * leaves a hidden file that no listing shows.
+ * leaves a hidden file that no listing shows; the next holder of the folder's lock removes it (posix_sweep.c).
  */
 #include "posix.h"
 
@@ -35,7 +35,7 @@ static vss_status posix_put_begin(const vssi_posix_storage *s, const char *name,
     for (int attempt = 1;; attempt++) {
         t->folder = vssi_posix_folder(s, name, true, &t->leaf);
         if (t->folder >= 0) {
-            (void)snprintf(t->temporary, sizeof t->temporary, ".tmp-%" PRId64 "-%016" PRIx64, vssi_process_id(),
+            (void)snprintf(t->temporary, sizeof t->temporary, VSSI_POSIX_TEMPORARY "%" PRId64 "-%016" PRIx64, vssi_process_id(),
                            vssi_random_name());
             t->file = openat(t->folder, t->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
             if (t->file >= 0)

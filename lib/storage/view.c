@@ -5,6 +5,11 @@
 
 #include "../base/fail.h"
 
+#if defined(__linux__)
+#include <errno.h>
+#include <sys/mman.h>
+#endif
+
 /* Where an empty object's bytes are not. */
 static _Alignas(64) const uint8_t view_nothing[64];
 
@@ -58,6 +63,19 @@ vss_status vssi_view_open(const vss_storage *storage, vssi_heap *heap, const cha
         return VSS_OK;
     }
     return vssi_view_load(storage, heap, name, size, out, err);
+}
+
+void vssi_view_rest(const vss_storage *storage, const vssi_view *view)
+{
+#if defined(__linux__)
+    int before = errno;
+    if (view->mapped && vssi_storage_is_posix(storage))
+        (void)madvise((void *)(uintptr_t)view->data, (size_t)view->size, MADV_DONTNEED);
+    errno = before;
+#else
+    (void)storage;
+    (void)view;
+#endif
 }
 
 void vssi_view_close(const vss_storage *storage, vssi_heap *heap, vssi_view *view)

@@ -38,7 +38,6 @@ def test_wrong_usage_is_2(vss, words):
 
 
 @pytest.mark.parametrize("words, named", [
-    (["export", "db/c", "--whatever"], "export"),
     (["bench", "--base", "b", "--queries", "q", "--metric", "l2", "--index", "flat", "--device", "cuda"],
      "--device cuda"),
     (["bench", "--base", "b", "--queries", "q", "--metric", "l2", "--index", "x", "--engine", "faiss:HNSW32"],
@@ -48,7 +47,7 @@ def test_not_in_this_version_is_1(vss, words, named):
     assert vss.fails(*words) == f"vss: {named} is not supported in this version\n"
 
 
-@pytest.mark.parametrize("command", "create import index search inspect check compact delete gt bench".split())
+@pytest.mark.parametrize("command", "create import index search inspect check compact delete export salvage gt bench".split())
 def test_help_tells_the_options(vss, command):
     assert vss.ok("help", command) == vss.ok(command, "--help")
     assert vss.ok("help", command).startswith(f"usage: vss {command} ")

@@ -16,7 +16,7 @@ typedef struct crash_op {
     crash_op_kind kind;
     int first; /* key */
     int n;
-    int beside; /* of a flush, an index or a compaction: so many of the operations that follow are made in the middle of it */
+    int beside; /* of a flush, an index or a compaction: so many of the next operations are made in the middle of it */
 } crash_op;
 
 /* What a collection holds: by key the number of the write that put it there, 0: no row. */
@@ -28,6 +28,8 @@ typedef struct crash_content {
 /* One workload on one disk. Any of contents[floor .. n) may be found after a crash. */
 typedef struct crash_run {
     crash_disk *disk;
+    const vss_storage *storage;     /* around the disk; NULL: the disk itself */
+    const vss_allocator *allocator; /* NULL: the default */
     vss_sync_mode sync;
     vss_db *db;
     vss_collection *col;

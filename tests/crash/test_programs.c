@@ -1,8 +1,8 @@
 /*
  * test_programs.c - random programs of up to 200 operations against a model, with reopenings and crashes on the way
  *
- * A program is its seed: what it does follows from it alone. While a flush, an index build or a compaction puts its objects,
- * up to three writes are made. After every operation the collection is compared
+ * A program is its seed: what it does follows from it alone. While a flush, an index build or a compaction puts its
+ * objects, up to three writes are made. After every operation the collection is compared
  * with the model row by row; a crash leaves one of the images that crash_disk.h can tell, and the program goes
  * on with what was found, which must be something that may be found. A failure names the seed and the operation, and
  * the shortest beginning of the program that fails in the same way: VSS_SEED runs one program alone.

@@ -2,8 +2,9 @@
  * test_full.c - a disk that is full: at every size of it, what does not fit is refused, and nothing else changes
  *
  * A program of all kinds of writes runs on a storage of so many bytes. The call that meets its end returns NO_SPACE;
- * then every row is as before, in the handle, in a second handle that only reads, and after a crash of the process; what the call
- * had stored is gone. With space again the same call and all that follow succeed, to the state of a disk that was never full.
+ * then every row is as before, in the handle, in a second handle that only reads, and after a crash of the process;
+ * what the call had stored is gone. With space again the same call and all that follow succeed, to the state of a disk
+ * that was never full.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +63,8 @@ static vss_status full_put(void *state, const char *name, const vss_span *parts,
     return status == VSS_OK ? d->inner.put(d->inner.state, name, parts, n, err) : status;
 }
 
-static vss_status full_list(void *state, const char *prefix, int shallow, vss_storage_list_fn fn, void *arg, vss_error *err)
+static vss_status full_list(void *state, const char *prefix, int shallow, vss_storage_list_fn fn, void *arg,
+                            vss_error *err)
 {
     full_disk *d = state;
     return d->inner.list(d->inner.state, prefix, shallow, fn, arg, err);
@@ -185,10 +187,10 @@ typedef struct step {
     size_t n;
 } step;
 
-static const step steps[] = {{CREATE, 0, 0},     {WRITE, 0, ROWS},   {WRITE, 4250, 100}, {FLUSH, 0, 0},     {INDEX, 0, 0},
-                             {DELETE, 10, 40},   {WRITE, 4400, 300}, {FLUSH, 0, 0},      {WRITE, 30, 50},   {REOPEN, 0, 0},
-                             {DELETE, 4000, 90}, {FLUSH, 0, 0},      {COMPACT, 0, 0},    {DELETE, 200, 20}, {PURGE, 0, 0},
-                             {WRITE, 5000, 99},  {REOPEN, 0, 0},     {COMPACT, 0, 0}};
+static const step steps[] = {
+    {CREATE, 0, 0},    {WRITE, 0, ROWS},   {WRITE, 4250, 100}, {FLUSH, 0, 0},   {INDEX, 0, 0},      {DELETE, 10, 40},
+    {WRITE, 4400, 300}, {FLUSH, 0, 0},     {WRITE, 30, 50},    {REOPEN, 0, 0},  {DELETE, 4000, 90}, {FLUSH, 0, 0},
+    {COMPACT, 0, 0},   {DELETE, 200, 20},  {PURGE, 0, 0},      {WRITE, 5000, 99}, {REOPEN, 0, 0},   {COMPACT, 0, 0}};
 enum { STEPS = sizeof steps / sizeof *steps };
 
 static vss_status act_delete(world *w, const step *s, vss_error *err)

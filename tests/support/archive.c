@@ -203,10 +203,53 @@ static void archive_unmap(void *state, const void *data, uint64_t size)
     (void)size;
 }
 
+/* ---- logs: a handle is the name, since files move when one is added ---- */
+
+static vss_status archive_log_open(void *state, const char *name, void **log, vss_error *err)
+{
+    *log = NULL;
+    if (archive_find(state, name) != NULL)
+        return vssi_fail(err, VSS_ERR_EXISTS, "object \"%s\" is there already", name);
+    archive_set(state, name, NULL, 0);
+    *log = archive_alloc(strlen(name) + 1);
+    strcpy(*log, name);
+    return VSS_OK;
+}
+
+static vss_status archive_log_append(void *state, void *log, const vss_span *parts, size_t n_parts, vss_error *err)
+{
+    archive_file *file = archive_find(state, log);
+    if (file == NULL)
+        return archive_missing(log, err);
+    for (size_t i = 0; i < n_parts; i++) {
+        const size_t at = file->size;
+        archive_resize(file, at + parts[i].size);
+        if (parts[i].size > 0)
+            memcpy(file->data + at, parts[i].data, parts[i].size);
+    }
+    return VSS_OK;
+}
+
+static vss_status archive_log_sync(void *state, void *log, vss_error *err)
+{
+    (void)state;
+    (void)log;
+    (void)err;
+    return VSS_OK;
+}
+
+static void archive_log_close(void *state, void *log)
+{
+    (void)state;
+    free(log);
+}
+
 void archive_storage(archive *a, bool map, vss_storage *out)
 {
     *out = (vss_storage){.struct_size = sizeof *out, .state = a, .read = archive_read, .put = archive_put,
-                         .list = archive_list, .size = archive_size, .remove = archive_remove};
+                         .list = archive_list, .size = archive_size, .remove = archive_remove,
+                         .log_open = archive_log_open, .log_append = archive_log_append,
+                         .log_sync = archive_log_sync, .log_close = archive_log_close};
     if (map) {
         out->map = archive_map;
         out->unmap = archive_unmap;

@@ -34,6 +34,7 @@ typedef struct crash_disk {
     bool dead;
     uint64_t syncs;
     uint64_t fail_sync; /* the log_sync of that number fails; 0: none */
+    uint64_t drop_sync; /* the one of that number says that it was made, and was not; 0: none */
     void (*beside)(void *arg, const char *name); /* what goes on while an object is put; NULL: nothing */
     void *beside_arg;
 } crash_disk;

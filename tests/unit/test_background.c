@@ -117,6 +117,8 @@ static int tear_down(void **state)
     MUST(vss_db_close(f->db, &err));
     while (atomic_load(&f->host.threads) > 0)
         (void)usleep(100);
+    if (f->host.how == KEEP) /* a task that is never called would be lost memory */
+        f->host.kept.fn(f->host.kept.arg);
     f->storage.close(f->storage.state);
     assert_int_equal(atomic_load(&f->heap.used), 0);
     free(f->vectors);
@@ -225,6 +227,7 @@ static void background__after_the_close(void **state)
     assert_int_equal(atomic_load(&f->host.asked), 1);
     MUST(vss_db_close(f->db, &err));
     f->host.kept.fn(f->host.kept.arg);
+    f->host.how = AT_ONCE;
     open_db(f, 0);
     MUST(vss_collection_open(f->db, "c", &f->col, &err));
     assert_int_equal(count(f, NULL), f->next);

@@ -1,8 +1,8 @@
 /*
- * test_digest_index.c - an index built with the scalar kernels has the same bytes on every processor
+ * test_digest_index.c - an index built on codes has the same bytes on every processor and at every level of kernels
  *
- * For each case: 5,000 rows from a seed, an index of them on two threads, XXH3-64 of the index object's bytes. The
- * values change whenever the builder or the format of an index does: then take the new ones that this test prints, if
+ * For each case: 5,000 rows from a seed, an index of them on two threads, XXH3-64 of the index object's bytes; at the
+ * level that VSS_SIMD names, else the processor's best. The values change whenever the builder or the format of an index does: then take the new ones that this test prints, if
  * they are the same on x86-64 and arm64 (tests/arm64.sh).
  */
 #include <inttypes.h>
@@ -22,16 +22,19 @@ static const struct {
     vss_metric metric;
     uint64_t digest;
 } expected[] = {
-    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xf7bf6f771987feecu},
-    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x0a5cb6c217a494f4u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x50c00bd28ccea4a9u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x2f50cdfcf4c86000u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x0b3d4a2a534f5c5fu},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_U8, VSS_METRIC_L2, 0x2346b2a749b7bf88u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_BINARY, VSS_METRIC_HAMMING, 0x9e63f9b33622eacdu},
     {"flat", "codes=sq8,prefix=12", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xd44fe8f095a3b71cu},
     {"flat", "codes=sq8,prefix=8", VSS_TYPE_VECTOR_F16, VSS_METRIC_IP, 0x7ace283dbd434527u},
-    {"ivf_flat", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x4792e3153e618506u},
-    {"ivf_sq8", "nlist=40", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x9769e7420e5e7082u},
-    {"ivf_rabitq", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x23287b9a3f5810d3u},
-    {"ivf_rabitq", "bits=1", VSS_TYPE_VECTOR_BINARY, VSS_METRIC_JACCARD, 0xa27708eb6d82298bu},
-    {"ivf_pq", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x7ec66fda286ad43bu},
-    {"ivf_pq", "nbits=8,m=7", VSS_TYPE_VECTOR_I8, VSS_METRIC_IP, 0x1424aebf0dc5249du},
+    {"ivf_flat", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x4f9c88dc9db67d4bu},
+    {"ivf_sq8", "nlist=40", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x11abe2bab096d76eu},
+    {"ivf_rabitq", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x889fab1f94236fc9u},
+    {"ivf_rabitq", "bits=1", VSS_TYPE_VECTOR_BINARY, VSS_METRIC_JACCARD, 0x8574d396429e4e96u},
+    {"ivf_pq", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x5cad8a69caab23f5u},
+    {"ivf_pq", "nbits=8,m=7", VSS_TYPE_VECTOR_I8, VSS_METRIC_IP, 0x717c4bae6fc16757u},
 };
 
 /* Of the one object that was not there before, beside manifests: those carry names. */
@@ -80,7 +83,6 @@ static void digest__index_bytes(void **state)
 {
     (void)state;
     size_t wrong = 0, n = sizeof expected / sizeof *expected;
-    assert_string_equal(vss_simd_level(), "scalar");
     for (size_t i = 0; i < n; i++) {
         uint64_t digest = digest_index(expected[i].index, expected[i].params, expected[i].type, expected[i].metric);
         if (digest != expected[i].digest)
@@ -89,13 +91,12 @@ static void digest__index_bytes(void **state)
                           expected[i].digest);
         wrong += digest != expected[i].digest;
     }
-    print_message("%zu of %zu digests as expected\n", n - wrong, n);
+    print_message("%s: %zu of %zu digests as expected\n", vss_simd_level(), n - wrong, n);
     assert_int_equal(wrong, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(digest__index_bytes)};
-    setenv("VSS_SIMD", "scalar", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

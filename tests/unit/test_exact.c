@@ -54,8 +54,8 @@ static void fill(world *w, uint8_t *out, size_t n, bool coarse, float shift)
     }
 }
 
-/* Components that matter less and less; a few rows very far out, of which some have much in one component only; many rows
- * that are equal to others. */
+/* Components that matter less and less; a few rows very far out, of which some have much in one component only; many
+ * rows that are equal to others. */
 static void shape(world *w, uint8_t *out, size_t n)
 {
     for (size_t i = 0; w->type == VSS_TYPE_VECTOR_F32 && i < n * w->dim; i++) {

@@ -1,6 +1,6 @@
 /*
- * test_flat_codes.c - the index object of flat with codes: same bytes on any number of threads, prefix and outliers where
- * they pay, every promise checked by validate, and objects that say anything at all
+ * test_flat_codes.c - the index object of flat with codes: same bytes on any number of threads, prefix and outliers
+ * where they pay, every promise checked by validate, and objects that say anything at all
  */
 #include <math.h>
 #include <setjmp.h>
@@ -59,7 +59,8 @@ static void codes_build(vssi_heap *heap, const codes_data *all, uint64_t prefix,
     vssi_control control;
     vss_error err;
     vssi_control_init(&control, 0, NULL, NULL);
-    vssi_build build = {.heap = heap, .vectors = &all->vectors, .params = params, .threads = threads, .control = &control};
+    vssi_build build = {.heap = heap, .vectors = &all->vectors, .params = params, .threads = threads,
+                        .control = &control};
     assert_int_equal(vssi_flat_ops.build(&build, image, &err), VSS_OK);
     vssi_control_destroy(&control);
 }
@@ -114,7 +115,8 @@ static void test_shapes(void **state)
             vssi_heap_init(&heap, NULL, 0);
             codes_make(&all, (codes_kind)kind, metric);
             codes_build(&heap, &all, FLAT_PREFIX_AUTO, 2, &image);
-            assert_int_equal(vssi_flat_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &opened, &err), VSS_OK);
+            assert_int_equal(vssi_flat_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &opened, &err),
+                             VSS_OK);
             const flat_index *index = opened;
             assert_int_equal(index->prefix.panels != NULL, kind != CODES_SPREAD);
             bool far = kind == CODES_FAR && metric != VSS_METRIC_COSINE;
@@ -204,7 +206,8 @@ static void test_damage(void **state)
         size_t at;
         double number; /* NAN: turn a byte instead */
     } damages[] = {
-        {FLAT_BLOCK_MODEL, 32, 1e-3}, {FLAT_BLOCK_LOW, 8, INFINITY}, {FLAT_BLOCK_LOW, 16, -7}, {FLAT_BLOCK_CODES, 4003, NAN},
+        {FLAT_BLOCK_MODEL, 32, 1e-3}, {FLAT_BLOCK_LOW, 8, INFINITY}, {FLAT_BLOCK_LOW, 16, -7},
+        {FLAT_BLOCK_CODES, 4003, NAN},
         {FLAT_BLOCK_PREFIX, 32, 1e-3}, {FLAT_BLOCK_PREFIX_LOW, 0, 1e30}, {FLAT_BLOCK_TURN, 8, 0.7},
         {FLAT_BLOCK_TURN, 0, INFINITY}, {FLAT_BLOCK_PANELS, 1001, NAN}, {FLAT_BLOCK_OUTLIERS, 0, NAN},
     };

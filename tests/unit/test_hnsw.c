@@ -204,7 +204,7 @@ static void test_recall(void **state)
         vssi_scratch_init(&scratch, &heap);
         hnsw_make(&all, c->rows, c->dim, c->metric, c->kind);
         assert_int_equal(hnsw_build(&heap, &all.vectors, c->text, 1, NULL, &image, &err), VSS_OK);
-        assert_int_equal(image.n_blocks, c->coded ? 6 : 3);
+        assert_int_equal(image.n_blocks, c->coded ? 7 : 3);
         assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
         assert_int_equal(vssi_hnsw_ops.validate(index, hnsw_print_fault, NULL), 0);
         double recall = hnsw_recall(&all, index, &scratch, c);
@@ -302,6 +302,45 @@ static void test_cancel_and_deadline(void **state)
     assert_int_equal(heap.used, 0);
     vssi_control_destroy(&control);
     hnsw_release(&all);
+}
+
+/* A build fits in twice the index, with the vectors for what is not known to be codes yet, and in less with a budget. */
+static void test_memory(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t rows, dim;
+        vss_metric metric;
+        const char *text;
+    } cases[] = {{20000, 128, VSS_METRIC_L2, NULL},
+                 {20000, 20, VSS_METRIC_L2, NULL},
+                 {20000, 64, VSS_METRIC_COSINE, "m=16"},
+                 {20000, 64, VSS_METRIC_IP, "ef_construction=500"},
+                 {4000, 900, VSS_METRIC_L2, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hnsw_data all;
+        vssi_heap heap;
+        vssi_image image;
+        vss_error err;
+        uint64_t bytes = 0, room;
+        hnsw_make(&all, cases[i].rows, cases[i].dim, cases[i].metric, CLUSTERED);
+        vssi_heap_init(&heap, NULL, 0);
+        assert_int_equal(hnsw_build(&heap, &all.vectors, cases[i].text, 2, NULL, &image, &err), VSS_OK);
+        for (size_t j = 0; j < image.n_blocks; j++)
+            bytes += image.blocks[j].element * image.blocks[j].count;
+        room = 2 * bytes + all.vectors.rows * all.vectors.row_size;
+        print_message("%zu x %zu: index %zu KB, most in use %.2f times that\n", cases[i].rows, cases[i].dim,
+                      (size_t)bytes / 1000, (double)heap.peak / (double)bytes);
+        assert_true(heap.peak <= room);
+        vssi_image_free(&heap, &image);
+        vssi_heap_init(&heap, NULL, room);
+        assert_int_equal(hnsw_build(&heap, &all.vectors, cases[i].text, 2, NULL, &image, &err), VSS_OK);
+        vssi_image_free(&heap, &image);
+        vssi_heap_init(&heap, NULL, bytes);
+        assert_int_equal(hnsw_build(&heap, &all.vectors, cases[i].text, 2, NULL, &image, &err), VSS_ERR_BUDGET);
+        assert_int_equal(heap.used, 0);
+        hnsw_release(&all);
+    }
 }
 
 typedef struct hnsw_limit {
@@ -446,18 +485,18 @@ static void test_hostile_codes(void **state)
     hnsw_make(&all, ROWS, 18, VSS_METRIC_L2, UNIFORM);
     all.query = all.data;
     assert_int_equal(hnsw_build(&heap, &all.vectors, NULL, 1, NULL, &image, &err), VSS_OK);
-    assert_int_equal(image.n_blocks, 6);
-    for (size_t i = 3; i < 6; i++) {
-        vssi_block blocks[6];
+    assert_int_equal(image.n_blocks, 7);
+    for (size_t i = 3; i < 7; i++) {
+        vssi_block blocks[7];
         memcpy(blocks, image.blocks, sizeof blocks);
         blocks[i].count++;
-        assert_int_equal(vssi_hnsw_ops.open(&heap, blocks, 6, &all.vectors, &index, &err), VSS_ERR_CORRUPT);
+        assert_int_equal(vssi_hnsw_ops.open(&heap, blocks, 7, &all.vectors, &index, &err), VSS_ERR_CORRUPT);
         blocks[i].count--;
         blocks[i].element *= 2;
-        assert_int_equal(vssi_hnsw_ops.open(&heap, blocks, 6, &all.vectors, &index, &err), VSS_ERR_CORRUPT);
+        assert_int_equal(vssi_hnsw_ops.open(&heap, blocks, 7, &all.vectors, &index, &err), VSS_ERR_CORRUPT);
         blocks[i].element /= 2;
         blocks[i].kind = 300;
-        assert_int_equal(vssi_hnsw_ops.open(&heap, blocks, 6, &all.vectors, &index, &err), VSS_ERR_CORRUPT);
+        assert_int_equal(vssi_hnsw_ops.open(&heap, blocks, 7, &all.vectors, &index, &err), VSS_ERR_CORRUPT);
     }
     vssi_sq8_model *model = (vssi_sq8_model *)(uintptr_t)image.blocks[3].data;
     double *low = (double *)(uintptr_t)image.blocks[4].data;
@@ -470,7 +509,7 @@ static void test_hostile_codes(void **state)
             low[i] = round % 4 < 2 ? (round % 4 ? -HUGE_VAL : (double)NAN) : (double)hnsw_random(&seed) * 1e30;
         model->radius = numbers[round % 4];
         model->step = numbers[1 + round % 3];
-        assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, 6, &all.vectors, &index, &err), VSS_OK);
+        assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, 7, &all.vectors, &index, &err), VSS_OK);
         size_t n = hnsw_ask(&all, index, &scratch, NULL, ROWS, 1 + round, round % 2 ? ROWS : 1, hits);
         bool seen[ROWS] = {false};
         for (size_t i = 0; i < n; i++) {
@@ -487,6 +526,44 @@ static void test_hostile_codes(void **state)
 }
 
 /* With the pool as large as the index the automatic rerank finds what a scan finds; a rerank of 1 still fills k. */
+/* A map of any numbers leads to rows of the segment, and is told. */
+static void test_hostile_map(void **state)
+{
+    (void)state;
+    enum { ROWS = 300 };
+    uint64_t seed = 6;
+    hnsw_data all;
+    vssi_heap heap;
+    vssi_scratch scratch;
+    vssi_image image;
+    vss_error err;
+    void *index;
+    vssi_hit hits[ROWS];
+    vssi_heap_init(&heap, NULL, 0);
+    vssi_scratch_init(&scratch, &heap);
+    hnsw_make(&all, ROWS, 18, VSS_METRIC_L2, UNIFORM);
+    float far[18];
+    for (size_t i = 0; i < 18; i++)
+        far[i] = 1e6f;
+    assert_int_equal(hnsw_build(&heap, &all.vectors, NULL, 1, NULL, &image, &err), VSS_OK);
+    uint32_t *map = (uint32_t *)(uintptr_t)image.blocks[6].data;
+    for (size_t round = 0; round < 40; round++) {
+        for (size_t i = 0; i < ROWS; i++)
+            map[i] = (uint32_t)(round % 2 ? vssi_random_next(&seed) : vssi_random_next(&seed) % ROWS);
+        assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, 7, &all.vectors, &index, &err), VSS_OK);
+        all.query = round % 4 < 2 ? all.data : far; /* walked on codes, and on vectors */
+        size_t n = hnsw_ask(&all, index, &scratch, NULL, ROWS, 10, ROWS, hits);
+        for (size_t i = 0; i < n; i++)
+            assert_true(hits[i].row < ROWS);
+        assert_true(vssi_hnsw_ops.validate(index, NULL, NULL) > 0);
+        vssi_hnsw_ops.free(index);
+    }
+    vssi_image_free(&heap, &image);
+    vssi_scratch_free(&scratch);
+    assert_int_equal(heap.used, 0);
+    hnsw_release(&all);
+}
+
 static void test_rerank(void **state)
 {
     (void)state;
@@ -503,7 +580,7 @@ static void test_rerank(void **state)
         vssi_scratch_init(&scratch, &heap);
         hnsw_make(&all, 2000, 16, metrics[m], CLUSTERED);
         assert_int_equal(hnsw_build(&heap, &all.vectors, "codes=sq8", 1, NULL, &image, &err), VSS_OK);
-        assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, 6, &all.vectors, &index, &err), VSS_OK);
+        assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, 7, &all.vectors, &index, &err), VSS_OK);
         for (size_t q = 0; q < 50; q++) {
             all.query = all.data + q * 37 * 16;
             assert_int_equal(hnsw_ask(&all, NULL, &scratch, NULL, 2000, 10, 0, truth), 10);
@@ -544,7 +621,7 @@ static void test_epoch_wraps(void **state)
     assert_int_equal(hnsw_build(&heap, &all.vectors, "m=4", 1, NULL, &image, &err), VSS_OK);
     assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, 3, &all.vectors, &index, &err), VSS_OK);
     size_t n = hnsw_ask(&all, index, &scratch, NULL, 300, 10, 20, first);
-    scratch.epoch = 65500;
+    scratch.epoch = 240;
     for (size_t i = 0; i < 100; i++) {
         assert_int_equal(hnsw_ask(&all, index, &scratch, NULL, 300, 10, 20, hits), n);
         assert_memory_equal(first, hits, n * sizeof *hits);
@@ -563,10 +640,12 @@ int main(void)
         cmocka_unit_test(test_bytes_do_not_depend_on_threads),
         cmocka_unit_test(test_parameters_at_their_ends),
         cmocka_unit_test(test_cancel_and_deadline),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_hostile_graphs),
         cmocka_unit_test(test_open_refuses),
         cmocka_unit_test(test_hostile_codes),
+        cmocka_unit_test(test_hostile_map),
         cmocka_unit_test(test_rerank),
         cmocka_unit_test(test_epoch_wraps),
     };

@@ -179,8 +179,8 @@ static void codes_try(const vssi_tile_codes *kernels, size_t units, size_t n_pan
                 sum += d[i] * d[i] - (c[i] - d[i]) * (c[i] - d[i]);
             int64_t value = (sum + 1 - ((sum + 1) % 2 != 0 && sum + 1 < 0)) / 2;
             if ((hits[r / VSSI_TILE_ROWS * n + q] >> r % VSSI_TILE_ROWS & 1) != (value >= least[q]))
-                fail_msg("units %zu panels %zu queries %zu: row %zu, query %zu: %lld, least %d", units, n_panels, n, r, q,
-                         (long long)value, least[q]);
+                fail_msg("units %zu panels %zu queries %zu: row %zu, query %zu: %lld, least %d", units, n_panels, n,
+                         r, q, (long long)value, least[q]);
         }
     }
     free(codes), free(queries), free(panels), free(halves), free(least), free(packed), free(hits);

@@ -15,7 +15,7 @@ import ctypes
 from ._library import call as _call, lib as _lib, number as _number, text as _text
 from ._structs import IndexCost as _IndexCost, ParamInfo as _ParamInfo
 from .collection import Collection, _params as _index_text
-from .database import CheckReport, Database, open
+from .database import CheckReport, Database, SalvageReport, open
 from .errors import (Budget, Busy, Cancelled, Corrupt, Deadline, Device, Error, Exists, Fenced, Forked, Internal,
                      InvalidArgument, NewerFormat, NoMemory, NoSpace, NotFound, Poisoned, ReadOnly, Stale,
                      StorageError, UnknownCommit, Unsupported)
@@ -26,8 +26,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Budget", "Busy", "Cancelled", "CheckReport", "Collection", "Corrupt", "Database", "Deadline", "Device", "Error",
     "Exists", "Explain", "Fenced", "Forked", "Hit", "Hits", "Internal", "InvalidArgument", "NewerFormat", "NoMemory",
-    "NoSpace", "NotFound", "Poisoned", "ReadOnly", "SegmentExplain", "Stale", "StorageError", "UnknownCommit",
-    "Unsupported", "index_estimate", "index_params", "index_types", "open", "simd_level", "version",
+    "NoSpace", "NotFound", "Poisoned", "ReadOnly", "SalvageReport", "SegmentExplain", "Stale", "StorageError",
+    "UnknownCommit", "Unsupported", "index_estimate", "index_params", "index_types", "open", "simd_level", "version",
 ]
 
 

@@ -42,6 +42,7 @@ _FUNCTIONS = {
     "vss_collection_delete_where": (c_int, [c_void_p, c_char_p, POINTER(s.WriteInfo), _error]),
     "vss_collection_get": (c_int, [c_void_p, POINTER(s.ColumnInfo), _texts, c_size_t, POINTER(c_void_p), _error]),
     "vss_collection_count": (c_int, [c_void_p, c_char_p, POINTER(c_uint64), _error]),
+    "vss_collection_scan": (c_int, [c_void_p, POINTER(s.ScanOptions), s.SCAN_FN, c_void_p, _error]),
     "vss_collection_flush": (c_int, [c_void_p, _error]),
     "vss_collection_compact": (c_int, [c_void_p, _error]),
     "vss_collection_purge": (c_int, [c_void_p, _error]),
@@ -64,6 +65,8 @@ _FUNCTIONS = {
     "vss_index_param": (c_int, [c_char_p, c_size_t, POINTER(s.ParamInfo), _error]),
     "vss_collection_check": (c_int, [c_void_p, c_char_p, s.CHECK_FN, c_void_p, s.PROGRESS_FN, c_void_p,
                                      POINTER(s.CheckInfo), _error]),
+    "vss_collection_salvage": (c_int, [c_void_p, c_char_p, c_void_p, c_char_p, s.CHECK_FN, c_void_p, s.PROGRESS_FN,
+                                       c_void_p, POINTER(s.SalvageInfo), _error]),
 }
 
 

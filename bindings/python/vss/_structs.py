@@ -92,6 +92,11 @@ class CheckInfo(Sized):
     _fields_ = [("struct_size", c_uint32), ("files", c_uint64), ("bytes", c_uint64), ("errors", c_uint64)]
 
 
+class SalvageInfo(Sized):
+    _fields_ = [("struct_size", c_uint32), ("version", c_uint64), ("rows", c_uint64), ("lost", c_uint64),
+                ("batches", c_uint64), ("errors", c_uint64)]
+
+
 class IndexInfo(Sized):
     _fields_ = [("struct_size", c_uint32), ("field", c_char_p), ("type", c_char_p), ("params", c_char_p),
                 ("segments", c_uint64), ("rows", c_uint64), ("bytes", c_uint64)]
@@ -121,7 +126,13 @@ class ExplainInfo(Sized):
                 ("n_segments", c_size_t), ("segments", POINTER(ExplainSegment))]
 
 
+class ScanOptions(Sized):
+    _fields_ = [("struct_size", c_uint32), ("filter", c_char_p), ("fields", POINTER(c_char_p)), ("n_fields", c_size_t),
+                ("batch_rows", c_uint32)]
+
+
 PROGRESS_FN = ctypes.CFUNCTYPE(c_int, c_void_p, c_char_p, c_uint64, c_uint64)
+SCAN_FN = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_uint64)
 CHECK_FN = ctypes.CFUNCTYPE(c_int, c_void_p, c_char_p, c_char_p)
 INDEX_FN = ctypes.CFUNCTYPE(c_int, c_void_p, POINTER(IndexInfo))
 

@@ -12,7 +12,7 @@ from . import _progress, columns, errors
 from . import _structs as s
 from ._handle import Handle
 from ._library import call, lib, number, text, texts
-from .result import Hits, read_rows
+from .result import Columns, Hits, read_rows
 
 _LONG_QUERIES = 16  # a search of as many queries can be interrupted; a thread for each smaller one would cost too much
 
@@ -234,6 +234,23 @@ class Collection:
         column = columns.encode_keys(self._key, keys)
         return self._result(lambda pointer: read_rows(pointer, names, self._key), lib.vss_collection_get,
                             ctypes.byref(column.info), texts(wanted), len(wanted))
+
+    def scan(self, fields=None, *, filter=None):
+        """All rows that match, by column, in one committed state: a dict as insert takes it. All fields by default.
+
+        Vectors and int64 keys are arrays, everything else lists, None for a null.
+        """
+        names = list(dict.fromkeys([self._key.name, *self._names(fields, list(self._fields))]))
+        wanted = self._beside_key(names)
+        gathered = Columns([self._fields[name] for name in names], self._key)
+        options = s.ScanOptions(filter=text("filter", filter), fields=texts(wanted), n_fields=len(wanted))
+        on_rows = s.SCAN_FN(gathered.add)
+        try:
+            with self._handle as col:
+                call(lib.vss_collection_scan, col, ctypes.byref(options), on_rows, None)
+        except errors.Cancelled:
+            raise gathered.error from None
+        return gathered.joined()
 
     def count(self, filter=None):
         """Rows that match the filter; all without one."""

@@ -22,6 +22,15 @@ class CheckReport(NamedTuple):
     errors: List[str]
 
 
+class SalvageReport(NamedTuple):
+    """What a salvage brought back: lines has one line for each thing that is lost."""
+    rows: int
+    lost: int
+    batches: int
+    version: int
+    lines: List[str]
+
+
 class Database:
     """An open database; made by vss.open. Usable from any number of threads and as a context manager."""
 
@@ -106,13 +115,8 @@ class Database:
     def check(self, name, progress=None):
         """Read every stored byte of a collection's newest version and compare every hash: a CheckReport."""
         faults = []
-
-        def fault(_state, stored, line):
-            faults.append(f"{(stored or b'').decode('utf-8', 'replace')}: {(line or b'').decode('utf-8', 'replace')}")
-            return 0
-
         report = s.CheckInfo()
-        on_fault = s.CHECK_FN(fault)
+        on_fault = _faults_into(faults)
 
         def work(on_progress):
             with self._handle as db:
@@ -126,10 +130,38 @@ class Database:
                 faults.append(str(error))
         return CheckReport(not faults, report.files, report.bytes, faults)
 
+    def salvage(self, name, to, new_name, progress=None):
+        """What is whole of a damaged collection into a new one of the database `to`: a SalvageReport.
+
+        The damaged one is only read; no one should write to it meanwhile.
+        """
+        lines = []
+        report = s.SalvageInfo()
+        on_line = _faults_into(lines)
+        if not isinstance(to, Database):
+            raise errors.InvalidArgument(f"salvage: expected a Database to write to, got {type(to).__name__}")
+
+        def work(on_progress):
+            with self._handle as source, to._handle as target:
+                call(lib.vss_collection_salvage, source, _name(name), target, _name(new_name), on_line, None,
+                     on_progress, None, ctypes.byref(report))
+
+        _progress.run(work, progress)
+        return SalvageReport(report.rows, report.lost, report.batches, report.version, lines)
+
     def __repr__(self):
         if self._handle.closed:
             return f"<vss.Database {self.path!r}, closed>"
         return f"<vss.Database {self.path!r}>"
+
+
+def _faults_into(lines):
+    """A callback that keeps each fault as a line."""
+    def fault(_state, stored, line):
+        lines.append(f"{(stored or b'').decode('utf-8', 'replace')}: {(line or b'').decode('utf-8', 'replace')}")
+        return 0
+
+    return s.CHECK_FN(fault)
 
 
 def _stop(background):

@@ -133,6 +133,43 @@ def _explain(pointer):
     return Explain(info.version, info.sequence, info.total_ns, segments)
 
 
+class Columns:
+    """Gathers the batches of a scan by column."""
+
+    def __init__(self, fields, key_field):
+        self.key = key_field.name
+        self.parts = {field.name: [] for field in fields}
+        self.numbers = {field.name for field in fields if field.is_vector or (
+            field.name == self.key and field.type == s.INT64)}
+        self.shapes = {field.name: vectors.padded(field.type, (0,), field.dim) for field in fields if field.is_vector}
+        self.error = None
+
+    def add(self, _state, pointer, _total):
+        """A vss_scan_fn; what goes wrong is kept in error."""
+        try:
+            for name, parts in self.parts.items():
+                info = lib.vss_result_keys(pointer).contents if name == self.key else _field(pointer, name)
+                if info.type in vectors.STORED:
+                    parts.append(np.array(columns.decode_vectors(info)))
+                else:
+                    parts.append(np.array(columns.decode_numbers(info)) if name in self.numbers
+                                 else columns.decode(info))
+        except BaseException as error:  # raised again by the scan
+            self.error = error
+            return 1
+        return 0
+
+    def joined(self):
+        """Arrays of vectors and of int64 keys, lists of the rest."""
+        out = {}
+        for name, parts in self.parts.items():
+            if name in self.numbers:
+                out[name] = np.concatenate([self.shapes.get(name, np.zeros(0, np.int64)), *parts])
+            else:
+                out[name] = [value for part in parts for value in part]
+        return out
+
+
 def read_rows(pointer, names, key_field):
     """A dict a key asked for, with its key and fields; None where there is no such row."""
     offsets = _offsets(pointer).tolist()
