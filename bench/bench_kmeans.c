@@ -1,8 +1,8 @@
 /*
  * bench_kmeans.c - k-means on bytes: seconds, and the inertia of its centers by float64
  *
- * vss-bench-kmeans FILE CLUSTERS ROUNDS THREADS. FILE holds bytes (.u8bin), which are the grid: bench/compare_ivf.py hands
- * both engines the same rows. One JSON line.
+ * vss-bench-kmeans FILE CLUSTERS ROUNDS THREADS. FILE holds bytes (.u8bin), which are the grid: bench/compare_ivf.py
+ * hands both engines the same rows. One JSON line.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +77,7 @@ int main(int argc, char **argv)
         job.size = (size_t)shape[1];
         done = kmeans_run(&job);
     } else {
-        fprintf(stderr, "vss-bench-kmeans: %s: expected a .u8bin file of rows of a multiple of 4 bytes, counts above 0\n",
+        fprintf(stderr, "vss-bench-kmeans: %s: expected a .u8bin file, rows a multiple of 4 bytes, counts above 0\n",
                 argv[1]);
     }
     free(codes);

@@ -116,12 +116,14 @@ static int index_run(const cli_args *args)
     vss_error err = {0};
     uint64_t threads = cli_processors(), mebibytes = 0;
     if (!cli_args_number(args, "threads", 1, 1024, &threads) ||
-        !cli_args_number(args, "memory", 0, UINT64_C(1) << 40, &mebibytes) || !cli_target_split("index", args->words[0], &target))
+        !cli_args_number(args, "memory", 0, UINT64_C(1) << 40, &mebibytes) ||
+        !cli_target_split("index", args->words[0], &target))
         return CLI_WRONG_USAGE;
     vss_status status = index_build(&target, args, mebibytes, (uint32_t)threads, &err);
     status = cli_target_close(&target, status, &err);
     return status == VSS_OK ? CLI_DONE : cli_report(&err);
 }
 
-const cli_command cli_index = {"index", "DB/COLL [--field F] TYPE|auto [--set k=v,...]", "build an index of a vector field",
+const cli_command cli_index = {"index", "DB/COLL [--field F] TYPE|auto [--set k=v,...]",
+                              "build an index of a vector field",
                                2, 2, index_options, index_run, index_help};

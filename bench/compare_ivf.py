@@ -90,7 +90,8 @@ def engines(db, label, base, nlist):
         "ivf_flat": lambda: ours(db, label + "_flat", base, "ivf_flat", [0], nlist=nlist),
         "ivf_sq8": lambda: ours(db, label + "_sq8", base, "ivf_sq8", [12, 20], nlist=nlist),
         "ivf_pq": lambda: ours(db, label + "_pq", base, "ivf_pq", [20, 40, 80], nlist=nlist),
-        "ivf_rabitq 1 bit": lambda: ours(db, label + "_rabitq1", base, "ivf_rabitq", [40, 80, 160], nlist=nlist, bits=1),
+        "ivf_rabitq 1 bit": lambda: ours(db, label + "_rabitq1", base, "ivf_rabitq", [40, 80, 160], nlist=nlist,
+                                         bits=1),
         "ivf_rabitq": lambda: ours(db, label + "_rabitq", base, "ivf_rabitq", [12, 20, 40], nlist=nlist),
     }
     every = {}
@@ -166,7 +167,8 @@ def kmeans(path, nlist):
         own = json.loads(subprocess.run(["build/release/vss-bench-kmeans", path, str(nlist), "10", str(threads)],
                                         check=True, capture_output=True, text=True).stdout)
         print(f"{threads} threads, {len(base):,} rows, {nlist} centers, 10 rounds: faiss {seconds:.2f} s, inertia "
-              f"{inertia:.5g}; libvss {own['seconds']:.2f} s, {own['inertia']:.5g}: {seconds / own['seconds']:.1f} times",
+              f"{inertia:.5g}; libvss {own['seconds']:.2f} s, {own['inertia']:.5g}: "
+              f"{seconds / own['seconds']:.1f} times",
               flush=True)
 
 

@@ -35,7 +35,9 @@ static const choose_option choose_long[] = {
     {"ivf_rabitq", "bits=3", "lists of codes of 3 bits a component fit the memory"},
     {"ivf_rabitq", "bits=1", "lists of codes of a bit a component fit the memory"},
 };
-static const choose_option choose_last[] = {{"flat", "codes=none", "nothing else fits the memory; every row is compared"}};
+static const choose_option choose_last[] = {
+    {"flat", "codes=none", "nothing else fits the memory; every row is compared"},
+};
 
 vss_status vssi_index_estimate(const vssi_index_ops *ops, const char *params, const vssi_vectors *shape, uint64_t rows,
                                uint64_t segment, size_t threads, vssi_cost *cost, vss_error *err)
@@ -94,8 +96,8 @@ static vss_status choose_first(const choose_option *options, size_t n, const vss
     return VSS_OK;
 }
 
-vss_status vssi_index_choose(const vssi_vectors *shape, uint64_t rows, uint64_t segment, size_t threads, uint64_t budget,
-                             vss_index_choice *choice, vss_error *err)
+vss_status vssi_index_choose(const vssi_vectors *shape, uint64_t rows, uint64_t segment, size_t threads,
+                             uint64_t budget, vss_index_choice *choice, vss_error *err)
 {
     const choose_option *options = shape->dim >= CHOOSE_LONG ? choose_long : choose_short;
     size_t n = shape->dim >= CHOOSE_LONG ? sizeof choose_long / sizeof *options : sizeof choose_short / sizeof *options;

@@ -2,8 +2,8 @@
  * pq.h - residuals by the numbers of codewords, one for every few components
  *
  * Product quantisation (Jegou, Douze, Schmid, "Product quantization for nearest neighbor search", TPAMI 2011). The
- * components are cut into `subs` runs; each run has 2^bits codewords, 16 or 256, and a row keeps the number of the nearest
- * one of every run. With p the row of codewords that stands for the residual r = x - c of a row x at a center c
+ * components are cut into `subs` runs; each run has 2^bits codewords, 16 or 256, and a row keeps the number of the
+ * nearest one of every run. With p the row of codewords that stands for the residual r = x - c of a row x at a center c
  *     |q - x|^2  is about  |q - c - p|^2 + 0.3 |r - p|^2 = |q - c|^2 + add + sum_j T_j[code_j],
  *     add = |p|^2 + 0.3 |r - p|^2 + 2 <p, c>,  T_j[k] = -2 <q_j, codeword k of run j>,
  * so that one table serves all lists of a query. q and c may be measured from any common point.
@@ -70,8 +70,8 @@ typedef struct vssi_pq_scale {
 } vssi_pq_scale;
 vssi_pq_scale vssi_pq_bytes(const float *table, size_t subs, size_t places, uint8_t *bytes);
 
-/* values[i] = base + add + the sum of the table's entries, of n rows of 256 codewords a run, each add (float32) and then
- * codes[subs], `stride` bytes apart. */
+/* values[i] = base + add + the sum of the table's entries, of n rows of 256 codewords a run, each add (float32) and
+ * then codes[subs], `stride` bytes apart. */
 void vssi_pq_scan8(const float *table, size_t subs, const uint8_t *rows, size_t stride, size_t n, float base,
                    float *values);
 

@@ -4,8 +4,8 @@
  * RaBitQ (Gao, Long, "RaBitQ", SIGMOD 2024; Gao et al., "Practical and asymptotically optimal quantization", SIGMOD
  * 2025). A row x near a center c is the residual r = R (x - c), R a random rotation. Its code u has B bits a component;
  * v = u - (2^B - 1) / 2 points in about r's direction, and with f = |r|^2 / <v, r> the product <r, R (q - c)> is about
- * f <v, R q - R c>, without bias over rotations and with an error below  2.4 |r| |q - c| / (2^(B - 1) sqrt(n))  for 95 %
- * of all pairs (a tail bound, no proof for each). So
+ * f <v, R q - R c>, without bias over rotations and with an error below  2.4 |r| |q - c| / (2^(B - 1) sqrt(n))  for
+ * 95 % of all pairs (a tail bound, no proof for each). So
  *     |q - x|^2  is about  |q - c|^2 + add + mul * S,    S = <u, R q> - (2^B - 1) / 2 * sum R q,
  *     add = |r|^2 + 2 f <v, R c>,  mul = -2 f.
  * The query is rotated once, whatever the number of centers. The first bit of every component is apart, by fours in the

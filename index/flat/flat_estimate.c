@@ -1,8 +1,8 @@
 /*
  * flat_estimate.c - what the codes of flat will take, from the shape of the rows alone
  *
- * How many components the prefix has follows from the values; prefix=1 is counted as a quarter of them, 96 at most, which
- * is what pictures' vectors had.
+ * How many components the prefix has follows from the values; prefix=1 is counted as a quarter of them, 96 at most,
+ * which is what pictures' vectors had.
  */
 #include "../../lib/base/checked.h"
 #include "flat_codes.h"
@@ -20,6 +20,7 @@ void vssi_flat_estimate(const vssi_build *in, vssi_cost *cost)
     if (wanted != FLAT_PREFIX_AUTO)
         prefix = (uint32_t)wanted;
     uint32_t panel = wanted == FLAT_PREFIX_NONE ? 0 : vssi_prefix_panel((prefix + 3) / 4 * 4);
-    cost->bytes = rows * vssi_sq8_size(width) + vssi_prefix_panels(rows) * panel + sizeof(double) * (1 + prefix) * width;
+    cost->bytes = rows * vssi_sq8_size(width) + vssi_prefix_panels(rows) * panel;
+    cost->bytes += sizeof(double) * (1 + prefix) * width;
     cost->build_bytes = cost->bytes + rows / 8 + sizeof(double) * width * (rows / 8192 + 3);
 }

@@ -1,9 +1,9 @@
 /*
  * hnsw_estimate.c - what a graph will take, from the shape of the rows alone
  *
- * A build holds most while rows are partitioned (the graph, candidates beside it, and up to ESTIMATE_PARTITION bytes a row),
- * while links are reversed (two thirds of the degree is what pruning leaves), or, where codes are stored, while the graph is
- * copied into the order of places. codes=auto is counted as codes, which the
+ * A build holds most while rows are partitioned (the graph, candidates beside it, and up to ESTIMATE_PARTITION bytes a
+ * row), while links are reversed (two thirds of the degree is what pruning leaves), or, where codes are stored, while
+ * the graph is copied into the order of places. codes=auto is counted as codes, which the
  * build drops where they are too coarse.
  */
 #include "../../lib/base/checked.h"
@@ -44,5 +44,6 @@ void vssi_hnsw_estimate(const vssi_build *in, vssi_cost *cost)
     uint64_t reverse = rows * (b.degree * 2 / 3 + 4) * sizeof *b.graph;
     uint64_t copy = stored ? graph + rows * 4 * sizeof(uint32_t) : 0;
     cost->bytes = graph + (stored ? rows * (code + sizeof *b.map) : 0);
-    cost->build_bytes = graph + rows * code + vssi_max(reverse, vssi_max(spill, copy)) + b.n_workers * estimate_worker(&b);
+    cost->build_bytes = graph + rows * code + vssi_max(reverse, vssi_max(spill, copy));
+    cost->build_bytes += b.n_workers * estimate_worker(&b);
 }

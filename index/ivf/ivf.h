@@ -1,9 +1,9 @@
 /*
  * ivf.h - what the files of the inverted lists share
  *
- * Rows lie in lists, one a center; a search looks at the nprobe lists whose centers are nearest to the query. Everything
- * is in the space of carriers (carrier.h), where nearness is l2. Centers are points of a grid of bytes over that space
- * (one step for all components), on which k-means works too: index/quant.
+ * Rows lie in lists, one a center; a search looks at the nprobe lists whose centers are nearest to the query.
+ * Everything is in the space of carriers (carrier.h), where nearness is l2. Centers are points of a grid of bytes over
+ * that space (one step for all components), on which k-means works too: index/quant.
  *
  * What a list holds of its rows, one after another in memory, is the type's:
  *     ivf_flat    their vectors
@@ -128,7 +128,8 @@ extern const vssi_index_ops vssi_ivf_flat_ops, vssi_ivf_sq8_ops, vssi_ivf_rabitq
 vss_status vssi_ivf_grid_fit(ivf_build *b, vss_error *err);
 void vssi_ivf_grid_code(const ivf_header *h, const float *low, const float *carrier, uint8_t *code);
 
-/* ivf_build.c: the header, without the grid's step, by rows and parameters (INVALID); rows that centers are trained on. */
+/* ivf_build.c: the header, without the grid's step, by rows and parameters (INVALID); rows that centers are trained
+ * on. */
 vss_status vssi_ivf_plan(ivf_build *b, ivf_kind kind, vss_error *err);
 size_t vssi_ivf_sample(const ivf_header *h);
 vss_status vssi_ivf_build(const vssi_build *build, ivf_kind kind, vssi_image *image, vss_error *err);

@@ -1,8 +1,9 @@
 /*
  * ivf_build.c - grid, centers, lists, codes
  *
- * Centers are trained on a sample evenly spread over the rows, IVF_SAMPLE a list, and rows go to their nearest. The same
- * rows give the same bytes on any number of threads. Memory beside the result: a byte a component and 16 bytes a row.
+ * Centers are trained on a sample evenly spread over the rows, IVF_SAMPLE a list, and rows go to their nearest. The
+ * same rows give the same bytes on any number of threads. Memory beside the result: a byte a component and 16 bytes a
+ * row.
  */
 #include <math.h>
 #include <string.h>

@@ -43,8 +43,10 @@ static uint64_t estimate_train(const ivf_header *h, size_t threads)
 
 static uint64_t estimate_words(const ivf_header *h, size_t threads)
 {
-    uint64_t sample = vssi_min(h->rows, vssi_pq_sample(h->bits)), run = vssi_round_up((h->width + h->subs - 1) / h->subs, 4);
-    const vssi_kmeans job = {.threads = 1, .rows = (size_t)sample, .size = (size_t)run, .clusters = (size_t)1 << h->bits};
+    uint64_t sample = vssi_min(h->rows, vssi_pq_sample(h->bits));
+    uint64_t run = vssi_round_up((h->width + h->subs - 1) / h->subs, 4);
+    const vssi_kmeans job = {.threads = 1, .rows = (size_t)sample, .size = (size_t)run,
+                             .clusters = (size_t)1 << h->bits};
     return vssi_min(threads, h->subs) * (sample * (run + sizeof(uint32_t)) + estimate_means(&job));
 }
 

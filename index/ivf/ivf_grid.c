@@ -1,8 +1,8 @@
 /*
  * ivf_grid.c - a grid of bytes over the carriers: a low corner, one step
  *
- * The step follows from the widest component, so that the distance of two codes is that of two points in steps. One pass
- * over the rows for the corners, on all threads, and one for the codes.
+ * The step follows from the widest component, so that the distance of two codes is that of two points in steps. One
+ * pass over the rows for the corners, on all threads, and one for the codes.
  */
 #include <math.h>
 #include <string.h>

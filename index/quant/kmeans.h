@@ -3,15 +3,17 @@
  *
  * Points and centers are codes of a byte a component (codec/sq8.h), centers thus points of the grid too: what a mean
  * loses to it is below a twelfth of a step squared a component, which costs no inertia that can be measured, and all
- * comparisons are of whole numbers. So the same seed gives the same centers on any number of threads and at every level.
+ * comparisons are of whole numbers. So the same seed gives the same centers on any number of threads and at every
+ * level.
  *
  * Lloyd's rounds. The first centers are drawn in helpings, each point with a probability in proportion to its
- * squared distance from those drawn in helpings before (Bahmani et al., Scalable k-means++, VLDB 2012, without their reclustering:
- * as many are drawn as are wanted). From the second round on a point is compared only with the centers next to its old
- * one, where centers and points are many. A center that loses all its points is set on the farthest point of the worst cluster.
+ * squared distance from those drawn in helpings before (Bahmani et al., Scalable k-means++, VLDB 2012, without their
+ * reclustering: as many are drawn as are wanted). From the second round on a point is compared only with the centers
+ * next to its old one, where centers and points are many. A center that loses all its points is set on the farthest
+ * point of the worst cluster.
  *
- * Cost: rows * clusters * size products for the seeds and as many for the first round, 128 * rows * size for every other
- * one. Memory: 12 bytes a row, and 5 bytes a component of a center.
+ * Cost: rows * clusters * size products for the seeds and as many for the first round, 128 * rows * size for every
+ * other one. Memory: 12 bytes a row, and 5 bytes a component of a center.
  */
 #ifndef VSSI_KMEANS_H
 #define VSSI_KMEANS_H
@@ -32,7 +34,8 @@ typedef struct vssi_kmeans {
     size_t clusters, rounds;      /* at least 1 */
     size_t helpings;              /* that the first centers are drawn in; 1: all points alike */
     uint64_t seed;
-    /* Centers of unit length, for cosine: of the point low[i] + step * code[i], i < width. low NULL: means as they are. */
+    /* Centers of unit length, for cosine: of the point low[i] + step * code[i], i < width. low NULL: means as they
+     * are. */
     const float *low;
     float step;
     size_t width;

@@ -1,8 +1,8 @@
 /*
  * kmeans_seed.c - the first centers, drawn in helpings
  *
- * A helping is drawn by one random number: points laid end to end, each as long as its squared distance from the nearest
- * center so far, and a comb with as many teeth as are wanted laid over them.
+ * A helping is drawn by one random number: points laid end to end, each as long as its squared distance from the
+ * nearest center so far, and a comb with as many teeth as are wanted laid over them.
  */
 #include <math.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /*
  * test_blocks.c - stored blocks that say anything at all, for every index type of the registry
  *
- * A small index is built; each of its blocks is copied into memory of just its size, some are changed, shortened or left
- * out, and what opens is searched and validated. Under the address sanitizer a read past a block's end is a failure;
- * a hang is one by the alarm. Answers may be wrong, but never name a row beyond the segment. VSS_SEED=n chooses the
- * changes, VSS_TIER=full makes 20 times as many.
+ * A small index is built; each of its blocks is copied into memory of just its size, some are changed, shortened or
+ * left out, and what opens is searched and validated. Under the address sanitizer a read past a block's end is a
+ * failure; a hang is one by the alarm. Answers may be wrong, but never name a row beyond the segment. VSS_SEED=n
+ * chooses the changes, VSS_TIER=full makes 20 times as many.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -77,7 +77,8 @@ static void case_run(const nearest_case *c, uint64_t seed)
 
 static void nearest__is_the_first_of_the_least(void **state)
 {
-    static const size_t ns[] = {1, 2, 31, 32, 33, 100, 257}, sizes[] = {4, 20, 128, 132}, points[] = {1, 2, 3, 5, 11, 25};
+    static const size_t ns[] = {1, 2, 31, 32, 33, 100, 257}, sizes[] = {4, 20, 128, 132};
+    static const size_t points[] = {1, 2, 3, 5, 11, 25};
     static const unsigned levels[] = {2, 3, 256};
     uint64_t seed = 1;
     (void)state;
