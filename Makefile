@@ -1,5 +1,5 @@
 # The two commands: make demo, make test. Everything else is CMake's (CMakePresets.json).
-.PHONY: all demo test test-full bench-flat bench-hnsw clean
+.PHONY: all demo test test-full bench-flat bench-hnsw bench-ivf clean
 
 all: build/release/build.ninja
 	cmake --build build/release
@@ -28,6 +28,10 @@ bench-flat: all
 # Graph search beside hnswlib, FAISS and usearch, everything the first time: tens of minutes.
 bench-hnsw: all
 	@bench/compare_hnsw.sh
+
+# Inverted lists beside faiss-cpu: make bench-ivf BASE=base.u8bin QUERIES=query.u8bin
+bench-ivf: all
+	@bench/compare_ivf.sh curves $(BASE) $(QUERIES)
 
 clean:
 	rm -rf build

@@ -14,12 +14,14 @@
 static const cli_option index_options[] = {
     {"field", "NAME", "the vector field; the only one by default", false},
     {"set", "K=V,...", "parameters of the index, see below", true},
+    {"memory", "MIB", "with auto: the most that the index may take, in MiB (0: no limit)", false},
     {"threads", "N", "threads that build (the processors this process may use)", false},
     {NULL, NULL, NULL, false},
 };
 
 static void index_help(void)
 {
+    printf("\nauto\n  picks type and parameters by rows, components and --memory, and says why\n");
     for (size_t t = 0; vss_index_type(t); t++) {
         printf("\n%s\n", vss_index_type(t));
         vss_param_info info = VSS_INIT(vss_param_info);
@@ -34,6 +36,7 @@ static void index_help(void)
 typedef struct index_print {
     const char *field;
     bool json;
+    const char *reason; /* of auto; "": none */
     double seconds;
 } index_print;
 
@@ -53,15 +56,31 @@ static int index_print_one(void *state, const vss_index_info *info)
         cli_json_count(&json, "rows", info->rows);
         cli_json_count(&json, "bytes", info->bytes);
         cli_json_real(&json, "seconds", print->seconds);
+        if (print->reason[0] != '\0')
+            cli_json_text(&json, "reason", print->reason);
         cli_json_end(&json);
     } else {
+        if (print->reason[0] != '\0')
+            printf("%s\n", print->reason);
         printf("%s index of %s: %s rows, %s, built in %.2f s\n", info->type, info->field,
                cli_table_count(info->rows, rows), cli_table_bytes(info->bytes, bytes), print->seconds);
     }
     return 1;
 }
 
-static vss_status index_build(cli_target *target, const cli_args *args, uint32_t threads, vss_error *err)
+/* What auto stands for: type, and params after which --set's come. */
+static vss_status index_choose(cli_target *target, const vss_field *field, uint64_t mebibytes, uint32_t threads,
+                               vss_index_choice *choice, char **params, vss_error *err)
+{
+    CLI_TRY(vss_collection_choose_index(target->col, field->name, mebibytes << 20, threads, choice, err));
+    char *joined = cli_format("%s%s%s", choice->params, *params ? "," : "", *params ? *params : "");
+    free(*params);
+    *params = joined;
+    return VSS_OK;
+}
+
+static vss_status index_build(cli_target *target, const cli_args *args, uint64_t mebibytes, uint32_t threads,
+                              vss_error *err)
 {
     const vss_field *field;
     cli_progress progress;
@@ -73,13 +92,21 @@ static vss_status index_build(cli_target *target, const cli_args *args, uint32_t
     options.progress = progress.shown ? cli_progress_step : NULL;
     options.progress_state = &progress;
     char *params = cli_args_joined(args, "set");
+    const char *type = args->words[1];
+    vss_index_choice choice = VSS_INIT(vss_index_choice);
     double begin = cli_seconds();
-    vss_status status = vss_collection_build_index(target->col, field->name, args->words[1], params, &options, err);
+    vss_status status = VSS_OK;
+    if (strcmp(type, "auto") == 0) {
+        status = index_choose(target, field, mebibytes, threads, &choice, &params, err);
+        type = choice.type;
+    }
+    if (status == VSS_OK)
+        status = vss_collection_build_index(target->col, field->name, type, params, &options, err);
     cli_progress_end(&progress);
     free(params);
     if (status != VSS_OK)
         return status;
-    index_print print = {field->name, cli_args_has(args, "json"), cli_seconds() - begin};
+    index_print print = {field->name, cli_args_has(args, "json"), choice.reason, cli_seconds() - begin};
     return vss_collection_indexes(target->col, index_print_one, &print, err);
 }
 
@@ -87,13 +114,16 @@ static int index_run(const cli_args *args)
 {
     cli_target target;
     vss_error err = {0};
-    uint64_t threads = cli_processors();
-    if (!cli_args_number(args, "threads", 1, 1024, &threads) || !cli_target_split("index", args->words[0], &target))
+    uint64_t threads = cli_processors(), mebibytes = 0;
+    if (!cli_args_number(args, "threads", 1, 1024, &threads) ||
+        !cli_args_number(args, "memory", 0, UINT64_C(1) << 40, &mebibytes) ||
+        !cli_target_split("index", args->words[0], &target))
         return CLI_WRONG_USAGE;
-    vss_status status = index_build(&target, args, (uint32_t)threads, &err);
+    vss_status status = index_build(&target, args, mebibytes, (uint32_t)threads, &err);
     status = cli_target_close(&target, status, &err);
     return status == VSS_OK ? CLI_DONE : cli_report(&err);
 }
 
-const cli_command cli_index = {"index", "DB/COLL [--field F] TYPE [--set k=v,...]", "build an index of a vector field",
+const cli_command cli_index = {"index", "DB/COLL [--field F] TYPE|auto [--set k=v,...]",
+                              "build an index of a vector field",
                                2, 2, index_options, index_run, index_help};

@@ -76,6 +76,11 @@ typedef struct vssi_build {
     vssi_control *control;
 } vssi_build;
 
+/* Bytes of an index, and of the memory that its build holds at most. */
+typedef struct vssi_cost {
+    uint64_t bytes, build_bytes;
+} vssi_cost;
+
 /* One query against one segment. */
 typedef struct vssi_query {
     vssi_probe probe;
@@ -97,6 +102,9 @@ typedef struct vssi_index_ops {
      * CANCELLED, DEADLINE, NO_MEMORY, BUDGET; *image is empty then. Same input, same bytes, on any number of
      * threads. */
     vss_status (*build)(const vssi_build *build, vssi_image *image, vss_error *err);
+    /* What build would make and hold, from rows, dim, type and metric of the vectors and the parameters: within a tenth,
+     * but for what depends on the values. Memory of the vectors is not counted. */
+    void (*estimate)(const vssi_build *build, vssi_cost *cost);
     /* Use stored blocks in place (a mapping: verified by hash, but still hostile). Checks sizes and headers; ids
      * inside are bounded at use.
      * The vectors' pointers outlive the index. CORRUPT. */

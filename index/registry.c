@@ -5,10 +5,15 @@
 
 #include "flat/flat.h"
 #include "hnsw/hnsw.h"
+#include "ivf/ivf.h"
 
 static const vssi_index_ops *const registry_types[] = {
     &vssi_flat_ops,
     &vssi_hnsw_ops,
+    &vssi_ivf_flat_ops,
+    &vssi_ivf_sq8_ops,
+    &vssi_ivf_rabitq_ops,
+    &vssi_ivf_pq_ops,
 };
 
 const vssi_index_ops *vssi_index_type_at(size_t i)

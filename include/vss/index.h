@@ -23,8 +23,8 @@ typedef struct vss_build_options {
 
 /* Define the index of a vector field, build it for every sealed segment of at least 4,096 rows, and commit. Segments
  * sealed later get theirs when they are sealed; smaller ones are scanned. A field has one index: a second replaces it.
- * type: "flat", "hnsw". field: NULL for the only vector field. params, options: NULL for defaults. Flushes first.
- * INVALID names the parameter and its range. CANCELLED, DEADLINE, READ_ONLY, IO, NO_SPACE, NO_MEMORY.
+ * type: one of vss_index_type. field: NULL for the only vector field. params, options: NULL for defaults. Flushes
+ * first. INVALID names the parameter and its range. CANCELLED, DEADLINE, READ_ONLY, IO, NO_SPACE, NO_MEMORY.
  * The bytes built do not depend on the number of threads. */
 VSS_API vss_status vss_collection_build_index(vss_collection *col, const char *field, const char *type,
                                               const char *params, const vss_build_options *options, vss_error *err);
@@ -42,6 +42,38 @@ typedef struct vss_index_info {
 /* The indexes defined, one call fn each; texts are borrowed for the call of fn. A non-zero result of fn ends it. */
 VSS_API vss_status vss_collection_indexes(vss_collection *col, int (*fn)(void *state, const vss_index_info *info),
                                           void *state, vss_error *err);
+
+/* What an index takes. */
+typedef struct vss_index_cost {
+    uint32_t struct_size;
+    uint64_t index_bytes; /* of the index objects, which searches read */
+    uint64_t build_bytes; /* of memory that a build holds at most, beside the vectors */
+} vss_index_cost;
+
+/* What an index of `rows` vectors of `dim` components would take, before anything is built: within a tenth, but for
+ * what depends on the vectors' values: codes that hnsw's codes=auto drops (they are counted), and the length of the
+ * prefix that flat's codes begin with. Segments are built one at a time; rows beyond 2^20 make several. params: NULL
+ * for defaults. threads: 0 is 1. INVALID for an unknown type or parameter, a type or metric that no field has, or a
+ * dim of 0 or above 32,768. */
+VSS_API vss_status vss_index_estimate(const char *type, const char *params, vss_type vectors, vss_metric metric,
+                                      uint32_t dim, uint64_t rows, uint32_t threads, vss_index_cost *cost,
+                                      vss_error *err);
+
+typedef struct vss_index_choice {
+    uint32_t struct_size;
+    uint64_t index_bytes; /* as vss_index_estimate has them */
+    uint64_t build_bytes;
+    char type[32];        /* for vss_collection_build_index */
+    char params[64];
+    char reason[256];     /* one line */
+} vss_index_choice;
+
+/* The type and parameters to build for a vector field, by its rows, components and type, such that the index objects
+ * take at most memory_bytes (0: no limit): flat where a scan is fast enough, or nothing fits; else a graph or, for long
+ * vectors or little memory, inverted lists. field: NULL for the only vector field. Nothing is built. NOT_FOUND: no such
+ * field. */
+VSS_API vss_status vss_collection_choose_index(vss_collection *col, const char *field, uint64_t memory_bytes,
+                                               uint32_t threads, vss_index_choice *choice, vss_error *err);
 
 /* The i-th index type's name, NULL past the last. Static text. */
 VSS_API const char *vss_index_type(size_t i);

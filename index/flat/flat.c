@@ -91,6 +91,7 @@ const vssi_index_ops vssi_flat_ops = {
     .params = flat_params,
     .n_params = FLAT_PARAMS,
     .build = vssi_flat_build,
+    .estimate = vssi_flat_estimate,
     .open = vssi_flat_open,
     .search = vssi_flat_codes_search,
     .search_batch = vssi_flat_codes_batch,

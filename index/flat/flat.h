@@ -29,6 +29,7 @@ enum {
     FLAT_BLOCK_PANELS
 };
 vss_status vssi_flat_build(const vssi_build *build, vssi_image *image, vss_error *err);
+void vssi_flat_estimate(const vssi_build *in, vssi_cost *cost);
 vss_status vssi_flat_open(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks, const vssi_vectors *vectors,
                           void **index, vss_error *err);
 vss_status vssi_flat_codes_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,

@@ -26,6 +26,7 @@ const vssi_index_ops vssi_hnsw_ops = {
     .params = hnsw_params,
     .n_params = HNSW_PARAMS,
     .build = vssi_hnsw_build_image,
+    .estimate = vssi_hnsw_estimate,
     .open = vssi_hnsw_open,
     .search = vssi_hnsw_search,
     .validate = vssi_hnsw_validate,

@@ -127,7 +127,9 @@ typedef struct vssi_hnsw_build {
 
 extern const vssi_index_ops vssi_hnsw_ops;
 
-/* hnsw_build.c */
+/* hnsw_build.c: sizes by rows and parameters; everything. */
+void vssi_hnsw_plan(vssi_hnsw_build *b, const vssi_build *in);
+void vssi_hnsw_plan_leaves(vssi_hnsw_build *b);
 vss_status vssi_hnsw_build_image(const vssi_build *build, vssi_image *image, vss_error *err);
 
 /* hnsw_work.c: unit(build, worker, arg, i) once for each i below n_units, in any order, on the build's threads; the
@@ -168,6 +170,9 @@ static inline uint32_t *vssi_hnsw_chunk(const vssi_hnsw_build *b, size_t place, 
         return b->graph + place * b->stride + chunk * b->keep;
     return b->spill + (place * (b->chunks - b->inside) + chunk - b->inside) * b->keep;
 }
+
+/* hnsw_estimate.c */
+void vssi_hnsw_estimate(const vssi_build *in, vssi_cost *cost);
 
 /* hnsw_twins.c: find equal vectors, and order the rows nodes first; after linking, hang them on their nodes. */
 vss_status vssi_hnsw_twins_find(vssi_hnsw_build *b, vss_error *err);

@@ -26,7 +26,7 @@
 
 static size_t build_clamp(size_t value, size_t low, size_t high) { return vssi_max(low, vssi_min(value, high)); }
 
-static void build_plan(vssi_hnsw_build *b, const vssi_build *in)
+void vssi_hnsw_plan(vssi_hnsw_build *b, const vssi_build *in)
 {
     size_t m = (size_t)in->params[HNSW_PARAM_M], ef = (size_t)in->params[HNSW_PARAM_EF_CONSTRUCTION];
     *b = (vssi_hnsw_build){.in = in, .vectors = in->vectors, .heap = in->heap};
@@ -42,7 +42,7 @@ static void build_plan(vssi_hnsw_build *b, const vssi_build *in)
 }
 
 /* Leaves and the room of workers, once the size of a vector is known. */
-static void build_plan_leaves(vssi_hnsw_build *b)
+void vssi_hnsw_plan_leaves(vssi_hnsw_build *b)
 {
     b->leaf_max = build_clamp(BUILD_LEAF_BYTES / b->vector_size, BUILD_LEAF_LEAST, VSSI_PAIRS_MOST);
     b->leaf_max -= b->leaf_max % VSSI_PAIRS_ROWS;
@@ -55,12 +55,12 @@ static vss_status build_space(vssi_hnsw_build *b, vss_error *err)
 {
     VSSI_TRY(vssi_hnsw_twins_find(b, err));
     vssi_hnsw_space_floats(b);
-    build_plan_leaves(b);
+    vssi_hnsw_plan_leaves(b);
     VSSI_TRY(vssi_hnsw_workers_make(b, err));
     b->total = b->rows + b->n_nodes * (b->rounds + 2);
     VSSI_TRY(vssi_hnsw_space_make(b, err));
     vssi_hnsw_workers_free(b);
-    build_plan_leaves(b);
+    vssi_hnsw_plan_leaves(b);
     return vssi_hnsw_workers_make(b, err);
 }
 
@@ -137,7 +137,7 @@ vss_status vssi_hnsw_build_image(const vssi_build *in, vssi_image *image, vss_er
     vssi_hnsw_build b;
     vss_status status = VSS_OK;
     *image = (vssi_image){0};
-    build_plan(&b, in);
+    vssi_hnsw_plan(&b, in);
     if (b.rows >= HNSW_MAX_ROWS)
         return vssi_fail(err, VSS_ERR_UNSUPPORTED, "hnsw: %zu rows, fewer than %u are possible", b.rows, HNSW_MAX_ROWS);
     VSSI_TRY(vssi_hnsw_codes_check(in, err));

@@ -149,19 +149,27 @@ static vss_status group_one(group *g, search_part *p, bool scan, size_t q, vss_e
     return group_finish(g, p, q, 1, before, err);
 }
 
-/* One query over one part; scanned where an index comes back with fewer rows than there are. */
-static vss_status group_part_query(group *g, search_part *p, uint32_t part, size_t q, vss_error *err)
+/* Has the index come back with fewer rows than there are. */
+static bool group_short(group *g, const search_part *p, size_t q)
 {
     search *s = g->search;
-    bool scan = group_scans(p);
-    size_t wanted = vssi_min(p->n_allow, s->k);
-    VSSI_TRY(group_one(g, p, scan, q, err));
-    if (!scan && !p->ops->exact && g->topks[q].n_hits < wanted && g->counts[q] < s->k &&
-        !vssi_control_stopped(&s->control)) {
-        VSSI_TRY(vssi_search_verify(s, p, err));
-        VSSI_TRY(group_one(g, p, true, q, err));
-        atomic_store_explicit(&p->fell_back, true, memory_order_relaxed);
-    }
+    return !group_scans(p) && !p->ops->exact && g->topks[q].n_hits < vssi_min(p->n_allow, s->k) &&
+           g->counts[q] < s->k && !vssi_control_stopped(&s->control);
+}
+
+/* Scan for a query that the index had too few rows for. */
+static vss_status group_scan_again(group *g, search_part *p, size_t q, vss_error *err)
+{
+    VSSI_TRY(vssi_search_verify(g->search, p, err));
+    atomic_store_explicit(&p->fell_back, true, memory_order_relaxed);
+    return group_one(g, p, true, q, err);
+}
+
+static vss_status group_part_query(group *g, search_part *p, uint32_t part, size_t q, vss_error *err)
+{
+    VSSI_TRY(group_one(g, p, group_scans(p), q, err));
+    if (group_short(g, p, q))
+        VSSI_TRY(group_scan_again(g, p, q, err));
     group_take(g, q, part);
     return VSS_OK;
 }
@@ -173,8 +181,16 @@ static vss_status group_part_batch(group *g, search_part *p, uint32_t part, vss_
     VSSI_TRY(group_begin(g, p, 0, g->n, err));
     VSSI_TRY(group_batch_of(p)(p->opened, &p->vectors, g->queries, g->n, g->scratch, g->topks, err));
     VSSI_TRY(group_finish(g, p, 0, g->n, before, err));
-    for (size_t q = 0; q < g->n; q++)
-        group_take(g, q, part);
+    for (size_t q = 0; q < g->n; q++) { /* the others' hits lie where a scan will have its own */
+        if (!group_short(g, p, q))
+            group_take(g, q, part);
+    }
+    for (size_t q = 0; q < g->n; q++) {
+        if (group_short(g, p, q)) {
+            VSSI_TRY(group_scan_again(g, p, q, err));
+            group_take(g, q, part);
+        }
+    }
     return VSS_OK;
 }
 

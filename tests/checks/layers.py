@@ -19,7 +19,7 @@ LAYERS = {
     "examples": [],
 }
 PUBLIC_ONLY = ["examples", "bench"]
-BENCH_MAY_SEE_INSIDE = {"bench_scan.c", "bench_kernels.c", "simsimd_loop.h"}  # kernel benchmarks
+BENCH_MAY_SEE_INSIDE = {"bench_scan.c", "bench_kmeans.c", "bench_kernels.c", "simsimd_loop.h"}  # kernel benchmarks
 SYSTEM_ALLOWED = ["lib/base", "lib/storage", "bench", "examples"]
 ISO_C = {"assert.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdalign.h", "stdarg.h", "stdatomic.h",
          "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "time.h"}

@@ -78,13 +78,26 @@ def test_fewer_rows_than_k(filled):
     assert [(hit["query"], hit["rank"]) for hit in hits] == [(q, r) for q in range(2) for r in range(4)]
 
 
-@pytest.mark.parametrize("kind, options", [("flat", []), ("hnsw", ["--set", "m=16", "--set", "ef_construction=100"])])
+@pytest.mark.parametrize("kind, options", [
+    ("flat", []), ("hnsw", ["--set", "m=16", "--set", "ef_construction=100"]), ("ivf_flat", ["--set", "nlist=4"]),
+    ("ivf_sq8", []), ("ivf_rabitq", ["--set", "bits=2"]), ("ivf_pq", ["--set", "nbits=8"])])
 def test_index(filled, kind, options):
     before = filled.lines("search", "db/c", "--queries", "q.fbin", "--set", "exact=1")
     done = filled.lines("index", "db/c", kind, *options)[0]
     assert (done["field"], done["type"]) == ("v", kind)
     assert filled.lines("inspect", "db/c")[0]["indexes"][0]["type"] == kind
     assert filled.lines("search", "db/c", "--queries", "q.fbin", "--set", "exact=1") == before
+
+
+def test_auto_index_says_why(vss):
+    vss.write("base.fbin", vector_bytes(".fbin", random_vectors(6000, 3)))
+    vss.ok("create", "db/c", "--dim", DIM, "--metric", "l2")
+    vss.ok("import", "db/c", "--vectors", "base.fbin")
+    done = vss.lines("index", "db/c", "auto")[0]
+    assert done["type"] == "flat" and done["type"] in done["reason"] and "6000 rows" in done["reason"]
+    assert "6000 rows" in vss.ok("index", "db/c", "auto", "--memory", "1").splitlines()[0]
+    assert "auto" in vss.ok("index", "--help")
+    assert "memory" in vss.fails("index", "db/c", "auto", "--memory", "x", code=2)
 
 
 def test_index_of_a_large_segment_finds_nearly_all(vss):

@@ -131,6 +131,25 @@ def test_index(numbers):
     assert [index["type"] for index in numbers.indexes] == ["flat"]
 
 
+def test_choose_index(numbers):
+    choice = numbers.choose_index(memory=1 << 20, threads=1)
+    assert choice["type"] == "flat" and choice["reason"].startswith("flat ")
+    numbers.build_index("v", choice["type"], **choice["params"])
+    with pytest.raises(vss.NotFound):
+        numbers.choose_index("nothing")
+    with pytest.raises(vss.InvalidArgument):
+        numbers.choose_index(memory=-1)
+
+
+def test_index_estimate():
+    least = vss.index_estimate("ivf_pq", "f32", "l2", 128, 100000, m=32)
+    most = vss.index_estimate("ivf_flat", "f32", "l2", 128, 100000)
+    assert 0 < least[0] < most[0] and least[0] < least[1]
+    for wrong in (("tree", "f32", "l2"), ("flat", "f8", "l2"), ("flat", "f32", "hamming"), ("flat", "binary", "l2")):
+        with pytest.raises(vss.InvalidArgument):
+            vss.index_estimate(*wrong, 128, 1000)
+
+
 def test_describe(db, col):
     assert col.name == "things"
     assert [(field["name"], field["type"]) for field in col.schema] == \

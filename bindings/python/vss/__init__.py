@@ -12,9 +12,9 @@
 
 import ctypes
 
-from ._library import call as _call, lib as _lib, text as _text
-from ._structs import ParamInfo as _ParamInfo
-from .collection import Collection
+from ._library import call as _call, lib as _lib, number as _number, text as _text
+from ._structs import IndexCost as _IndexCost, ParamInfo as _ParamInfo
+from .collection import Collection, _params as _index_text
 from .database import CheckReport, Database, SalvageReport, open
 from .errors import (Budget, Busy, Cancelled, Corrupt, Deadline, Device, Error, Exists, Fenced, Forked, Internal,
                      InvalidArgument, NewerFormat, NoMemory, NoSpace, NotFound, Poisoned, ReadOnly, Stale,
@@ -27,7 +27,7 @@ __all__ = [
     "Budget", "Busy", "Cancelled", "CheckReport", "Collection", "Corrupt", "Database", "Deadline", "Device", "Error",
     "Exists", "Explain", "Fenced", "Forked", "Hit", "Hits", "Internal", "InvalidArgument", "NewerFormat", "NoMemory",
     "NoSpace", "NotFound", "Poisoned", "ReadOnly", "SalvageReport", "SegmentExplain", "Stale", "StorageError",
-    "UnknownCommit", "Unsupported", "index_params", "index_types", "open", "simd_level", "version",
+    "UnknownCommit", "Unsupported", "index_estimate", "index_params", "index_types", "open", "simd_level", "version",
 ]
 
 
@@ -49,6 +49,19 @@ def index_types():
         if name is None:
             return names
         names.append(name.decode())
+
+
+def index_estimate(type, vectors, metric, dim, rows, threads=1, **params):
+    """What an index of rows vectors ("f32", "f16", "bf16", "i8", "u8", "binary") of dim components would take, in bytes:
+    (of its objects, of memory that its build holds at most)."""
+    cost = _IndexCost()
+    kinds, metrics = ["f32", "f16", "bf16", "i8", "u8", "binary"], ["l2", "ip", "cosine", "hamming", "jaccard"]
+    if vectors not in kinds or metric not in metrics:
+        raise InvalidArgument(f"no vectors are {vectors!a} under {metric!a}")
+    _call(_lib.vss_index_estimate, _text("type", type), _index_text(params), 32 + kinds.index(vectors),
+          1 + metrics.index(metric), _number("dim", dim, 2**32 - 1), _number("rows", rows, 2**64 - 1),
+          _number("threads", threads, 2**32 - 1), ctypes.byref(cost))
+    return cost.index_bytes, cost.build_bytes
 
 
 def index_params(type):

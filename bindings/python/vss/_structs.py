@@ -102,6 +102,15 @@ class IndexInfo(Sized):
                 ("segments", c_uint64), ("rows", c_uint64), ("bytes", c_uint64)]
 
 
+class IndexCost(Sized):
+    _fields_ = [("struct_size", c_uint32), ("index_bytes", c_uint64), ("build_bytes", c_uint64)]
+
+
+class IndexChoice(Sized):
+    _fields_ = [("struct_size", c_uint32), ("index_bytes", c_uint64), ("build_bytes", c_uint64),
+                ("type", ctypes.c_char * 32), ("params", ctypes.c_char * 64), ("reason", ctypes.c_char * 256)]
+
+
 class ParamInfo(Sized):
     _fields_ = [("struct_size", c_uint32), ("name", c_char_p), ("alias", c_char_p), ("min", c_uint64),
                 ("max", c_uint64), ("default_value", c_uint64), ("search", c_int), ("help", c_char_p)]

@@ -165,7 +165,7 @@ class Collection:
             call(lib.vss_collection_purge if purge else lib.vss_collection_compact, col)
 
     def build_index(self, field, type, progress=None, threads=None, timeout=None, **params):
-        """Define the index of a vector field ("flat", "hnsw") and build it for what is stored.
+        """Define the index of a vector field (one of vss.index_types) and build it for what is stored.
 
         params are the index type's: m=32, ef_construction=200 (vss.index_params tells them all). progress is called
         with (stage, done, total), from another thread, and stops the build by returning True.
@@ -179,6 +179,18 @@ class Collection:
                 call(lib.vss_collection_build_index, col, *names, ctypes.byref(options))
 
         _progress.run(work, progress)
+
+    def choose_index(self, field=None, memory=0, threads=None):
+        """The index to build for a vector field, with objects of at most memory bytes (0: no limit): a dict of type,
+        params (a dict, for build_index), reason, index_bytes, build_bytes.
+        """
+        name, limit = text("field", field), _threads(threads)
+        choice = s.IndexChoice()
+        with self._handle as col:
+            call(lib.vss_collection_choose_index, col, name, number("memory", memory, 2**64 - 1), limit, ctypes.byref(choice))
+        params = dict(item.split("=") for item in choice.params.decode().split(",") if item)
+        return {"type": choice.type.decode(), "params": params, "reason": choice.reason.decode(),
+                "index_bytes": choice.index_bytes, "build_bytes": choice.build_bytes}
 
     # ---- read ----
 

@@ -1,0 +1,193 @@
+"""Inverted lists of libvss beside faiss's, one thread, float32, l2 (see compare_ivf.sh).
+
+curves  every index at several nprobe, all queries in one call, rounds interleaved: the fastest setting that reaches a
+        recall@10 of .90 and .95, medians of queries/s, and how many times faster each is than faiss's.
+turned  the same of the same rows turned by a fixed random rotation.
+codes   recall@10 of the codes' own order, without rerank, all lists read, at the same bytes a row.
+kmeans  10 rounds of k-means over BASE, a .u8bin file, on 1 and 2 threads: seconds, and the inertia of the centers.
+"""
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+import faiss
+import numpy as np
+
+import vss
+
+K = 10
+PROBES = [4, 8, 16, 24, 32, 64, 128]
+CHOOSE = 200  # queries that settings are chosen by
+TARGETS = [0.90, 0.95]
+
+
+def read(path):
+    kind = np.float32 if path.endswith(".fbin") else np.uint8
+    with open(path, "rb") as file:
+        rows, dim = np.fromfile(file, np.int32, 2)
+        return np.fromfile(file, kind, rows * dim).reshape(rows, dim).astype(np.float32)
+
+
+def truth_of(base, queries):
+    index = faiss.IndexFlatL2(base.shape[1])
+    index.add(base)
+    return index.search(queries, K)
+
+
+def recall(found, truth):
+    """A hit counts when it is no farther than the true k-th."""
+    return float(np.mean(found[:, :K] <= truth[:, K - 1:K] * (1 + 1e-5)))
+
+
+def collection(db, name, base, kind, **params):
+    col = db.create_collection(name, fields=[
+        {"name": "id", "type": "int64", "primary": True, "auto_id": True},
+        {"name": "v", "type": "vector<f32>", "dim": base.shape[1], "metric": "l2"}])
+    for begin in range(0, len(base), 50000):
+        col.insert({"v": base[begin:begin + 50000]})
+    col.flush()
+    begin = time.perf_counter()
+    col.build_index("v", kind, threads=1, **params)
+    return col, time.perf_counter() - begin
+
+
+def ours(db, name, base, kind, reranks, **params):
+    col, seconds = collection(db, name, base, kind, **params)
+
+    def at(probe, rerank):
+        extra = {"rerank": rerank} if rerank else {}
+        return lambda queries: col.search(queries, k=K, threads=1, nprobe=probe, **extra).distances
+    return seconds, {f"nprobe={p},rerank={r}": at(p, r) for p in PROBES for r in reranks}
+
+
+def theirs(base, factory, refines):
+    begin = time.perf_counter()
+    index = faiss.index_factory(base.shape[1], factory)
+    index.train(base)
+    index.add(base)
+    seconds = time.perf_counter() - begin
+    inner = faiss.extract_index_ivf(index.base_index if isinstance(index, faiss.IndexRefine) else index)
+
+    def at(probe, refine):
+        def search(queries):
+            inner.nprobe = probe
+            if refine:
+                index.k_factor = refine
+            return index.search(queries, K)[0]
+        return search
+    return seconds, {f"nprobe={p},k_factor={r}": at(p, r) for p in PROBES for r in refines}
+
+
+def engines(db, label, base, nlist):
+    dim = base.shape[1]
+    made = {
+        "faiss IVF,Flat": lambda: theirs(base, f"IVF{nlist},Flat", [0]),
+        "faiss IVF,SQ8": lambda: theirs(base, f"IVF{nlist},SQ8", [0]),
+        "faiss PQx4fs+refine": lambda: theirs(base, f"IVF{nlist},PQ{dim // 2}x4fs,RFlat", [2, 4, 8]),
+        "faiss RaBitQfs+refine": lambda: theirs(base, f"IVF{nlist},RaBitQfs,RFlat", [4, 8, 16]),
+        "ivf_flat": lambda: ours(db, label + "_flat", base, "ivf_flat", [0], nlist=nlist),
+        "ivf_sq8": lambda: ours(db, label + "_sq8", base, "ivf_sq8", [12, 20], nlist=nlist),
+        "ivf_pq": lambda: ours(db, label + "_pq", base, "ivf_pq", [20, 40, 80], nlist=nlist),
+        "ivf_rabitq 1 bit": lambda: ours(db, label + "_rabitq1", base, "ivf_rabitq", [40, 80, 160], nlist=nlist,
+                                         bits=1),
+        "ivf_rabitq": lambda: ours(db, label + "_rabitq", base, "ivf_rabitq", [12, 20, 40], nlist=nlist),
+    }
+    every = {}
+    for name, make in made.items():
+        seconds, every[name] = make()
+        print(f"  {name}: built in {seconds:.1f} s", flush=True)
+    return every
+
+
+def once(search, queries):
+    begin = time.perf_counter()
+    found = search(queries)
+    return len(queries) / (time.perf_counter() - begin), found
+
+
+def choose(settings, queries, truth):
+    """For each target the fastest setting that reaches it, by one round after a warm one."""
+    points = []
+    queries, truth = queries[:CHOOSE], truth[:CHOOSE]
+    for name, search in settings.items():
+        once(search, queries[:20])
+        rate, found = once(search, queries)
+        points.append((rate, recall(found, truth), name))
+    return {target: max((p for p in points if p[1] >= target), default=None) for target in TARGETS}
+
+
+def compare(db, label, base, queries, nlist, rounds):
+    truth, _ = truth_of(base, queries)
+    print(f"\n{label}: {base.shape[0]:,} x {base.shape[1]}, {nlist} lists, k = {K}", flush=True)
+    every = engines(db, label, base, nlist)
+    chosen = {name: choose(settings, queries, truth) for name, settings in every.items()}
+    for target in TARGETS:
+        rates = {name: [] for name in every if chosen[name][target]}
+        for _ in range(rounds):
+            for name in rates:
+                rates[name].append(once(every[name][chosen[name][target][2]], queries)[0])
+        medians = {name: statistics.median(taken) for name, taken in rates.items()}
+        print(f"recall {target}, queries/s, medians of {rounds} rounds; times faiss's PQx4fs, RaBitQfs, SQ8")
+        for name, rate in sorted(medians.items(), key=lambda item: -item[1]):
+            times = "".join(f"{rate / medians[rival]:7.2f}" if rival in medians else "      -" for rival in
+                            ("faiss PQx4fs+refine", "faiss RaBitQfs+refine", "faiss IVF,SQ8"))
+            print(f"  {name:24} {rate:9,.0f} {times}   {chosen[name][target][2]}, {chosen[name][target][1]:.3f}",
+                  flush=True)
+
+
+def codes(base, queries, nlist):
+    truth, _ = truth_of(base, queries)
+    ids = truth_of(base, queries)[1]
+    dim = base.shape[1]
+    print(f"{base.shape[0]:,} x {dim}, {nlist} lists, all of them read: recall@{K} of the codes' order")
+    for m, bits in ((dim // 2, 4), (dim // 4, 4), (dim // 4, 8), (dim // 8, 8)):
+        index = faiss.index_factory(dim, f"IVF{nlist},PQ{m}x{bits}")
+        index.train(base)
+        index.add(base)
+        index.nprobe = nlist
+        found = index.search(queries, K)[1]
+        rival = np.mean([len(set(a) & set(b)) / K for a, b in zip(found, ids)])
+        with vss.open("mem:") as db:
+            col, _ = collection(db, "codes", base, "ivf_pq", nlist=nlist, m=m, nbits=bits)
+            own = recall(col.search(queries, k=K, threads=1, nprobe=nlist, rerank=K).distances, truth)
+        print(f"  {m} codes of {bits} bits: faiss {rival:.4f}, ivf_pq {own:.4f}", flush=True)
+
+
+def kmeans(path, nlist):
+    base = read(path)
+    for threads in (1, 2):
+        faiss.omp_set_num_threads(threads)
+        rival = faiss.Kmeans(base.shape[1], nlist, niter=10, max_points_per_centroid=1 << 30, seed=1)
+        begin = time.perf_counter()
+        rival.train(base)
+        seconds = time.perf_counter() - begin
+        inertia = float(rival.index.search(base, 1)[0].sum(dtype=np.float64))
+        own = json.loads(subprocess.run(["build/release/vss-bench-kmeans", path, str(nlist), "10", str(threads)],
+                                        check=True, capture_output=True, text=True).stdout)
+        print(f"{threads} threads, {len(base):,} rows, {nlist} centers, 10 rounds: faiss {seconds:.2f} s, inertia "
+              f"{inertia:.5g}; libvss {own['seconds']:.2f} s, {own['inertia']:.5g}: "
+              f"{seconds / own['seconds']:.1f} times",
+              flush=True)
+
+
+def main():
+    what, base, queries = sys.argv[1], read(sys.argv[2]), read(sys.argv[3])[:1000]
+    nlist = int(sys.argv[4]) if len(sys.argv) > 4 else 1 << int(np.log2(4 * len(base) ** 0.5))
+    rounds = int(sys.argv[5]) if len(sys.argv) > 5 else 7
+    faiss.omp_set_num_threads(1)
+    if what == "codes":
+        codes(base, queries, nlist)
+    elif what == "kmeans":
+        kmeans(sys.argv[2], nlist)
+    else:
+        turn = np.linalg.qr(np.random.default_rng(1).standard_normal((base.shape[1],) * 2))[0].astype(np.float32)
+        with vss.open("mem:") as db:
+            if what == "turned":
+                base, queries = base @ turn, queries @ turn
+            compare(db, what, base, queries, nlist, rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+/*
+ * rabitq.c - codes, factors, tables of queries
+ *
+ * Sums are float64 in the order of the components: the same bytes on every machine.
+ */
+#include "rabitq.h"
+
+#include <math.h>
+
+#define RABITQ_TRIES 5
+
+/* The step of the best uniform quantiser of a standard normal variable with 2^bits levels (Max, 1960). */
+static const double rabitq_steps[VSSI_RABITQ_BITS + 1] = {0, 1.596, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.0569,
+                                                          0.0308};
+
+typedef struct rabitq_fit {
+    double product, square; /* <v, r>, |v|^2 */
+} rabitq_fit;
+
+static unsigned rabitq_code(double value, double inverse, unsigned bits)
+{
+    double half = (double)(1u << (bits - 1)), code = floor(value * inverse) + half;
+    return (unsigned)fmin(fmax(code, 0), 2 * half - 1);
+}
+
+static rabitq_fit rabitq_try(const float *r, size_t n, unsigned bits, double inverse)
+{
+    double middle = ((double)(1u << bits) - 1) / 2;
+    rabitq_fit fit = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        double v = rabitq_code((double)r[i], inverse, bits) - middle;
+        fit.product += v * (double)r[i];
+        fit.square += v * v;
+    }
+    return fit;
+}
+
+/* 1 / the step whose codes point best along r. */
+static double rabitq_inverse(const float *r, size_t n, unsigned bits, double deviation)
+{
+    static const double factors[RABITQ_TRIES] = {1, 0.9, 1.1, 0.82, 1.2};
+    double best = -1, chosen = 1 / (deviation * rabitq_steps[bits]);
+    for (size_t i = 0; bits > 1 && i < RABITQ_TRIES; i++) {
+        double inverse = 1 / (deviation * rabitq_steps[bits] * factors[i]);
+        rabitq_fit fit = rabitq_try(r, n, bits, inverse);
+        double cosine = fit.product / sqrt(fit.square);
+        if (cosine > best) {
+            best = cosine;
+            chosen = inverse;
+        }
+    }
+    return chosen;
+}
+
+/* add and mul of codes of `bits` bits, each code shifted right by `drop`. */
+static void rabitq_factors(const float *r, const float *c, size_t n, const uint8_t *codes, unsigned bits, unsigned drop,
+                           float *add, float *mul)
+{
+    double middle = ((double)(1u << bits) - 1) / 2, square = 0, product = 0, center = 0;
+    for (size_t i = 0; i < n; i++) {
+        double v = (double)(codes[i] >> drop) - middle;
+        square += (double)r[i] * (double)r[i];
+        product += v * (double)r[i];
+        center += v * (double)c[i];
+    }
+    double factor = product > 0 ? square / product : 0;
+    *add = (float)(square + 2 * factor * center);
+    *mul = (float)(-2 * factor);
+}
+
+void vssi_rabitq_encode(const float *r, const float *c, size_t n, unsigned bits, uint8_t *codes, vssi_rabitq_row *row)
+{
+    double square = 0;
+    for (size_t i = 0; i < n; i++)
+        square += (double)r[i] * (double)r[i];
+    double deviation = sqrt(square / (double)n), inverse = 0;
+    if (deviation > 1e-30)
+        inverse = rabitq_inverse(r, n, bits, deviation);
+    for (size_t i = 0; i < n; i++)
+        codes[i] = (uint8_t)rabitq_code((double)r[i], inverse, bits);
+    rabitq_factors(r, c, n, codes, 1, bits - 1, &row->add, &row->mul);
+    rabitq_factors(r, c, n, codes, bits, 0, &row->more_add, &row->more_mul);
+}
+
+/* The sums of all subsets of four components. */
+static void rabitq_sums(const float *four, float *sums)
+{
+    sums[0] = 0;
+    for (unsigned i = 1; i < 16; i++)
+        sums[i] = sums[i & (i - 1)] + four[__builtin_ctz(i)];
+}
+
+vssi_rabitq_tables vssi_rabitq_prepare(const float *query, size_t n, uint8_t *table)
+{
+    float sums[16], most = 0, all = 0, low = 0;
+    for (size_t j = 0; j < n; j += 4) {
+        float under = 0, over = 0;
+        for (size_t i = j; i < j + 4; i++) {
+            under += query[i] < 0 ? query[i] : 0;
+            over += query[i] > 0 ? query[i] : 0;
+            all += query[i];
+        }
+        low += under;
+        most = over - under > most ? over - under : most;
+    }
+    float step = most / 255, inverse = step > 0 ? 1 / step : 0;
+    for (size_t j = 0; j < n; j += 4) {
+        float under = 0;
+        rabitq_sums(query + j, sums);
+        for (size_t i = j; i < j + 4; i++)
+            under += query[i] < 0 ? query[i] : 0;
+        for (size_t i = 0; i < 16; i++) {
+            int entry = (int)((sums[i] - under) * inverse + 0.5f);
+            table[4 * j + i] = (uint8_t)(entry < 255 ? entry : 255);
+        }
+    }
+    return (vssi_rabitq_tables){step, low - all / 2};
+}

@@ -1,0 +1,70 @@
+/*
+ * ivf.c - the inverted lists: names, parameters and functions of the types
+ */
+#include "ivf.h"
+
+#define IVF_NLIST                                                                                                     \
+    {                                                                                                                 \
+        "nlist", NULL, 0, IVF_MAX_LISTS, 0, false, "lists; 0: four times the root of the rows"                        \
+    }
+#define IVF_NPROBE                                                                                                    \
+    {                                                                                                                 \
+        "nprobe", NULL, 0, IVF_MAX_LISTS, 0, true, "lists a search reads; 0: the root of all"                         \
+    }
+#define IVF_RERANK                                                                                                    \
+    {                                                                                                                 \
+        "rerank", NULL, 0, 65536, 0, true, "rows found by codes that are scored by the vectors; 0: 2 k + 20"          \
+    }
+
+static const vssi_param ivf_flat_params[] = {
+    [IVF_PARAM_NLIST] = IVF_NLIST,
+    [IVF_PARAM_NPROBE] = IVF_NPROBE,
+};
+
+static const vssi_param ivf_codes_params[] = {
+    [IVF_PARAM_NLIST] = IVF_NLIST,
+    [IVF_PARAM_NPROBE] = IVF_NPROBE,
+    [IVF_PARAM_RERANK] = IVF_RERANK,
+    [IVF_PARAM_BITS] = {"bits", "rbq_bits", 1, VSSI_RABITQ_BITS, 5, false,
+                        "bits a component: the first ranks all rows of a list, the others the best of them"},
+};
+
+static const char *const ivf_code_bits[] = {"4", "8"};
+
+static const vssi_param ivf_pq_params[] = {
+    [IVF_PARAM_NLIST] = IVF_NLIST,
+    [IVF_PARAM_NPROBE] = IVF_NPROBE,
+    [IVF_PARAM_RERANK] = IVF_RERANK,
+    [IVF_PARAM_M] = {"m", NULL, 0, 32769, 0, false, "codes a row; 0: one for 2 components, of 8 bits for 4"},
+    [IVF_PARAM_NBITS] = {"nbits", NULL, 0, 1, 0, false, "bits a code: 4 or 8", ivf_code_bits},
+};
+
+/* The type's own build and open. */
+#define IVF_TYPE(type, kind_)                                                                                         \
+    static vss_status type##_build(const vssi_build *build, vssi_image *image, vss_error *err)                        \
+    {                                                                                                                 \
+        return vssi_ivf_build(build, kind_, image, err);                                                              \
+    }                                                                                                                 \
+    static void type##_estimate(const vssi_build *build, vssi_cost *cost) { vssi_ivf_estimate(build, kind_, cost); } \
+    static vss_status type##_open(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks,                         \
+                                  const vssi_vectors *vectors, void **index, vss_error *err)                          \
+    {                                                                                                                 \
+        return vssi_ivf_open(heap, kind_, blocks, n_blocks, vectors, index, err);                                     \
+    }
+IVF_TYPE(ivf_flat, IVF_FLAT)
+IVF_TYPE(ivf_sq8, IVF_SQ8)
+IVF_TYPE(ivf_rabitq, IVF_RABITQ)
+IVF_TYPE(ivf_pq, IVF_PQ)
+
+#define IVF_OPS(type, name_, params_, n_params_)                                                                      \
+    {                                                                                                                 \
+        .name = name_, .format = IVF_FORMAT, .params = params_, .n_params = n_params_, .build = type##_build,         \
+        .estimate = type##_estimate,                                                                                 \
+        .open = type##_open, .search = vssi_ivf_search, .search_batch = vssi_ivf_search_batch,                        \
+        .validate = vssi_ivf_validate, .free = vssi_ivf_free                                                          \
+    }
+
+const vssi_index_ops vssi_ivf_flat_ops = IVF_OPS(ivf_flat, "ivf_flat", ivf_flat_params, IVF_PARAM_RERANK);
+const vssi_index_ops vssi_ivf_sq8_ops = IVF_OPS(ivf_sq8, "ivf_sq8", ivf_codes_params, IVF_PARAM_OWN);
+const vssi_index_ops vssi_ivf_rabitq_ops = IVF_OPS(ivf_rabitq, "ivf_rabitq", ivf_codes_params, IVF_PARAM_OWN + 1);
+const vssi_index_ops vssi_ivf_pq_ops = IVF_OPS(ivf_pq, "ivf_pq", ivf_pq_params, IVF_PARAM_NBITS + 1);

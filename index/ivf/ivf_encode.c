@@ -1,0 +1,202 @@
+/*
+ * ivf_encode.c - what each type keeps of the rows of its lists
+ *
+ * A list is a unit of work. ivf_rabitq rotates every residual, O(n log n), and tries a few steps for its bits.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "../../lib/base/checked.h"
+#include "../../lib/base/fail.h"
+#include "../codec/rotate.h"
+#include "ivf.h"
+
+typedef struct encode_job {
+    ivf_build *build;
+    ivf_encode_list encode;
+    const void *state;
+    uint32_t *blocks; /* [lists + 1], or NULL */
+    uint8_t *scratch; /* [workers][scratch_size] */
+    size_t scratch_size;
+    _Atomic size_t next;
+} encode_job;
+
+size_t vssi_ivf_blocks(const ivf_header *h, const uint32_t *lists, uint32_t *blocks)
+{
+    size_t count = 0;
+    for (size_t c = 0; c < h->lists; c++) {
+        if (blocks)
+            blocks[c] = (uint32_t)count;
+        count += (lists[c + 1] - lists[c] + VSSI_SCAN4_ROWS - 1) / VSSI_SCAN4_ROWS;
+    }
+    if (blocks)
+        blocks[h->lists] = (uint32_t)count;
+    return count;
+}
+
+static void encode_worker(void *arg, size_t worker)
+{
+    encode_job *job = arg;
+    vssi_control *control = job->build->in->control;
+    const size_t lists = job->build->header.lists;
+    size_t c;
+    while ((c = atomic_fetch_add(&job->next, 1)) < lists && !vssi_control_stopped(control)) {
+        job->encode(job->build, job->blocks, job->state, job->scratch + worker * job->scratch_size, c);
+        vssi_control_report(control, "codes", vssi_min(c, lists - 1), lists);
+    }
+}
+
+static vss_status encode_share(encode_job *job, vss_error *err)
+{
+    const ivf_build *b = job->build;
+    size_t workers = vssi_max(1, b->in->threads), lists = b->header.lists;
+    if (ivf_has_blocks(&b->header)) {
+        VSSI_TRY(vssi_alloc(b->in->heap, lists + 1, sizeof *job->blocks, &job->blocks, err));
+        (void)vssi_ivf_blocks(&b->header, b->lists, job->blocks);
+    }
+    VSSI_TRY(vssi_alloc(b->in->heap, workers, job->scratch_size, &job->scratch, err));
+    vssi_parallel_for(b->in->executor, workers, vssi_min(workers, lists), encode_worker, job);
+    int stop = b->in->control ? atomic_load(&b->in->control->stop) : 0;
+    return stop ? vssi_fail(err, (vss_status)stop, "index build: stopped by the caller or its deadline") : VSS_OK;
+}
+
+vss_status vssi_ivf_encode_lists(ivf_build *b, size_t scratch_size, ivf_encode_list encode, const void *state,
+                                 vss_error *err)
+{
+    encode_job job = {.build = b, .encode = encode, .state = state,
+                      .scratch_size = (size_t)vssi_round_up(scratch_size, 64)};
+    vss_status status = encode_share(&job, err);
+    vssi_free(b->in->heap, job.blocks);
+    vssi_free(b->in->heap, job.scratch);
+    return status;
+}
+
+void vssi_ivf_encode_pad(float *add, size_t first)
+{
+    for (size_t slot = first; slot < VSSI_SCAN4_ROWS; slot++)
+        add[slot] = NAN;
+}
+
+/* A row's code into its place of a block and of the other bits. */
+static void encode_put(const ivf_header *h, const uint8_t *codes, const vssi_rabitq_row *factors, uint8_t *block,
+                       size_t slot, uint8_t *more, uint8_t *nibbles)
+{
+    const unsigned bits = h->bits;
+    size_t n = ivf_turned_width(h), subs = ivf_block_subs(h);
+    for (size_t j = 0; j < subs; j++) {
+        nibbles[j] = 0;
+        for (size_t i = 0; i < 4; i++)
+            nibbles[j] |= (uint8_t)((codes[4 * j + i] >> (bits - 1) & 1) << i);
+    }
+    vssi_scan4_set(block, subs, slot, nibbles);
+    float *add = (float *)(void *)(block + 16 * subs);
+    add[slot] = factors->add;
+    add[VSSI_SCAN4_ROWS + slot] = factors->mul;
+    if (bits == 1)
+        return;
+    size_t planes = vssi_planes_size(n, bits - 1);
+    vssi_planes_set(more, n, bits - 1, codes);
+    memcpy(more + planes, &factors->more_add, sizeof(float));
+    memcpy(more + planes + sizeof(float), &factors->more_mul, sizeof(float));
+}
+
+static void encode_signs(ivf_build *b, const uint32_t *blocks, const void *state, uint8_t *scratch, size_t c)
+{
+    const ivf_header *h = &b->header;
+    const float *signs = state, *point = b->points + c * h->width, *mean = b->low + h->width;
+    size_t n = ivf_turned_width(h), begin = b->lists[c], end = b->lists[c + 1], more = ivf_more_size(h);
+    float *r = (float *)(void *)scratch, *center = r + n;
+    uint8_t *codes = (uint8_t *)(center + n), *nibbles = codes + n, *block = NULL;
+    vssi_rabitq_row factors;
+    memset(center, 0, n * sizeof *center);
+    for (size_t i = 0; i < h->width; i++)
+        center[i] = point[i] - mean[i];
+    vssi_rotate(signs, n, center);
+    for (size_t at = begin; at < end; at++) {
+        size_t slot = (at - begin) % VSSI_SCAN4_ROWS;
+        block = b->codes + (blocks[c] + (at - begin) / VSSI_SCAN4_ROWS) * ivf_block_size(h);
+        memset(r, 0, n * sizeof *r);
+        vssi_carrier_row(b->v, b->rows[at], r);
+        for (size_t i = 0; i < h->width; i++)
+            r[i] -= point[i];
+        vssi_rotate(signs, n, r);
+        vssi_rabitq_encode(r, center, n, h->bits, codes, &factors);
+        encode_put(h, codes, &factors, block, slot, b->more + at * more, nibbles);
+    }
+    if (block != NULL && (end - begin) % VSSI_SCAN4_ROWS != 0)
+        vssi_ivf_encode_pad((float *)(void *)(block + 4 * n), (end - begin) % VSSI_SCAN4_ROWS);
+}
+
+static vss_status encode_rabitq(ivf_build *b, vss_error *err)
+{
+    vssi_heap *heap = b->in->heap;
+    const ivf_header *h = &b->header;
+    size_t n = ivf_turned_width(h);
+    float *signs;
+    VSSI_TRY(vssi_alloc_zero(heap, vssi_ivf_blocks(h, b->lists, NULL), ivf_block_size(h), &b->codes, err));
+    if (h->bits > 1)
+        VSSI_TRY(vssi_alloc(heap, h->rows, ivf_more_size(h), &b->more, err));
+    VSSI_TRY(vssi_alloc(heap, VSSI_ROTATE_ROUNDS * n, sizeof *signs, &signs, err));
+    vssi_rotate_signs(IVF_ROTATION, n, signs);
+    vss_status status = vssi_ivf_encode_lists(b, n * (2 * sizeof(float) + 2), encode_signs, signs, err);
+    vssi_free(heap, signs);
+    return status;
+}
+
+static vss_status encode_vectors(ivf_build *b, vss_error *err)
+{
+    size_t size = b->v->row_size;
+    VSSI_TRY(vssi_alloc(b->in->heap, b->header.rows, size, &b->codes, err));
+    for (size_t i = 0; i < b->header.rows; i++)
+        memcpy(b->codes + i * size, vssi_vectors_row(b->v, b->rows[i]), size);
+    return VSS_OK;
+}
+
+/* The codes of n <= 32 rows as a panel; rows NULL: of the rows from first on. */
+static void encode_panel(const uint8_t *codes, size_t size, const uint32_t *rows, size_t first, size_t n, uint8_t *panel)
+{
+    const uint8_t *at[VSSI_NEAREST_LANES];
+    for (size_t i = 0; i < n; i++)
+        at[i] = codes + (rows ? rows[first + i] : first + i) * size;
+    vssi_panel_set(panel, at, n, size);
+}
+
+static vss_status encode_codes(ivf_build *b, vss_error *err)
+{
+    const ivf_header *h = &b->header;
+    VSSI_TRY(vssi_alloc(b->in->heap, vssi_ivf_blocks(h, b->lists, NULL), ivf_code_size(h, b->v), &b->codes, err));
+    uint8_t *panel = b->codes;
+    for (size_t c = 0; c < h->lists; c++) {
+        for (size_t at = b->lists[c], end = b->lists[c + 1]; at < end; at += 32, panel += ivf_code_size(h, b->v))
+            encode_panel(b->grid, h->size, b->rows, at, vssi_min(VSSI_NEAREST_LANES, end - at), panel);
+    }
+    return VSS_OK;
+}
+
+/* The centers by panels. */
+static vss_status encode_centers(ivf_build *b, vss_error *err)
+{
+    const ivf_header *h = &b->header;
+    size_t panels = (h->lists + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES;
+    VSSI_TRY(vssi_alloc(b->in->heap, panels, vssi_panel_size(h->size), &b->panels, err));
+    for (size_t p = 0; p < panels; p++)
+        encode_panel(b->centers, h->size, NULL, p * VSSI_NEAREST_LANES,
+                     vssi_min(VSSI_NEAREST_LANES, h->lists - p * VSSI_NEAREST_LANES),
+                     b->panels + p * vssi_panel_size(h->size));
+    return VSS_OK;
+}
+
+vss_status vssi_ivf_encode(ivf_build *b, vss_error *err)
+{
+    VSSI_TRY(encode_centers(b, err));
+    switch (b->header.kind) {
+    case IVF_FLAT:
+        return encode_vectors(b, err);
+    case IVF_SQ8:
+        return encode_codes(b, err);
+    case IVF_PQ:
+        return vssi_ivf_pq_encode(b, err);
+    default:
+        return encode_rabitq(b, err);
+    }
+}

@@ -1,0 +1,100 @@
+/*
+ * ivf_offer.c - the best of the codes, scored by the vectors
+ *
+ * With ivf_rabitq all bits rank the shortlist first. Row numbers are bounded here.
+ */
+#include <string.h>
+
+#include "../../lib/base/checked.h"
+#include "ivf_walk.h"
+
+#define OFFER_BLOCK 256u /* rows scored at once */
+#define OFFER_AHEAD 8u   /* rows fetched ahead */
+
+size_t vssi_ivf_rerank(const ivf_walk *walk)
+{
+    size_t k = walk->topk->k, wanted = 1;
+    if (walk->index->header.kind == IVF_FLAT)
+        return wanted;
+    wanted = (size_t)walk->query->params[IVF_PARAM_RERANK];
+    if (wanted == 0)
+        wanted = 2 * k + 20;
+    return vssi_min(vssi_max(wanted, k), walk->index->header.rows);
+}
+
+/* The list that holds a position. */
+static size_t offer_list_of(const ivf_index *index, uint32_t position)
+{
+    size_t low = 0, high = index->header.lists;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (index->lists[middle] <= position)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* What all bits say of a position, from what the first ones said: S of rabitq.h is 2^(bits - 1) times theirs, and the
+ * other bits' product with the query, each about its middle. */
+static float offer_all_bits(const ivf_walk *walk, uint32_t position, float value, vssi_planes_kernel kernel)
+{
+    const ivf_index *index = walk->index;
+    const unsigned bits = index->header.bits;
+    size_t n = ivf_turned_width(&index->header), list = offer_list_of(index, position);
+    size_t slot = position - index->lists[list];
+    const uint8_t *block = index->codes + (index->blocks[list] + slot / VSSI_SCAN4_ROWS) * index->code_size;
+    const float *first = (const float *)(const void *)(block + 4 * n) + slot % VSSI_SCAN4_ROWS;
+    const uint8_t *row = index->more + position * index->more_size;
+    float factors[2], base = walk->bases[list], sum = 0, half = (float)(1u << (bits - 1));
+    memcpy(factors, row + vssi_planes_size(n, bits - 1), sizeof factors);
+    if (first[VSSI_SCAN4_ROWS] < 0)
+        sum = half * ((value - base - first[0]) / first[VSSI_SCAN4_ROWS]);
+    sum += kernel(walk->turned, row, n, bits - 1) - (half - 1) / 2 * walk->whole;
+    return base + factors[0] + factors[1] * sum;
+}
+
+static void offer_fetch(const uint8_t *row, size_t size)
+{
+    for (size_t at = 0; at < size; at += 64)
+        __builtin_prefetch(row + at);
+}
+
+/* Rank the shortlist once more; the rows to be scored by the vectors are in front then. Returns how many. */
+static size_t offer_more(ivf_walk *walk)
+{
+    const ivf_index *index = walk->index;
+    const vssi_planes_kernel kernel = vssi_planes_best();
+    vssi_shortlist *list = &walk->list;
+    size_t wanted = vssi_min(vssi_ivf_rerank(walk), list->n);
+    for (size_t i = 0; i < vssi_min(OFFER_AHEAD, list->n); i++)
+        offer_fetch(index->more + list->places[i] * index->more_size, index->more_size);
+    for (size_t i = 0; i < list->n; i++) {
+        if (i + OFFER_AHEAD < list->n)
+            offer_fetch(index->more + list->places[i + OFFER_AHEAD] * index->more_size, index->more_size);
+        list->values[i] = offer_all_bits(walk, list->places[i], list->values[i], kernel);
+    }
+    if (wanted < list->n)
+        (void)list->kernels->least(list->values, list->places, list->n, wanted);
+    return wanted;
+}
+
+/* Offer what is left, scored by the vectors. */
+void vssi_ivf_offer(ivf_walk *walk)
+{
+    float scores[OFFER_BLOCK];
+    uint32_t rows[OFFER_BLOCK];
+    vssi_shortlist_trim(&walk->list);
+    size_t left = walk->index->more ? offer_more(walk) : walk->list.n;
+    walk->scanned += left;
+    for (size_t first = 0; first < left; first += OFFER_BLOCK) {
+        size_t end = vssi_min(first + OFFER_BLOCK, left), n = 0;
+        for (size_t i = first; i < end; i++) {
+            rows[n] = walk->index->rows[walk->list.places[i]];
+            n += rows[n] < walk->index->header.rows;
+        }
+        vssi_vectors_score_gather(walk->v, &walk->query->probe, rows, n, scores);
+        vssi_topk_add(walk->topk, scores, rows, n);
+    }
+}

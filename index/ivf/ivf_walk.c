@@ -1,0 +1,97 @@
+/*
+ * ivf_walk.c - how far a walk goes, its memory, and its query in the forms that lists are compared with
+ */
+#include "ivf_walk.h"
+
+#include <math.h>
+
+#include "../../lib/base/checked.h"
+#include "../codec/rotate.h"
+
+#define WALK_LEAST 8u    /* lists */
+#define WALK_WIDEN 16.0  /* times as many lists at most, with a filter */
+#define WALK_FIRST 4u    /* rows ranked by all bits for each that is scored by the vectors */
+#define WALK_FEW 4u      /* one in: fewer rows that may be returned are few */
+
+size_t vssi_ivf_probes(const ivf_index *index, const vssi_query *query)
+{
+    size_t lists = index->header.lists, rows = index->header.rows;
+    size_t wanted = (size_t)query->params[IVF_PARAM_NPROBE];
+    if (wanted == 0)
+        wanted = vssi_max(WALK_LEAST, (size_t)sqrt((double)lists));
+    if (query->allow && query->n_allow > 0 && query->n_allow < rows) {
+        double share = (double)rows / (double)query->n_allow;
+        wanted = (size_t)((double)wanted * fmin(sqrt(share), WALK_WIDEN));
+    }
+    return vssi_min(wanted, lists);
+}
+
+/* Rows that the codes of the lists choose. */
+static size_t walk_first(const ivf_walk *walk)
+{
+    size_t rerank = vssi_ivf_rerank(walk);
+    return walk->index->more ? vssi_min(WALK_FIRST * rerank, walk->index->header.rows) : rerank;
+}
+
+typedef struct walk_sizes {
+    size_t table, floats, code, packed, near, list, bases;
+} walk_sizes;
+
+static walk_sizes walk_sizes_of(const ivf_walk *walk)
+{
+    const ivf_header *h = &walk->index->header;
+    size_t n = ivf_turned_width(h), code = (size_t)vssi_round_up(h->size, 64);
+    bool residuals = h->kind == IVF_RABITQ || h->kind == IVF_PQ;
+    return (walk_sizes){ivf_table_size(h), (residuals ? 2 : 1) * n * sizeof(float), code, code,
+                        8 * vssi_shortlist_room(walk->n_probes), 8 * vssi_shortlist_room(walk_first(walk)),
+                        residuals ? (size_t)vssi_round_up(h->lists * sizeof(float), 64) : 0};
+}
+
+size_t vssi_ivf_walk_size(const ivf_walk *walk)
+{
+    walk_sizes s = walk_sizes_of(walk);
+    return s.table + s.floats + s.code + s.packed + s.near + s.list + s.bases;
+}
+
+/* The query from the mean of the centers, and the tables that its residuals' codes are looked up in. */
+static void walk_tables(ivf_walk *walk)
+{
+    const ivf_index *index = walk->index;
+    const ivf_header *h = &index->header;
+    size_t n = ivf_turned_width(h);
+    walk->turned = walk->carrier + n;
+    walk->whole = 0;
+    for (size_t i = 0; i < n; i++)
+        walk->turned[i] = i < h->width ? walk->carrier[i] - index->mean[i] : 0;
+    walk->kernel = vssi_scan4_best();
+    if (h->kind == IVF_PQ) {
+        walk->scan = vssi_ivf_pq_prepare(index, walk->turned, walk->table);
+        return;
+    }
+    vssi_rotate(index->signs, n, walk->turned);
+    for (size_t i = 0; i < n; i++)
+        walk->whole += walk->turned[i];
+    vssi_rabitq_tables tables = vssi_rabitq_prepare(walk->turned, n, walk->table);
+    walk->scan = (vssi_scan4_query){walk->table, n / 4, tables.step, tables.bias};
+}
+
+void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
+{
+    const ivf_header *h = &walk->index->header;
+    walk_sizes s = walk_sizes_of(walk);
+    walk->table = memory;
+    walk->carrier = (float *)(void *)(memory + s.table);
+    walk->code = memory + s.table + s.floats;
+    walk->packed = (int32_t *)(void *)(walk->code + s.code);
+    uint8_t *rest = walk->code + s.code + s.packed;
+    vssi_shortlist_begin(&walk->near, walk->n_probes, rest);
+    vssi_shortlist_begin(&walk->list, walk_first(walk), rest + s.near);
+    walk->bases = (float *)(void *)(rest + s.near + s.list);
+    walk->few = walk->query->allow && walk->query->n_allow < h->rows / WALK_FEW;
+    vssi_carrier_probe(walk->v, &walk->query->probe, walk->carrier);
+    vssi_ivf_grid_code(h, walk->index->low, walk->carrier, walk->code);
+    const uint8_t *code = walk->code;
+    (void)vssi_panel_points(&code, 1, h->size, walk->packed, &walk->square);
+    if (h->kind == IVF_RABITQ || h->kind == IVF_PQ)
+        walk_tables(walk);
+}

@@ -1,0 +1,87 @@
+/*
+ * select.c - the choice of kernels, and those without vectors
+ *
+ * The k-th least is found by halving the range of values that it lies in: a count of all values a halving, at most 32 of
+ * them, and no branch that depends on a value.
+ */
+#include "select.h"
+
+#include "simd.h"
+
+static uint32_t scalar_below(const float *values, size_t n, float cut)
+{
+    uint32_t mask = 0;
+    for (size_t i = 0; i < n; i++)
+        mask |= (uint32_t)(values[i] <= cut) << i;
+    return mask;
+}
+
+static void scalar_take(const float *values, uint32_t first, uint32_t mask, float *kept, uint32_t *places, size_t *n)
+{
+    for (; mask != 0; mask &= mask - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(mask);
+        kept[*n] = values[i];
+        places[(*n)++] = first + i;
+    }
+}
+
+static size_t scalar_count(const float *kept, size_t n, int32_t most)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += vssi_select_order(kept[i]) <= most;
+    return count;
+}
+
+static float scalar_least(float *kept, uint32_t *places, size_t n, size_t k)
+{
+    int64_t low = INT32_MAX, high = INT32_MIN;
+    size_t out = 0;
+    for (size_t i = 0; i < n; i++) {
+        int32_t order = vssi_select_order(kept[i]);
+        low = order < low ? order : low;
+        high = order > high ? order : high;
+    }
+    while (low < high) { /* the k-th least is in [low, high] */
+        int64_t middle = low + (high - low) / 2;
+        if (scalar_count(kept, n, (int32_t)middle) >= k)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    size_t equal = k - (low > INT32_MIN ? scalar_count(kept, n, (int32_t)(low - 1)) : 0);
+    float last = 0;
+    for (size_t i = 0; i < n; i++) {
+        int32_t order = vssi_select_order(kept[i]);
+        size_t same = order == low && equal > 0;
+        last = order == low ? kept[i] : last;
+        equal -= same;
+        kept[out] = kept[i];
+        places[out] = places[i];
+        out += order < low || same;
+    }
+    return last;
+}
+
+const vssi_select vssi_select_scalar = {scalar_below, scalar_take, scalar_least};
+
+static const vssi_select *select_of(const vssi_kernels *level)
+{
+#if defined(__x86_64__)
+    for (; level != NULL; level = level->below) {
+        if (level == &vssi_simd_avx512)
+            return &vssi_select_avx512;
+    }
+#else
+    (void)level;
+#endif
+    return &vssi_select_scalar;
+}
+
+const vssi_select *vssi_select_best(void) { return select_of(vssi_simd()); }
+
+const vssi_select *vssi_select_level(size_t i)
+{
+    const vssi_kernels *level = vssi_simd_level(i);
+    return level != NULL ? select_of(level) : NULL;
+}

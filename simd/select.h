@@ -1,0 +1,42 @@
+/*
+ * select.h - which of 32 values are below a cut, and the few least of many
+ *
+ * Values are float32, never NaN where they are kept. Of equal ones those that came first are kept.
+ */
+#ifndef VSSI_SELECT_H
+#define VSSI_SELECT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VSSI_SELECT_STEP 32u
+
+typedef struct vssi_select {
+    /* Bit i is set where values[i] <= cut, i < n <= 32. Reads 32 values. */
+    uint32_t (*below)(const float *values, size_t n, float cut);
+    /* Append values[i] and first + i for every bit i of mask. Writes up to 32 places past *n. */
+    void (*take)(const float *values, uint32_t first, uint32_t mask, float *kept, uint32_t *places, size_t *n);
+    /* Keep the k least of n, 0 < k <= n, in their order; returns the greatest kept. */
+    float (*least)(float *kept, uint32_t *places, size_t n, size_t k);
+} vssi_select;
+
+/* The kernels that go with vssi_simd(); those of the i-th level, NULL past the last. */
+const vssi_select *vssi_select_best(void);
+const vssi_select *vssi_select_level(size_t i);
+
+/* An order of float32 as whole numbers. */
+static inline int32_t vssi_select_order(float value)
+{
+    union {
+        float value;
+        int32_t bits;
+    } pun = {value};
+    return pun.bits ^ (int32_t)((uint32_t)(pun.bits >> 31) >> 1);
+}
+
+extern const vssi_select vssi_select_scalar;
+#if defined(__x86_64__)
+extern const vssi_select vssi_select_avx512;
+#endif
+
+#endif

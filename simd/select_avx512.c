@@ -1,0 +1,98 @@
+/*
+ * select_avx512.c - masks and compression: no branch that depends on a value; else as select.c
+ */
+#include <immintrin.h>
+
+#include "select.h"
+
+#define SELECT_INLINE static inline __attribute__((always_inline))
+
+static uint32_t avx512_below(const float *values, size_t n, float cut)
+{
+    __m512 limit = _mm512_set1_ps(cut);
+    uint32_t low = _mm512_cmp_ps_mask(_mm512_loadu_ps(values), limit, _CMP_LE_OQ);
+    uint32_t high = _mm512_cmp_ps_mask(_mm512_loadu_ps(values + 16), limit, _CMP_LE_OQ);
+    uint32_t valid = n < 32 ? (1u << n) - 1 : ~0u;
+    return (low | high << 16) & valid;
+}
+
+SELECT_INLINE size_t avx512_put(__m512 values, __m512i places, __mmask16 mask, float *kept, uint32_t *out)
+{
+    _mm512_storeu_ps(kept, _mm512_maskz_compress_ps(mask, values));
+    _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(mask, places));
+    return (size_t)__builtin_popcount(mask);
+}
+
+static void avx512_take(const float *values, uint32_t first, uint32_t mask, float *kept, uint32_t *places, size_t *n)
+{
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i low = _mm512_add_epi32(lanes, _mm512_set1_epi32((int)first));
+    __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(16));
+    *n += avx512_put(_mm512_loadu_ps(values), low, (__mmask16)mask, kept + *n, places + *n);
+    *n += avx512_put(_mm512_loadu_ps(values + 16), high, (__mmask16)(mask >> 16), kept + *n, places + *n);
+}
+
+SELECT_INLINE __m512i avx512_order(const float *kept)
+{
+    __m512i bits = _mm512_loadu_si512(kept);
+    return _mm512_xor_si512(bits, _mm512_srli_epi32(_mm512_srai_epi32(bits, 31), 1));
+}
+
+SELECT_INLINE __mmask16 avx512_valid(size_t i, size_t n)
+{
+    return n - i >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (n - i)) - 1);
+}
+
+static size_t avx512_count(const float *kept, size_t n, int32_t most)
+{
+    __m512i limit = _mm512_set1_epi32(most);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i += 16)
+        count += (size_t)__builtin_popcount(_mm512_mask_cmple_epi32_mask(avx512_valid(i, n), avx512_order(kept + i), limit));
+    return count;
+}
+
+/* Keep what is below the order given, and the first `equal` of those that have it. */
+static void avx512_keep(float *kept, uint32_t *places, size_t n, int32_t last, size_t equal)
+{
+    __m512i limit = _mm512_set1_epi32(last);
+    size_t out = 0;
+    for (size_t i = 0; i < n; i += 16) {
+        __m512i order = avx512_order(kept + i), place = _mm512_loadu_si512(places + i);
+        __m512 value = _mm512_loadu_ps(kept + i);
+        uint32_t same = _mm512_mask_cmpeq_epi32_mask(avx512_valid(i, n), order, limit), taken = same;
+        while ((size_t)__builtin_popcount(taken) > equal)
+            taken &= ~(1u << (31 - __builtin_clz(taken)));
+        equal -= (size_t)__builtin_popcount(taken);
+        __mmask16 mask = (__mmask16)(_mm512_mask_cmplt_epi32_mask(avx512_valid(i, n), order, limit) | taken);
+        out += avx512_put(value, place, mask, kept + out, places + out);
+    }
+}
+
+static float avx512_least(float *kept, uint32_t *places, size_t n, size_t k)
+{
+    __m512i least = _mm512_set1_epi32(INT32_MAX), most = _mm512_set1_epi32(INT32_MIN);
+    for (size_t i = 0; i < n; i += 16) {
+        __m512i order = avx512_order(kept + i);
+        least = _mm512_mask_min_epi32(least, avx512_valid(i, n), least, order);
+        most = _mm512_mask_max_epi32(most, avx512_valid(i, n), most, order);
+    }
+    int64_t low = _mm512_reduce_min_epi32(least), high = _mm512_reduce_max_epi32(most);
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (avx512_count(kept, n, (int32_t)middle) >= k)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    size_t under = low > INT32_MIN ? avx512_count(kept, n, (int32_t)(low - 1)) : 0;
+    avx512_keep(kept, places, n, (int32_t)low, k - under);
+    int32_t bits = (int32_t)low ^ (int32_t)((uint32_t)((int32_t)low >> 31) >> 1);
+    union {
+        int32_t bits;
+        float value;
+    } pun = {bits};
+    return pun.value;
+}
+
+const vssi_select vssi_select_avx512 = {avx512_below, avx512_take, avx512_least};
