@@ -40,7 +40,7 @@ SELECT_INLINE __m512i avx512_order(const float *kept)
 
 SELECT_INLINE __mmask16 avx512_valid(size_t i, size_t n)
 {
-    return n - i >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (n - i)) - 1);
+    return (__mmask16)(n - i >= 16 ? 0xffffu : (1u << (n - i)) - 1);
 }
 
 static size_t avx512_count(const float *kept, size_t n, int32_t most)

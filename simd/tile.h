@@ -147,14 +147,15 @@ const vssi_tile_bytes *vssi_tile_bytes_best(vssi_simd_type type);
 /* A few queries of float32 at once against rows that are anywhere, without panels: scores as in simd.h, each line of a
  * row read once. */
 #define VSSI_FEW_QUERIES 4u
-#define VSSI_FEW_AHEAD 16u /* rows */
+#define VSSI_FEW_AHEAD 16u    /* how many rows ahead memory is asked for */
+#define VSSI_FEW_BEYOND (VSSI_FEW_AHEAD + 3u) /* rows named past the last: the last come four at a time */
 
 typedef struct vssi_few_job {
     vssi_simd_type type;           /* F32, F16 or BF16 */
     vssi_simd_op op;
     const float *queries[VSSI_FEW_QUERIES];
     size_t n_queries;              /* 1 to VSSI_FEW_QUERIES */
-    const char *const *rows;       /* [n + VSSI_FEW_AHEAD], all of them rows; those from n on are wanted soon */
+    const char *const *rows;       /* [n + VSSI_FEW_BEYOND], all of them rows; those from n on are wanted soon */
     size_t n, dim;
     float *scores[VSSI_FEW_QUERIES]; /* [n rounded up to 4] each */
 } vssi_few_job;

@@ -40,8 +40,8 @@ static void batch_offer(batch *b, size_t q, float *scores, const uint32_t *rows,
 /* The next block of rows from *at on for all queries, four at a time. Returns how many rows it had. */
 static size_t batch_few(batch *b, size_t *at, size_t end)
 {
-    uint32_t ids[FLAT_BLOCK], ahead[VSSI_FEW_AHEAD];
-    const char *rows[FLAT_BLOCK + VSSI_FEW_AHEAD];
+    uint32_t ids[FLAT_BLOCK], ahead[VSSI_FEW_BEYOND];
+    const char *rows[FLAT_BLOCK + VSSI_FEW_BEYOND];
     float scores[VSSI_FEW_QUERIES][FLAT_BLOCK];
     vssi_few_job job = {.type = b->v->kind, .rows = rows, .dim = b->v->dim,
                         .op = b->v->metric == VSS_METRIC_L2 ? VSSI_SIMD_L2 : VSSI_SIMD_IP};
@@ -50,8 +50,8 @@ static size_t batch_few(batch *b, size_t *at, size_t end)
         return 0;
     for (size_t i = 0; i < job.n; i++)
         rows[i] = vssi_vectors_row(b->v, ids[i]);
-    size_t then = *at, more = vssi_flat_next(b->queries, &then, end, ahead, VSSI_FEW_AHEAD);
-    for (size_t i = 0; i < VSSI_FEW_AHEAD; i++)
+    size_t then = *at, more = vssi_flat_next(b->queries, &then, end, ahead, VSSI_FEW_BEYOND);
+    for (size_t i = 0; i < VSSI_FEW_BEYOND; i++)
         rows[job.n + i] = i < more ? vssi_vectors_row(b->v, ahead[i]) : rows[0];
     for (size_t q = 0; q < b->n; q += job.n_queries) {
         size_t left = b->n - q;

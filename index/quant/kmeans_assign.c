@@ -42,7 +42,7 @@ static assign_scratch assign_split(const vssi_kmeans *job, uint8_t *scratch)
 static void assign_rows(kmeans_run *run, const vssi_nearest *set, const uint32_t *numbers, const uint32_t *rows,
                         size_t n, void *packed)
 {
-    const uint8_t *points[KMEANS_POINTS];
+    const uint8_t *points[KMEANS_POINTS] = {0};
     uint32_t where[KMEANS_POINTS];
     float far[KMEANS_POINTS];
     for (size_t i = 0; i < n; i++)
