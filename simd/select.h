@@ -24,7 +24,19 @@ typedef struct vssi_select {
 const vssi_select *vssi_select_best(void);
 const vssi_select *vssi_select_level(size_t i);
 
-/* An order of float32 as whole numbers. */
+/* Where in [low, high] to look for the k-th least next, when `under` of the values are below low, and `upto` are not
+ * above high: by proportion, every third time halfway. From low to below high. */
+static inline int64_t vssi_select_middle(int64_t low, int64_t high, size_t under, size_t upto, size_t k, unsigned round)
+{
+    int64_t span = high - low;
+    if (round % 3 == 2)
+        return low + span / 2;
+    double share = ((double)(k - under) - 0.5) / (double)(upto - under);
+    int64_t step = (int64_t)((double)span * share);
+    return low + (step < span ? step : span - 1);
+}
+
+/* An order of float32 as whole numbers, and back. */
 static inline int32_t vssi_select_order(float value)
 {
     union {
@@ -32,6 +44,14 @@ static inline int32_t vssi_select_order(float value)
         int32_t bits;
     } pun = {value};
     return pun.bits ^ (int32_t)((uint32_t)(pun.bits >> 31) >> 1);
+}
+static inline float vssi_select_value(int32_t order)
+{
+    union {
+        int32_t bits;
+        float value;
+    } pun = {order ^ (int32_t)((uint32_t)(order >> 31) >> 1)};
+    return pun.value;
 }
 
 extern const vssi_select vssi_select_scalar;

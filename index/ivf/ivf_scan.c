@@ -2,13 +2,36 @@
  * ivf_scan.c - read one list: what its codes say of its rows goes into the shortlist
  *
  * ivf_flat has the vectors there and offers rows at once. The others go by 32 rows; with few rows that may be returned,
- * the 32 are asked for first, and passed over where there is none.
+ * the 32 are asked for first, and passed over where there is none. Lists are short and lie anywhere: codes are fetched
+ * ahead of the one that is read, into the lists that come next.
  */
 #include "../../lib/base/checked.h"
 #include "ivf_walk.h"
 
 #define SCAN_BLOCK 256u /* vectors scored at once */
-#define SCAN_AHEAD 4u   /* blocks fetched ahead */
+#define SCAN_AHEAD 32u   /* lines asked for ahead */
+#define SCAN_LINE 64u
+
+/* Ask for so many lines more. */
+static void scan_ahead(ivf_walk *walk, size_t lines)
+{
+    const ivf_index *index = walk->index;
+    ivf_ahead *ahead = &walk->ahead;
+    for (; lines > 0; lines--) {
+        while (ahead->line >= ahead->end) {
+            if (ahead->next == walk->n_probes)
+                return;
+            size_t list = walk->probes[ahead->next++].list;
+            const uint32_t *begins = index->blocks ? index->blocks : index->lists;
+            ahead->line = index->codes + begins[list] * index->code_size;
+            ahead->end = index->codes + begins[list + 1] * index->code_size;
+            if (walk->measure)
+                __builtin_prefetch(index->points + list * index->header.width);
+        }
+        __builtin_prefetch(ahead->line);
+        ahead->line += SCAN_LINE;
+    }
+}
 
 static void scan_take(ivf_walk *walk, const float *values, size_t at, uint32_t hits)
 {
@@ -36,10 +59,9 @@ static void scan_blocks(ivf_walk *walk, size_t list, float base)
     for (size_t at = index->lists[list], end = index->lists[list + 1]; at < end; at += 32, block += size) {
         const float *add = (const float *)(const void *)(block + codes);
         uint32_t wanted = scan_wanted(walk, at, end);
+        scan_ahead(walk, size / SCAN_LINE);
         if (wanted == 0)
             continue;
-        for (size_t line = 0; line < size; line += 64)
-            __builtin_prefetch(block + SCAN_AHEAD * size + line);
         uint32_t hits = walk->kernel(&walk->scan, block, add, mul ? add + mul : NULL, base, walk->list.cut, values);
         scan_take(walk, values, at, hits & wanted);
     }
@@ -54,10 +76,9 @@ static void scan_codes(ivf_walk *walk, size_t list)
     _Alignas(64) float values[VSSI_NEAREST_LANES];
     for (size_t at = index->lists[list], end = index->lists[list + 1]; at < end; at += 32, panel += size) {
         uint32_t wanted = scan_wanted(walk, at, end);
+        scan_ahead(walk, size / SCAN_LINE);
         if (wanted == 0)
             continue;
-        for (size_t line = 0; line < size; line += 64)
-            __builtin_prefetch(panel + SCAN_AHEAD * size + line);
         kernel(walk->packed, &walk->square, 1, index->header.size / 4, panel, values);
         scan_take(walk, values, at, walk->list.kernels->below(values, 32, walk->list.cut) & wanted);
     }
@@ -99,16 +120,23 @@ static void scan_vectors(ivf_walk *walk, size_t list)
     }
 }
 
-static float scan_base(ivf_walk *walk, size_t list)
+static float scan_base(ivf_walk *walk, const ivf_probe *probe)
 {
     const ivf_header *h = &walk->index->header;
     const vssi_kernel_rows l2 = vssi_simd_rows(vssi_simd(), VSSI_SIMD_F32, VSSI_SIMD_L2);
-    l2(walk->carrier, walk->index->points + list * h->width, h->width, 1, &walk->bases[list]);
-    return walk->bases[list];
+    float *base = &walk->bases[probe->list];
+    *base = probe->far * h->step * h->step;
+    if (walk->measure)
+        l2(walk->carrier, walk->index->points + (size_t)probe->list * h->width, h->width, 1, base);
+    return *base;
 }
 
-void vssi_ivf_scan(ivf_walk *walk, size_t list)
+void vssi_ivf_scan(ivf_walk *walk, size_t p)
 {
+    const ivf_probe *probe = &walk->probes[p];
+    size_t list = probe->list;
+    if (p == 0)
+        scan_ahead(walk, SCAN_AHEAD);
     walk->scanned += walk->index->lists[list + 1] - walk->index->lists[list];
     switch (walk->index->header.kind) {
     case IVF_FLAT:
@@ -119,8 +147,8 @@ void vssi_ivf_scan(ivf_walk *walk, size_t list)
         break;
     default:
         if (ivf_has_blocks(&walk->index->header))
-            scan_blocks(walk, list, scan_base(walk, list));
+            scan_blocks(walk, list, scan_base(walk, probe));
         else
-            scan_bytes(walk, list, scan_base(walk, list));
+            scan_bytes(walk, list, scan_base(walk, probe));
     }
 }

@@ -6,21 +6,33 @@
  * 3. What is left is scored by the vectors and offered (ivf_offer.c).
  * With a row filter more lists are read. No lock, and no allocation but scratch memory that grows once.
  */
-#include <stdlib.h>
-
 #include "../../lib/base/checked.h"
 #include "ivf_walk.h"
 
-#define SEARCH_ASK 32u /* lists between two questions to the control */
+#define SEARCH_ASK 32u   /* lists between two questions to the control */
+#define SEARCH_SORTS 64u /* classes of lists by distance */
 
-static int search_order(const void *a, const void *b)
+/* The lists of walk->near, nearest class first. */
+static void search_order(const ivf_walk *walk, ivf_probe *probes)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+    const float *far = walk->near.values;
+    size_t n = walk->near.n, begins[SEARCH_SORTS + 1] = {0};
+    float low = far[0], high = far[0];
+    for (size_t i = 1; i < n; i++) {
+        low = far[i] < low ? far[i] : low;
+        high = far[i] > high ? far[i] : high;
+    }
+    float scale = high > low ? (float)(SEARCH_SORTS - 1) / (high - low) : 0;
+    for (size_t i = 0; i < n; i++)
+        begins[1 + (size_t)((far[i] - low) * scale)]++;
+    for (size_t c = 0; c < SEARCH_SORTS; c++)
+        begins[c + 1] += begins[c];
+    for (size_t i = 0; i < n; i++)
+        probes[begins[(size_t)((far[i] - low) * scale)]++] = (ivf_probe){far[i], walk->near.places[i]};
 }
 
-/* The lists to read, nearest first. */
-static void search_choose(ivf_walk *walk, uint64_t *probes)
+/* The lists to read. */
+static void search_choose(ivf_walk *walk, ivf_probe *probes)
 {
     const ivf_header *h = &walk->index->header;
     const vssi_panel_kernel kernel = vssi_panel_best();
@@ -32,17 +44,16 @@ static void search_choose(ivf_walk *walk, uint64_t *probes)
     }
     vssi_shortlist_trim(&walk->near);
     walk->n_probes = walk->near.n;
-    for (size_t i = 0; i < walk->n_probes; i++) /* distances have no sign */
-        probes[i] = (uint64_t)vssi_select_order(walk->near.values[i]) << 32 | walk->near.places[i];
-    qsort(probes, walk->n_probes, sizeof *probes, search_order);
+    search_order(walk, probes);
+    walk->probes = probes;
 }
 
-static void search_lists(ivf_walk *walk, const uint64_t *probes)
+static void search_lists(ivf_walk *walk)
 {
     for (size_t p = 0; p < walk->n_probes; p++) {
         if (p % SEARCH_ASK == SEARCH_ASK - 1 && vssi_control_stopped(walk->query->control))
             return;
-        vssi_ivf_scan(walk, (uint32_t)probes[p]);
+        vssi_ivf_scan(walk, p);
     }
 }
 
@@ -50,7 +61,7 @@ vss_status vssi_ivf_search(const void *opened, const vssi_vectors *vectors, cons
                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
 {
     ivf_walk walk = {.index = opened, .v = vectors, .query = query, .topk = topk};
-    uint64_t *probes;
+    ivf_probe *probes;
     uint8_t *memory;
     if (query->allow && query->n_allow == 0)
         return VSS_OK;
@@ -59,7 +70,7 @@ vss_status vssi_ivf_search(const void *opened, const vssi_vectors *vectors, cons
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, vssi_ivf_walk_size(&walk), 1, &memory, err));
     vssi_ivf_walk_begin(&walk, memory);
     search_choose(&walk, probes);
-    search_lists(&walk, probes);
+    search_lists(&walk);
     if (walk.index->header.kind != IVF_FLAT)
         vssi_ivf_offer(&walk);
     scratch->distances += walk.scanned + walk.index->header.lists;

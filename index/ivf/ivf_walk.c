@@ -11,6 +11,7 @@
 #define WALK_LEAST 8u    /* lists */
 #define WALK_WIDEN 16.0  /* times as many lists at most, with a filter */
 #define WALK_FIRST 4u    /* rows ranked by all bits for each that is scored by the vectors */
+#define WALK_COARSE 5u   /* bits a component whose error hides that of the grid */
 #define WALK_FEW 4u      /* one in: fewer rows that may be returned are few */
 
 size_t vssi_ivf_probes(const ivf_index *index, const vssi_query *query)
@@ -53,6 +54,19 @@ size_t vssi_ivf_walk_size(const ivf_walk *walk)
     return s.table + s.floats + s.code + s.packed + s.near + s.list + s.bases;
 }
 
+/* Are distances of the query's code to those of the centers too coarse for what codes of rows tell apart: where the
+ * query lies outside of the grid, and from six bits a component on. */
+static bool walk_must_measure(const ivf_walk *walk)
+{
+    const ivf_header *h = &walk->index->header;
+    float off = 0, most = 0.26f * h->step * h->step * (float)h->width;
+    for (size_t i = 0; i < h->width; i++) {
+        float difference = walk->carrier[i] - (walk->index->low[i] + h->step * walk->code[i]);
+        off += difference * difference;
+    }
+    return off > most || (h->kind == IVF_RABITQ && h->bits > WALK_COARSE);
+}
+
 /* The query from the mean of the centers, and the tables that its residuals' codes are looked up in. */
 static void walk_tables(ivf_walk *walk)
 {
@@ -92,6 +106,8 @@ void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
     vssi_ivf_grid_code(h, walk->index->low, walk->carrier, walk->code);
     const uint8_t *code = walk->code;
     (void)vssi_panel_points(&code, 1, h->size, walk->packed, &walk->square);
-    if (h->kind == IVF_RABITQ || h->kind == IVF_PQ)
+    if (h->kind == IVF_RABITQ || h->kind == IVF_PQ) {
+        walk->measure = walk_must_measure(walk);
         walk_tables(walk);
+    }
 }

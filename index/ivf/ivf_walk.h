@@ -8,6 +8,18 @@
 #include "../shortlist.h"
 #include "ivf.h"
 
+/* A list to read, and how far its center is from the query, in squared steps of the grid. */
+typedef struct ivf_probe {
+    float far;
+    uint32_t list;
+} ivf_probe;
+
+/* What is asked for ahead of what is read: the codes of the lists, one list after another. */
+typedef struct ivf_ahead {
+    const uint8_t *line, *end; /* of a list */
+    size_t next;               /* probe after it */
+} ivf_ahead;
+
 typedef struct ivf_walk {
     const ivf_index *index;
     const vssi_vectors *v;
@@ -16,6 +28,7 @@ typedef struct ivf_walk {
     float *carrier;          /* [width] */
     float *turned, whole;    /* [turned width] from the mean, and its sum; ivf_rabitq (rotated), ivf_pq */
     float *bases;            /* [lists]: squared distance of the query and the center, of the lists read; the same */
+    bool measure;            /* bases are measured from the points; else those of the codes are near enough */
     uint8_t *code;           /* [size]: on the grid */
     int32_t square;          /* sum of the code's squares */
     int32_t *packed;         /* the code as simd/nearest.h packs a single point */
@@ -23,6 +36,8 @@ typedef struct ivf_walk {
     vssi_scan4_query scan;
     vssi_scan4_kernel kernel;
     size_t n_probes;
+    const ivf_probe *probes; /* nearest first, about */
+    ivf_ahead ahead;
     vssi_shortlist near;     /* of lists */
     vssi_shortlist list;     /* of positions */
     bool few;                /* few rows may be returned: panels and blocks without any are passed over */
@@ -58,8 +73,8 @@ static inline uint32_t vssi_ivf_valid(size_t position, size_t end)
     return end - position < 32 ? (1u << (end - position)) - 1 : UINT32_MAX;
 }
 
-/* ivf_scan.c: read a list. */
-void vssi_ivf_scan(ivf_walk *walk, size_t list);
+/* ivf_scan.c: read the list of the walk's p-th probe. */
+void vssi_ivf_scan(ivf_walk *walk, size_t p);
 
 /* ivf_offer.c: what the shortlist holds, ranked by all bits and scored by the vectors, to the top-k. */
 size_t vssi_ivf_rerank(const ivf_walk *walk);
