@@ -31,8 +31,22 @@ static void search_order(const ivf_walk *walk, ivf_probe *probes)
         probes[begins[(size_t)((far[i] - low) * scale)]++] = (ivf_probe){far[i], walk->near.places[i]};
 }
 
-/* The lists to read. */
-static void search_choose(ivf_walk *walk, ivf_probe *probes)
+void vssi_ivf_search_lists(ivf_walk *walk, ivf_probe *probes)
+{
+    vssi_shortlist_trim(&walk->near);
+    walk->n_probes = walk->near.n;
+    walk->probes = probes;
+    search_order(walk, probes);
+    for (size_t p = 0; p < walk->n_probes; p++) {
+        if (p % SEARCH_ASK == SEARCH_ASK - 1 && vssi_control_stopped(walk->query->control))
+            break;
+        vssi_ivf_scan(walk, p);
+    }
+    if (walk->index->header.kind != IVF_FLAT)
+        vssi_ivf_offer(walk);
+}
+
+static void search_choose(ivf_walk *walk)
 {
     const ivf_header *h = &walk->index->header;
     const vssi_panel_kernel kernel = vssi_panel_best();
@@ -42,37 +56,24 @@ static void search_choose(ivf_walk *walk, ivf_probe *probes)
         kernel(walk->packed, &walk->square, 1, h->size / 4, panel, scores);
         vssi_shortlist_add(&walk->near, scores, vssi_min(VSSI_NEAREST_LANES, h->lists - first), (uint32_t)first);
     }
-    vssi_shortlist_trim(&walk->near);
-    walk->n_probes = walk->near.n;
-    search_order(walk, probes);
-    walk->probes = probes;
-}
-
-static void search_lists(ivf_walk *walk)
-{
-    for (size_t p = 0; p < walk->n_probes; p++) {
-        if (p % SEARCH_ASK == SEARCH_ASK - 1 && vssi_control_stopped(walk->query->control))
-            return;
-        vssi_ivf_scan(walk, p);
-    }
 }
 
 vss_status vssi_ivf_search(const void *opened, const vssi_vectors *vectors, const vssi_query *query,
                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
 {
     ivf_walk walk = {.index = opened, .v = vectors, .query = query, .topk = topk};
+    size_t lists = walk.index->header.lists;
     ivf_probe *probes;
     uint8_t *memory;
     if (query->allow && query->n_allow == 0)
         return VSS_OK;
     walk.n_probes = vssi_ivf_probes(walk.index, query);
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, walk.n_probes, sizeof *probes, &probes, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, lists, sizeof *walk.bases, &walk.bases, err));
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, vssi_ivf_walk_size(&walk), 1, &memory, err));
     vssi_ivf_walk_begin(&walk, memory);
-    search_choose(&walk, probes);
-    search_lists(&walk);
-    if (walk.index->header.kind != IVF_FLAT)
-        vssi_ivf_offer(&walk);
-    scratch->distances += walk.scanned + walk.index->header.lists;
+    search_choose(&walk);
+    vssi_ivf_search_lists(&walk, probes);
+    scratch->distances += walk.scanned + lists;
     return topk->status;
 }

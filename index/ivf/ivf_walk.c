@@ -35,7 +35,7 @@ static size_t walk_first(const ivf_walk *walk)
 }
 
 typedef struct walk_sizes {
-    size_t table, floats, code, packed, near, list, bases;
+    size_t table, floats, code, packed, near, list;
 } walk_sizes;
 
 static walk_sizes walk_sizes_of(const ivf_walk *walk)
@@ -44,14 +44,13 @@ static walk_sizes walk_sizes_of(const ivf_walk *walk)
     size_t n = ivf_turned_width(h), code = (size_t)vssi_round_up(h->size, 64);
     bool residuals = h->kind == IVF_RABITQ || h->kind == IVF_PQ;
     return (walk_sizes){ivf_table_size(h), (residuals ? 2 : 1) * n * sizeof(float), code, code,
-                        8 * vssi_shortlist_room(walk->n_probes), 8 * vssi_shortlist_room(walk_first(walk)),
-                        residuals ? (size_t)vssi_round_up(h->lists * sizeof(float), 64) : 0};
+                        8 * vssi_shortlist_room(walk->n_probes), 8 * vssi_shortlist_room(walk_first(walk))};
 }
 
 size_t vssi_ivf_walk_size(const ivf_walk *walk)
 {
     walk_sizes s = walk_sizes_of(walk);
-    return s.table + s.floats + s.code + s.packed + s.near + s.list + s.bases;
+    return s.table + s.floats + s.code + s.packed + s.near + s.list;
 }
 
 /* Are distances of the query's code to those of the centers too coarse for what codes of rows tell apart: where the
@@ -100,7 +99,6 @@ void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
     uint8_t *rest = walk->code + s.code + s.packed;
     vssi_shortlist_begin(&walk->near, walk->n_probes, rest);
     vssi_shortlist_begin(&walk->list, walk_first(walk), rest + s.near);
-    walk->bases = (float *)(void *)(rest + s.near + s.list);
     walk->few = walk->query->allow && walk->query->n_allow < h->rows / WALK_FEW;
     vssi_carrier_probe(walk->v, &walk->query->probe, walk->carrier);
     vssi_ivf_grid_code(h, walk->index->low, walk->carrier, walk->code);

@@ -27,7 +27,7 @@ typedef struct ivf_walk {
     vssi_topk *topk;
     float *carrier;          /* [width] */
     float *turned, whole;    /* [turned width] from the mean, and its sum; ivf_rabitq (rotated), ivf_pq */
-    float *bases;            /* [lists]: squared distance of the query and the center, of the lists read; the same */
+    float *bases;            /* [lists], the caller's: squared distance of the query and the center, of the lists read */
     bool measure;            /* bases are measured from the points; else those of the codes are near enough */
     uint8_t *code;           /* [size]: on the grid */
     int32_t square;          /* sum of the code's squares */
@@ -72,6 +72,9 @@ static inline uint32_t vssi_ivf_valid(size_t position, size_t end)
 {
     return end - position < 32 ? (1u << (end - position)) - 1 : UINT32_MAX;
 }
+
+/* ivf_search.c: read the lists in walk->near and offer what they hold. probes: room for all of them. */
+void vssi_ivf_search_lists(ivf_walk *walk, ivf_probe *probes);
 
 /* ivf_scan.c: read the list of the walk's p-th probe. */
 void vssi_ivf_scan(ivf_walk *walk, size_t p);
