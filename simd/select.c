@@ -16,6 +16,16 @@ static uint32_t scalar_below(const float *values, size_t n, float cut)
     return mask;
 }
 
+static uint32_t scalar_allowed(const uint32_t *rows, size_t n, const uint64_t *bits, uint32_t count)
+{
+    uint32_t mask = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i] < count)
+            mask |= (uint32_t)(bits[rows[i] / 64] >> rows[i] % 64 & 1) << i;
+    }
+    return mask;
+}
+
 static void scalar_take(const float *values, uint32_t first, uint32_t mask, float *kept, uint32_t *places, size_t *n)
 {
     for (; mask != 0; mask &= mask - 1) {
@@ -67,7 +77,7 @@ static float scalar_least(float *kept, uint32_t *places, size_t n, size_t k)
     return vssi_select_value(greatest);
 }
 
-const vssi_select vssi_select_scalar = {scalar_below, scalar_take, scalar_least};
+const vssi_select vssi_select_scalar = {scalar_below, scalar_allowed, scalar_take, scalar_least};
 
 static const vssi_select *select_of(const vssi_kernels *level)
 {

@@ -1,5 +1,5 @@
 /*
- * select.h - which of 32 values are below a cut, and the few least of many
+ * select.h - which of 32 values are below a cut, which of 32 rows are in a bitmap, and the few least of many values
  *
  * Values are float32, never NaN where they are kept. Of equal ones those that came first are kept.
  */
@@ -14,6 +14,8 @@
 typedef struct vssi_select {
     /* Bit i is set where values[i] <= cut, i < n <= 32. Reads 32 values. */
     uint32_t (*below)(const float *values, size_t n, float cut);
+    /* Bit i is set where rows[i] < count and the bitmap bits[count] has it, i < n <= 32. Reads n rows. */
+    uint32_t (*allowed)(const uint32_t *rows, size_t n, const uint64_t *bits, uint32_t count);
     /* Append values[i] and first + i for every bit i of mask. Writes up to 32 places past *n. */
     void (*take)(const float *values, uint32_t first, uint32_t mask, float *kept, uint32_t *places, size_t *n);
     /* Keep the k least of n, 0 < k <= n, in their order; returns the greatest kept. */

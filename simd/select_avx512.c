@@ -16,6 +16,23 @@ static uint32_t avx512_below(const float *values, size_t n, float cut)
     return (low | high << 16) & valid;
 }
 
+SELECT_INLINE uint32_t avx512_allowed_half(const uint32_t *rows, __mmask16 valid, const uint64_t *bits, uint32_t count)
+{
+    __m512i row = _mm512_maskz_loadu_epi32(valid, rows), place = _mm512_and_si512(row, _mm512_set1_epi32(31));
+    valid = _mm512_mask_cmplt_epu32_mask(valid, row, _mm512_set1_epi32((int)count));
+    __m512i words = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), valid, _mm512_srli_epi32(row, 5), bits, 4);
+    return _mm512_mask_test_epi32_mask(valid, words, _mm512_sllv_epi32(_mm512_set1_epi32(1), place));
+}
+
+static uint32_t avx512_allowed(const uint32_t *rows, size_t n, const uint64_t *bits, uint32_t count)
+{
+    uint32_t valid = n < 32 ? (1u << n) - 1 : ~0u;
+    uint32_t low = avx512_allowed_half(rows, (__mmask16)valid, bits, count);
+    if (n <= 16)
+        return low;
+    return low | avx512_allowed_half(rows + 16, (__mmask16)(valid >> 16), bits, count) << 16;
+}
+
 SELECT_INLINE size_t avx512_put(__m512 values, __m512i places, __mmask16 mask, float *kept, uint32_t *out)
 {
     _mm512_storeu_ps(kept, _mm512_maskz_compress_ps(mask, values));
@@ -95,4 +112,4 @@ static float avx512_least(float *kept, uint32_t *places, size_t n, size_t k)
     return vssi_select_value(avx512_keep(kept, places, n, (int32_t)high, upto == k ? n : k - under));
 }
 
-const vssi_select vssi_select_avx512 = {avx512_below, avx512_take, avx512_least};
+const vssi_select vssi_select_avx512 = {avx512_below, avx512_allowed, avx512_take, avx512_least};

@@ -155,6 +155,8 @@ static vss_status batch_by_queries(ivf_batch *b, const vssi_vectors *v, const vs
         for (size_t q = 0; q < n; q++) {
             b->walks[q].bases = bases;
             vssi_ivf_search_lists(&b->walks[q], probes);
+            if (b->index->header.kind != IVF_FLAT)
+                vssi_ivf_offer(&b->walks[q]);
             VSSI_TRY(batch_done(&b->walks[q], scratch));
         }
     }

@@ -8,9 +8,11 @@
 #include "../../lib/base/checked.h"
 #include "ivf_walk.h"
 
-#define SCAN_BLOCK 256u /* vectors scored at once */
+#define SCAN_BLOCK 256u  /* vectors scored at once */
 #define SCAN_AHEAD 32u   /* lines asked for ahead */
 #define SCAN_LINE 64u
+#define SCAN_BLOCKS 64u  /* of 32 rows, looked through at once */
+#define SCAN_ROWS 8u     /* lines of row numbers asked for ahead */
 
 /* Ask for so many lines more. */
 static void scan_ahead(ivf_walk *walk, size_t lines)
@@ -33,68 +35,70 @@ static void scan_ahead(ivf_walk *walk, size_t lines)
     }
 }
 
-static void scan_take(ivf_walk *walk, const float *values, size_t at, uint32_t hits)
-{
-    if (!walk->few)
-        hits = vssi_ivf_permitted(walk, at, hits);
-    if (hits != 0)
-        vssi_shortlist_take(&walk->list, values, (uint32_t)at, hits);
-}
-
-/* The rows of the 32 that are to be looked at. */
-static uint32_t scan_wanted(const ivf_walk *walk, size_t at, size_t end)
-{
-    uint32_t valid = vssi_ivf_valid(at, end);
-    return walk->few ? vssi_ivf_permitted(walk, at, valid) : valid;
-}
-
 /* Codes of 1 or of 4 bits. */
-static void scan_blocks(ivf_walk *walk, size_t list, float base)
+static uint32_t scan_block(ivf_walk *walk, const uint8_t *block, float base, float *values)
 {
-    const ivf_index *index = walk->index;
-    size_t codes = 16 * walk->scan.subs, size = index->code_size;
-    const size_t mul = index->header.kind == IVF_RABITQ ? VSSI_SCAN4_ROWS : 0;
-    const uint8_t *block = index->codes + index->blocks[list] * size;
-    float values[VSSI_SCAN4_ROWS];
-    for (size_t at = index->lists[list], end = index->lists[list + 1]; at < end; at += 32, block += size) {
-        const float *add = (const float *)(const void *)(block + codes);
-        uint32_t wanted = scan_wanted(walk, at, end);
-        scan_ahead(walk, size / SCAN_LINE);
-        if (wanted == 0)
-            continue;
-        uint32_t hits = walk->kernel(&walk->scan, block, add, mul ? add + mul : NULL, base, walk->list.cut, values);
-        scan_take(walk, values, at, hits & wanted);
-    }
+    const float *add = (const float *)(const void *)(block + 16 * walk->scan.subs);
+    const float *mul = walk->index->header.kind == IVF_RABITQ ? add + VSSI_SCAN4_ROWS : NULL;
+    return walk->kernel(&walk->scan, block, add, mul, base, walk->list.cut, values);
 }
 
-static void scan_codes(ivf_walk *walk, size_t list)
+/* Codes of a byte. */
+static uint32_t scan_panel(ivf_walk *walk, const uint8_t *panel, float *values)
 {
-    const ivf_index *index = walk->index;
-    const vssi_panel_kernel kernel = vssi_panel_best();
-    size_t size = index->code_size;
-    const uint8_t *panel = index->codes + index->blocks[list] * size;
-    _Alignas(64) float values[VSSI_NEAREST_LANES];
-    for (size_t at = index->lists[list], end = index->lists[list + 1]; at < end; at += 32, panel += size) {
-        uint32_t wanted = scan_wanted(walk, at, end);
-        scan_ahead(walk, size / SCAN_LINE);
-        if (wanted == 0)
-            continue;
-        kernel(walk->packed, &walk->square, 1, index->header.size / 4, panel, values);
-        scan_take(walk, values, at, walk->list.kernels->below(values, 32, walk->list.cut) & wanted);
-    }
+    walk->panel(walk->packed, &walk->square, 1, walk->index->header.size / 4, panel, values);
+    return walk->list.kernels->below(values, 32, walk->list.cut);
 }
 
 /* Product codes of 8 bits. */
-static void scan_bytes(ivf_walk *walk, size_t list, float base)
+static uint32_t scan_bytes(ivf_walk *walk, size_t at, size_t n, float base, float *values)
+{
+    vssi_ivf_pq_scan(walk->index, walk->table, at, n, base, values);
+    return walk->list.kernels->below(values, n, walk->list.cut);
+}
+
+/* The rows of each of the n blocks from a position on that are to be looked at; with few of them those blocks are asked
+ * for at once. */
+static void scan_wanted(ivf_walk *walk, size_t at, size_t end, const uint8_t *block, size_t n, uint32_t *wanted)
+{
+    size_t size = walk->index->code_size;
+    for (size_t b = 0; b < n; b++, at += 32) {
+        wanted[b] = vssi_ivf_valid(at, end);
+        if (!walk->few)
+            continue;
+        wanted[b] = vssi_ivf_permitted(walk, at, wanted[b]);
+        for (size_t line = 0; wanted[b] != 0 && block != NULL && line < size; line += SCAN_LINE)
+            __builtin_prefetch(block + b * size + line);
+    }
+}
+
+static void scan_codes(ivf_walk *walk, size_t list, float base)
 {
     const ivf_index *index = walk->index;
-    float values[32] = {0};
-    for (size_t at = index->lists[list], end = index->lists[list + 1]; at < end; at += 32) {
-        uint32_t wanted = scan_wanted(walk, at, end);
-        if (wanted == 0)
-            continue;
-        vssi_ivf_pq_scan(index, walk->table, at, vssi_min(32, end - at), base, values);
-        scan_take(walk, values, at, walk->list.kernels->below(values, 32, walk->list.cut) & wanted);
+    size_t at = index->lists[list], end = index->lists[list + 1], size = index->code_size;
+    const uint8_t *block = index->blocks ? index->codes + index->blocks[list] * size : NULL;
+    _Alignas(64) float values[VSSI_NEAREST_LANES] = {0};
+    uint32_t wanted[SCAN_BLOCKS];
+    for (size_t n; at < end; block = block ? block + n * size : NULL) {
+        n = vssi_min(SCAN_BLOCKS, (end - at + 31) / 32);
+        scan_wanted(walk, at, end, block, n, wanted);
+        for (size_t b = 0; b < n; b++, at += 32) {
+            if (!walk->few)
+                scan_ahead(walk, block ? size / SCAN_LINE : size / 2);
+            if (wanted[b] == 0)
+                continue;
+            uint32_t hits;
+            if (block == NULL)
+                hits = scan_bytes(walk, at, vssi_min(32, end - at), base, values);
+            else if (index->header.kind == IVF_SQ8)
+                hits = scan_panel(walk, block + b * size, values);
+            else
+                hits = scan_block(walk, block + b * size, base, values);
+            hits &= wanted[b];
+            hits = walk->few ? hits : vssi_ivf_permitted(walk, at, hits);
+            if (hits != 0)
+                vssi_shortlist_take(&walk->list, values, (uint32_t)at, hits);
+        }
     }
 }
 
@@ -133,22 +137,15 @@ static float scan_base(ivf_walk *walk, const ivf_probe *probe)
 
 void vssi_ivf_scan(ivf_walk *walk, size_t p)
 {
-    const ivf_probe *probe = &walk->probes[p];
-    size_t list = probe->list;
-    if (p == 0)
+    const ivf_index *index = walk->index;
+    size_t list = walk->probes[p].list;
+    if (p == 0 && !walk->few)
         scan_ahead(walk, SCAN_AHEAD);
-    walk->scanned += walk->index->lists[list + 1] - walk->index->lists[list];
-    switch (walk->index->header.kind) {
-    case IVF_FLAT:
+    for (size_t line = 0; walk->few && p + 1 < walk->n_probes && line < SCAN_ROWS; line++) /* of the next list */
+        __builtin_prefetch(index->rows + index->lists[walk->probes[p + 1].list] + 16 * line);
+    walk->scanned += index->lists[list + 1] - index->lists[list];
+    if (index->header.kind == IVF_FLAT)
         scan_vectors(walk, list);
-        break;
-    case IVF_SQ8:
-        scan_codes(walk, list);
-        break;
-    default:
-        if (ivf_has_blocks(&walk->index->header))
-            scan_blocks(walk, list, scan_base(walk, probe));
-        else
-            scan_bytes(walk, list, scan_base(walk, probe));
-    }
+    else
+        scan_codes(walk, list, index->header.kind == IVF_SQ8 ? 0 : scan_base(walk, &walk->probes[p]));
 }

@@ -42,8 +42,6 @@ void vssi_ivf_search_lists(ivf_walk *walk, ivf_probe *probes)
             break;
         vssi_ivf_scan(walk, p);
     }
-    if (walk->index->header.kind != IVF_FLAT)
-        vssi_ivf_offer(walk);
 }
 
 static void search_choose(ivf_walk *walk)
@@ -58,22 +56,38 @@ static void search_choose(ivf_walk *walk)
     }
 }
 
+/* The walk as far as its n_probes go. */
+static vss_status search_walk(ivf_walk *walk, vssi_scratch *scratch, vss_error *err)
+{
+    ivf_probe *probes;
+    uint8_t *memory;
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, walk->n_probes, sizeof *probes, &probes, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, walk->index->header.lists, sizeof *walk->bases,
+                              &walk->bases, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, vssi_ivf_walk_size(walk), 1, &memory, err));
+    vssi_ivf_walk_begin(walk, memory);
+    search_choose(walk);
+    vssi_ivf_search_lists(walk, probes);
+    scratch->distances += walk->index->header.lists;
+    return VSS_OK;
+}
+
 vss_status vssi_ivf_search(const void *opened, const vssi_vectors *vectors, const vssi_query *query,
                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
 {
     ivf_walk walk = {.index = opened, .v = vectors, .query = query, .topk = topk};
     size_t lists = walk.index->header.lists;
-    ivf_probe *probes;
-    uint8_t *memory;
     if (query->allow && query->n_allow == 0)
         return VSS_OK;
     walk.n_probes = vssi_ivf_probes(walk.index, query);
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, walk.n_probes, sizeof *probes, &probes, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, lists, sizeof *walk.bases, &walk.bases, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, vssi_ivf_walk_size(&walk), 1, &memory, err));
-    vssi_ivf_walk_begin(&walk, memory);
-    search_choose(&walk);
-    vssi_ivf_search_lists(&walk, probes);
-    scratch->distances += walk.scanned + lists;
+    VSSI_TRY(search_walk(&walk, scratch, err));
+    if (vssi_ivf_estimates(&walk) && walk.list.n < vssi_min(topk->k, query->n_allow) && walk.n_probes < lists) {
+        walk.n_probes = lists; /* no scan makes up for what is missing */
+        walk.ahead = (ivf_ahead){0};
+        VSSI_TRY(search_walk(&walk, scratch, err));
+    }
+    if (walk.index->header.kind != IVF_FLAT)
+        vssi_ivf_offer(&walk);
+    scratch->distances += walk.scanned;
     return topk->status;
 }

@@ -22,7 +22,7 @@ size_t vssi_ivf_probes(const ivf_index *index, const vssi_query *query)
         wanted = vssi_max(WALK_LEAST, (size_t)sqrt((double)lists));
     if (query->allow && query->n_allow > 0 && query->n_allow < rows) {
         double share = (double)rows / (double)query->n_allow;
-        wanted = (size_t)((double)wanted * fmin(sqrt(share), WALK_WIDEN));
+        wanted = (size_t)((double)wanted * fmin(cbrt(share), WALK_WIDEN));
     }
     return vssi_min(wanted, lists);
 }
@@ -54,7 +54,7 @@ size_t vssi_ivf_walk_size(const ivf_walk *walk)
 }
 
 /* Are distances of the query's code to those of the centers too coarse for what codes of rows tell apart: where the
- * query lies outside of the grid, and from six bits a component on. */
+ * query lies outside of the grid, from six bits a component on, and where codes alone decide. */
 static bool walk_must_measure(const ivf_walk *walk)
 {
     const ivf_header *h = &walk->index->header;
@@ -63,7 +63,7 @@ static bool walk_must_measure(const ivf_walk *walk)
         float difference = walk->carrier[i] - (walk->index->low[i] + h->step * walk->code[i]);
         off += difference * difference;
     }
-    return off > most || (h->kind == IVF_RABITQ && h->bits > WALK_COARSE);
+    return off > most || vssi_ivf_estimates(walk) || (h->kind == IVF_RABITQ && h->bits > WALK_COARSE);
 }
 
 /* The query from the mean of the centers, and the tables that its residuals' codes are looked up in. */
@@ -102,6 +102,7 @@ void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
     walk->few = walk->query->allow && walk->query->n_allow < h->rows / WALK_FEW;
     vssi_carrier_probe(walk->v, &walk->query->probe, walk->carrier);
     vssi_ivf_grid_code(h, walk->index->low, walk->carrier, walk->code);
+    walk->panel = vssi_panel_best();
     const uint8_t *code = walk->code;
     (void)vssi_panel_points(&code, 1, h->size, walk->packed, &walk->square);
     if (h->kind == IVF_RABITQ || h->kind == IVF_PQ) {
