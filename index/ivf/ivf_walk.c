@@ -9,7 +9,8 @@
 #include "../codec/rotate.h"
 
 #define WALK_LEAST 8u    /* lists */
-#define WALK_WIDEN 16.0  /* times as many lists at most, with a filter */
+#define WALK_POWER 0.4   /* of the rows for each that passes a filter: times as many lists */
+#define WALK_WIDEN 16.0  /* the most */
 #define WALK_FIRST 4u    /* rows ranked by all bits for each that is scored by the vectors */
 #define WALK_COARSE 5u   /* bits a component whose error hides that of the grid */
 #define WALK_FEW 4u      /* one in: fewer rows that may be returned are few */
@@ -22,7 +23,7 @@ size_t vssi_ivf_probes(const ivf_index *index, const vssi_query *query)
         wanted = vssi_max(WALK_LEAST, (size_t)sqrt((double)lists));
     if (query->allow && query->n_allow > 0 && query->n_allow < rows) {
         double share = (double)rows / (double)query->n_allow;
-        wanted = (size_t)((double)wanted * fmin(cbrt(share), WALK_WIDEN));
+        wanted = (size_t)((double)wanted * fmin(pow(share, WALK_POWER), WALK_WIDEN));
     }
     return vssi_min(wanted, lists);
 }
