@@ -210,7 +210,8 @@ static const struct {
 static void run_vector(const char *type, vss_type vector, size_t from, size_t to)
 {
     bool binary = vector == VSS_TYPE_VECTOR_BINARY;
-    vss_metric metric = binary ? VSS_METRIC_HAMMING : VSS_METRIC_L2, last = binary ? VSS_METRIC_JACCARD : VSS_METRIC_COSINE;
+    vss_metric metric = binary ? VSS_METRIC_HAMMING : VSS_METRIC_L2,
+               last = binary ? VSS_METRIC_JACCARD : VSS_METRIC_COSINE;
     for (; metric <= last; metric = (vss_metric)(metric + 1))
         for (size_t s = from; s < to; s++)
             run_world(type, vector, metric, shapes[s].dim * (binary ? 8 : 1), shapes[s].n, shapes[s].coarse,
