@@ -18,8 +18,8 @@ PARTS = ["CMakeLists.txt", "CMakePresets.json", "cmake", "include", "lib", "simd
          "examples", "gpu", "bindings", "README.md", "LICENSE"]
 # What is tried for every bug, quickest first.
 PROGRAMS = ["test_wal", "test_log_storage", "test_syscalls", "test_deletes", "test_leftovers", "test_storage",
-            "test_posix", "test_bits", "test_salvage", "test_bytes", "test_mended", "test_injected", "test_programs", "test_faults",
-            "test_crash"]
+            "test_posix", "test_bits", "test_salvage", "test_bytes", "test_mended", "test_injected",
+            "test_programs", "test_faults", "test_crash"]
 SECONDS = 600
 JOBS = os.environ.get("VSS_JOBS", "2")
 
