@@ -59,6 +59,7 @@ struct vss_collection {
 
     vssi_mutex background_mutex;
     struct vssi_background *background; /* background_mutex; the task that waits or runs; NULL: none */
+    bool background_missed;             /* background_mutex; work was noticed beside the task */
     vss_status background_status;       /* background_mutex; of the last one */
     uint64_t background_pause_ns;       /* background_mutex; none before */
     _Atomic int closing;                /* no new ones */
