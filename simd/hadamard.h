@@ -12,8 +12,8 @@
 typedef struct vssi_hadamard {
     /* Transform v[n] in place, each result times `shrink`; n is a power of two of at least 16. */
     void (*transform)(float *v, size_t n, float shrink);
-    /* table[n / 4][16], 16-byte aligned: entry i of a four of v is the sum of its components that i has a bit for, above
-     * the least of the sixteen sums, times `inverse`, rounded, at most 255. n is a multiple of 4. */
+    /* table[n / 4][16], 16-byte aligned: entry i of a four of v is the sum of its components that i has a bit for,
+     * above the least of the sixteen sums, times `inverse`, rounded, at most 255. n is a multiple of 4. */
     void (*subsets)(const float *v, size_t n, float inverse, uint8_t *table);
 } vssi_hadamard;
 

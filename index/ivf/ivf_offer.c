@@ -88,14 +88,14 @@ static float offer_score(const ivf_walk *walk, float far)
     const vssi_simd_type kind = v->kind == VSSI_SIMD_F16 || v->kind == VSSI_SIMD_BF16 ? VSSI_SIMD_F32 : v->kind;
     const void *vector = walk->query->probe.vector;
     double most = v->max_norm, d = far > 0 ? (double)far : 0, cosine = 1 - fmin(d, 4) / 2;
+    double norm = v->metric == VSS_METRIC_IP ? sqrt(vssi_exact(kind, VSSI_SIMD_IP, vector, vector, v->dim)) : 1;
     switch (v->metric) {
     case VSS_METRIC_COSINE:
         return (float)-cosine;
     case VSS_METRIC_JACCARD: /* |a and b| / sqrt(|a| |b|), of sets of one size */
         return (float)(1 - fmax(cosine, 0) / (2 - fmax(cosine, 0)));
     case VSS_METRIC_IP:
-        return most > 0 ? (float)((d / most - 2 * most) / 2 * sqrt(vssi_exact(kind, VSSI_SIMD_IP, vector, vector, v->dim)))
-                        : 0;
+        return most > 0 ? (float)((d / most - 2 * most) / 2 * norm) : 0;
     default:
         return (float)d;
     }

@@ -27,7 +27,7 @@ typedef struct ivf_walk {
     vssi_topk *topk;
     float *carrier;          /* [width] */
     float *turned, whole;    /* [turned width] from the mean, and its sum; ivf_rabitq (rotated), ivf_pq */
-    float *bases;            /* [lists], the caller's: squared distance of the query and the center, of the lists read */
+    float *bases;            /* [lists], the caller's: squared distance of query and center, of the lists read */
     bool measure;            /* bases are measured from the points; else those of the codes are near enough */
     uint8_t *code;           /* [size]: on the grid */
     int32_t square;          /* sum of the code's squares */
