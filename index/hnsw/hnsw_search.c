@@ -223,12 +223,14 @@ static size_t search_rerank(search_walk *walk, size_t n, size_t rerank, const vs
 {
     float *exact = walk->scores + walk->batch, worst = -INFINITY;
     size_t first = vssi_min(n, topk->k), end = first, limit = rerank ? vssi_min(n, vssi_max(rerank, topk->k)) : n;
+    vssi_vectors_pick(walk->vectors, walk->rows, first);
     vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows, first, exact);
     for (size_t i = 0; i < first; i++)
         worst = fmaxf(worst, exact[i]);
     double cut = search_cut(walk, fminf(vssi_topk_bound(topk, worst), topk->threshold));
     while (end < limit && (double)walk->scores[end] <= cut)
         end++;
+    vssi_vectors_pick(walk->vectors, walk->rows + first, end - first);
     vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows + first, end - first, exact + first);
     walk->scored += end;
     return end;
