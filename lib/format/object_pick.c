@@ -3,10 +3,10 @@
  *
  * Two things make a process hold nearly all of a file of which it reads a row here and there. A chunk of 256 KiB is
  * hashed before its first row counts; its pages leave again afterwards. And with each page that is missing the system
- * maps the 16 around it that it has at hand (or 512 as one huge page, which it is told not to); those that nobody
- * picked are let go. Once half of such a window was picked, it stays whole. A chunk that a scan has verified before is left as it is.
- *
- * Where the system maps more at once (Linux from 6.18 on, where the file lies in its cache in large pieces), more stays.
+ * maps the 16 around it that it has at hand (or 512 as one huge page, which it is told not to); those that nobody picked
+ * are let go. Once half of such a window was picked, it stays whole. A chunk that a scan has verified before is left as
+ * it is. Where the system maps more at once (Linux from 6.18 on, where the file lies in its cache in large pieces), more
+ * stays.
  *
  * Cost: a look at a bit a page; the first time, a read and two system calls. A bit for every page of the view is
  * kept. Two threads that meet in a window may leave pages mapped, or bring a page in twice: nothing else. No locks.
@@ -92,7 +92,8 @@ static bool pick_verify(const pick_map *map, vssi_object *o, size_t entry, uint6
 {
     vss_error ignored;
     const vssi_object_entry *e = &o->entries[entry];
-    const uint64_t at = c * VSSI_CHUNK_SIZE, left = e->size - at, size = left < VSSI_CHUNK_SIZE ? left : VSSI_CHUNK_SIZE;
+    const uint64_t at = c * VSSI_CHUNK_SIZE, left = e->size - at;
+    const uint64_t size = left < VSSI_CHUNK_SIZE ? left : VSSI_CHUNK_SIZE;
     const uint64_t first = (e->offset + at) / VSSI_PAGE, end = (e->offset + at + size - 1) / VSSI_PAGE + 1;
     if (!vssi_object_chunk_known(o, entry, c)) {
         if (vssi_object_verify(o, entry, at, size, &ignored) != VSS_OK)
