@@ -3,9 +3,9 @@
  *
  * Two things make a process hold nearly all of a file of which it reads a row here and there. A chunk of 256 KiB is
  * hashed before its first row counts; its pages leave again afterwards. And with each page that is missing the system
- * maps the 16 around it that it has at hand (or 512 as one huge page, which it is told not to); those that nobody picked
+ * maps the 16 around it that it has at hand (or 512 as one huge page, which it is told not to); those nobody picked
  * are let go. Once half of such a window was picked, it stays whole. A chunk that a scan has verified before is left as
- * it is. Where the system maps more at once (Linux from 6.18 on, where the file lies in its cache in large pieces), more
+ * it is. Where the system maps more at once (Linux from 6.18 on, with a file cached in large pieces), more
  * stays.
  *
  * Cost: a look at a bit a page; the first time, a read and two system calls. A bit for every page of the view is
