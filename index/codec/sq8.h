@@ -80,6 +80,8 @@ vss_status vssi_sq8_open(vssi_sq8 *sq8, const void *model, const double *low, co
 vss_status vssi_sq8_open_padded(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
                                 uint32_t size, const vssi_vectors *v, vss_error *err);
 
+/* carrier[width] and scale of a query. */
+void vssi_sq8_query_carrier(const vssi_sq8 *sq8, const vssi_probe *probe, double *carrier, vssi_sq8_query *query);
 /* Code and radius of a query, and in carrier[width] what was coded. */
 void vssi_sq8_prepare(const vssi_sq8 *sq8, const vssi_probe *probe, double *carrier, vssi_sq8_query *query);
 

@@ -1,8 +1,5 @@
 /*
- * hnsw_codes.c - a byte a component of every row, to walk on
- *
- * A code begins on a multiple of its size: up to 64 bytes it is padded to a power of two, so that it lies in one cache
- * line, above to a multiple of 64.
+ * hnsw_codes.c - a byte a component of every row, to build on, and mostly to walk on
  *
  * codes=auto keeps them for floats of 16 components or more, where the grid is fine enough: a sample of rows is
  * compared with all others by their codes. Rounding alone adds width / 6 to such a sum of squared steps; where half of
@@ -20,16 +17,16 @@
 #define CODES_UNIT 4096u   /* rows coded at once */
 #define CODES_LEAST_DIM 16u
 #define CODES_SAMPLE 64u   /* rows */
-#define CODES_LINE 64u     /* bytes */
 
 uint32_t vssi_hnsw_codes_size(const vssi_vectors *v)
 {
-    uint32_t size = vssi_sq8_size(vssi_sq8_width(v->dim, v->metric)), power = 4;
-    if (size >= CODES_LINE)
-        return (size + CODES_LINE - 1) / CODES_LINE * CODES_LINE;
-    while (power < size)
-        power *= 2;
-    return power;
+    return vssi_hnsw_form_size(HNSW_CODES_SQ8, vssi_sq8_width(v->dim, v->metric));
+}
+
+uint64_t vssi_hnsw_codes_form(const vssi_build *in)
+{
+    uint64_t choice = in->params[HNSW_PARAM_CODES];
+    return choice == HNSW_CODES_AUTO ? HNSW_CODES_SQ8 : choice;
 }
 
 bool vssi_hnsw_codes_helpful(const vssi_vectors *v)
@@ -41,15 +38,16 @@ bool vssi_hnsw_codes_wanted(const vssi_build *in)
 {
     const vssi_vectors *v = in->vectors;
     uint64_t choice = in->params[HNSW_PARAM_CODES];
-    return choice != HNSW_CODES_NONE && (choice == HNSW_CODES_SQ8 ? v->rows > 0 : vssi_hnsw_codes_helpful(v));
+    return choice != HNSW_CODES_NONE && (choice == HNSW_CODES_AUTO ? vssi_hnsw_codes_helpful(v) : v->rows > 0);
 }
 
 vss_status vssi_hnsw_codes_check(const vssi_build *in, vss_error *err)
 {
     const vssi_vectors *v = in->vectors;
-    if (in->params[HNSW_PARAM_CODES] == HNSW_CODES_SQ8 && !vssi_sq8_can(v->type, v->metric))
-        return vssi_fail(err, VSS_ERR_INVALID, "hnsw: codes=sq8 is for f32, f16 and bf16 vectors, not for %s",
-                         vss_type_name(v->type));
+    uint64_t choice = in->params[HNSW_PARAM_CODES];
+    if (choice != HNSW_CODES_NONE && choice != HNSW_CODES_AUTO && !vssi_sq8_can(v->type, v->metric))
+        return vssi_fail(err, VSS_ERR_INVALID, "hnsw: codes=%s is for f32, f16 and bf16 vectors, not for %s",
+                         vssi_hnsw_ops.params[HNSW_PARAM_CODES].names[choice], vss_type_name(v->type));
     return VSS_OK;
 }
 
@@ -129,18 +127,4 @@ vss_status vssi_hnsw_codes_make(vssi_hnsw_build *b, vss_error *err)
     VSSI_TRY(vssi_alloc(b->heap, vssi_sq8_width(v->dim, v->metric), sizeof *b->low, &b->low, err));
     VSSI_TRY(vssi_alloc(b->heap, b->rows, vssi_hnsw_codes_size(v), &b->codes, err));
     return codes_encode(b, err);
-}
-
-vss_status vssi_hnsw_codes_open(vssi_hnsw_index *index, const vssi_block *blocks, size_t n_blocks,
-                                const vssi_vectors *vectors, vss_error *err)
-{
-    const void *model = NULL, *low = NULL, *codes = NULL;
-    if (!vssi_sq8_can(vectors->type, vectors->metric))
-        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: codes of vectors of type %s", vss_type_name(vectors->type));
-    uint32_t width = vssi_sq8_width(vectors->dim, vectors->metric), size = vssi_hnsw_codes_size(vectors);
-    VSSI_TRY(vssi_hnsw_open_block(blocks, n_blocks, HNSW_BLOCK_MODEL, sizeof(vssi_sq8_model), 8, 1, &model, err));
-    VSSI_TRY(vssi_hnsw_open_block(blocks, n_blocks, HNSW_BLOCK_LOW, sizeof(double), 8, width, &low, err));
-    VSSI_TRY(vssi_hnsw_open_block(blocks, n_blocks, HNSW_BLOCK_CODES, size, 1, vectors->rows, &codes, err));
-    index->coded = true;
-    return vssi_sq8_open_padded(&index->sq8, model, low, codes, size, vectors, err);
 }

@@ -44,10 +44,11 @@ static vss_status space_copy(vssi_hnsw_build *b, vss_error *err)
 
 static vss_status space_code(vssi_hnsw_build *b, vss_error *err)
 {
-    bool forced = b->in->params[HNSW_PARAM_CODES] == HNSW_CODES_SQ8;
+    bool forced = b->in->params[HNSW_PARAM_CODES] != HNSW_CODES_AUTO;
     VSSI_TRY(vssi_hnsw_codes_make(b, err));
     VSSI_TRY(vssi_hnsw_codes_fine(b, &b->coded, err));
     b->stored = vssi_hnsw_codes_wanted(b->in) && (forced || b->coded);
+    b->form = vssi_hnsw_codes_form(b->in);
     if (b->coded)
         b->vector_size = b->vector_dim = b->model->size;
     else if (!b->stored)
