@@ -2,7 +2,7 @@
  * nibbles.h - a query of bytes against rows of codes of four bits, two a byte
  *
  * Byte j of a row holds code 2 j in its low half, code 2 j + 1 in its high half. A code c stands for 8 c on a scale on
- * which the query's components are whole numbers from 0 to 127: the score is sum (8 c - q)^2, rounded once to float32,
+ * which the query's components are whole numbers from -127 to 127: the score is sum (8 c - q)^2, rounded once to float32,
  * the same at every level. Up to 32,768 codes a row. Cost: six instructions a 128 codes.
  */
 #ifndef VSSI_NIBBLES_H
@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define VSSI_NIBBLES_SCALE 8u
-#define VSSI_NIBBLES_MOST 127u /* of the query */
+#define VSSI_NIBBLES_MOST 127 /* of the query */
 
 typedef struct vssi_nibbles_query {
     const int8_t *even, *odd; /* [bytes of a row]: components 2 j and 2 j + 1 */

@@ -31,7 +31,8 @@ typedef struct vssi_sq8_model {
     double step;          /* above 0 */
     double radius;        /* r, float64 roundings included */
     double most;          /* M; 1 for l2 and cosine */
-    uint8_t zero[16];
+    double usual;         /* root of the mean square of what radius is the greatest of; 0: not known */
+    uint8_t zero[8];
 } vssi_sq8_model;
 
 typedef struct vssi_sq8 {

@@ -236,15 +236,20 @@ vss_status vssi_hnsw_link(vssi_hnsw_build *b, vss_error *err);
 vss_status vssi_hnsw_repair(vssi_hnsw_build *b, vss_error *err);
 
 /* hnsw_codes.c: bytes of a code in the build; the form that is stored if any is; can the build have the codes it asks
- * for (INVALID); does it want any; are they worth while; make them of all rows, by row; do they tell neighbours apart. */
+ * for (INVALID); does it want any; are they worth while; make them of all rows, by row; do they tell neighbours apart,
+ * and would coarse ones. */
 uint32_t vssi_hnsw_codes_size(const vssi_vectors *v);
 uint64_t vssi_hnsw_codes_form(const vssi_build *in);
 bool vssi_hnsw_codes_wanted(const vssi_build *in);
 bool vssi_hnsw_codes_helpful(const vssi_vectors *v);
 vss_status vssi_hnsw_codes_check(const vssi_build *in, vss_error *err);
 vss_status vssi_hnsw_codes_make(vssi_hnsw_build *b, vss_error *err);
-vss_status vssi_hnsw_codes_fine(vssi_hnsw_build *b, bool *fine, vss_error *err);
+vss_status vssi_hnsw_codes_fine(vssi_hnsw_build *b, bool *fine, bool *coarse, vss_error *err);
 void vssi_hnsw_codes_drop(vssi_hnsw_build *b);
+
+/* hnsw_nibbles.c: codes of four bits [rows][size] of the build's, by b->map, and their model from that of the build's. */
+vss_status vssi_hnsw_nibbles_make(const vssi_hnsw_build *b, uint32_t size, uint8_t *codes, vssi_sq8_model *model,
+                                  vss_error *err);
 
 /* hnsw_form.c: bytes of a code of a form; put the build's codes in b->form, by b->map, with their model; check and bind
  * those of an index; a query for them, in scratch memory; what is wrong with a code, NULL: nothing. */

@@ -6,8 +6,8 @@
  *     sq8  the codes of the build; a byte a component
  *     f16  the carrier itself in units of a power of two that brings the greatest component below 32,768, rounded
  *          to half precision; two bytes. The query is float32.
- *     sq4  16 of the 255 steps: those of the build by seventeens (17 * 15 = 255), so that a point has the nearest in
- *          both grids; a code counts 8 units and the query's components are whole units; half a byte (simd/nibbles.h)
+ *     sq4  16 of the build's 255 steps, some apart, in a stretch of each component (hnsw_nibbles.c); a code counts 8
+ *          units, and the query's components are whole units; half a byte
  * A code begins on a multiple of its size: up to 64 bytes it is padded to a power of two, so that it lies in one cache
  * line, above to a multiple of 64.
  *
@@ -24,7 +24,6 @@
 #include "hnsw.h"
 
 #define FORM_LINE 64u           /* bytes */
-#define FORM_SEVENTEEN 17u      /* steps of sq8 in one of sq4 */
 #define FORM_HALF_EXPONENT 15   /* components of f16 stay below its power of two */
 
 static size_t form_bytes(uint64_t form, size_t width)
@@ -50,26 +49,6 @@ static void form_copy(const vssi_hnsw_build *b, uint8_t *codes)
     const size_t size = b->model->size;
     for (size_t place = 0; place < b->rows; place++)
         memcpy(codes + place * size, b->codes + b->map[place] * size, size);
-}
-
-/* Every 17th step. The radius grows by the greatest distance of the two points of a row. */
-static void form_nibbles(const vssi_hnsw_build *b, uint32_t size, uint8_t *codes, vssi_sq8_model *model)
-{
-    uint64_t most = 0;
-    memset(codes, 0, b->rows * size);
-    for (size_t place = 0; place < b->rows; place++) {
-        const uint8_t *from = b->codes + b->map[place] * b->model->size;
-        uint64_t square = 0;
-        for (size_t i = 0; i < model->width; i++) {
-            unsigned code = (from[i] + FORM_SEVENTEEN / 2) / FORM_SEVENTEEN;
-            int off = from[i] - (int)(FORM_SEVENTEEN * code);
-            codes[place * size + i / 2] |= (uint8_t)(code << (i % 2 * 4));
-            square += (uint64_t)(off * off);
-        }
-        most = square > most ? square : most;
-    }
-    model->radius += b->model->step * sqrt((double)most) * (1 + 0x1p-40);
-    model->step *= (double)FORM_SEVENTEEN / VSSI_NIBBLES_SCALE;
 }
 
 /* Write a carrier in units of step as halves. Returns how far it is from what they stand for. */
@@ -111,9 +90,10 @@ vss_status vssi_hnsw_form_store(vssi_hnsw_build *b, vss_error *err)
     vssi_sq8_model model = *b->model;
     const uint32_t size = vssi_hnsw_form_size(b->form, model.width);
     uint8_t *codes;
+    vss_status status;
     VSSI_TRY(vssi_alloc(b->heap, b->rows, size, &codes, err));
     if (b->form == HNSW_CODES_SQ4)
-        form_nibbles(b, size, codes, &model);
+        VSSI_TRY_GOTO(vssi_hnsw_nibbles_make(b, size, codes, &model, err), failed);
     else if (b->form == HNSW_CODES_F16)
         form_halves(b, (double *)(void *)b->workers->packed, size, codes, &model);
     else
@@ -123,6 +103,9 @@ vss_status vssi_hnsw_form_store(vssi_hnsw_build *b, vss_error *err)
     vssi_free(b->heap, b->codes);
     b->codes = codes;
     return VSS_OK;
+failed:
+    vssi_free(b->heap, codes);
+    return status;
 }
 
 vss_status vssi_hnsw_form_open(vssi_hnsw_index *index, uint32_t form, const vssi_block *blocks, size_t n_blocks,
@@ -160,21 +143,23 @@ static void form_floats(const vssi_sq8_model *model, const double *carrier, floa
     *radius = sqrt(square) * (1 + 0x1p-36);
 }
 
-/* Whole units, split by even and odd components; units[width] is scratch memory. */
-static void form_split(const vssi_sq8 *sq8, const double *carrier, uint8_t *units, vssi_nibbles_query *query,
-                       int8_t *out, double *radius)
+/* Whole units, split by even and odd components. */
+static void form_split(const vssi_sq8 *sq8, const double *carrier, vssi_nibbles_query *query, int8_t *out,
+                       double *radius)
 {
-    const vssi_grid grid = {sq8->model.width, sq8->model.width, sq8->model.step, sq8->low};
-    int8_t *const half[2] = {out, out + sq8->model.size};
-    vssi_grid_code(&grid, carrier, units);
-    memset(out, 0, 2 * (size_t)sq8->model.size);
+    const vssi_sq8_model *model = &sq8->model;
+    int8_t *const half[2] = {out, out + model->size};
+    const double most = (double)VSSI_NIBBLES_MOST;
+    double square = 0;
+    memset(out, 0, 2 * (size_t)model->size);
     *query = (vssi_nibbles_query){half[0], half[1], 0};
-    for (size_t i = 0; i < grid.width; i++) {
-        units[i] = units[i] < VSSI_NIBBLES_MOST ? units[i] : VSSI_NIBBLES_MOST;
-        half[i % 2][i / 2] = (int8_t)units[i];
-        query->norm += units[i] * units[i];
+    for (size_t i = 0; i < model->width; i++) {
+        double above = (carrier[i] - sq8->low[i]) / model->step, whole = fmin(fmax(nearbyint(above), -most), most);
+        half[i % 2][i / 2] = (int8_t)whole;
+        query->norm += (int32_t)(whole * whole);
+        square += (above - whole) * (above - whole);
     }
-    *radius = vssi_grid_off(&grid, carrier, units);
+    *radius = sqrt(square) * model->step * (1 + 0x1p-36);
 }
 
 /* Room for a query: the carrier, and twice the code's size or four bytes a component beside it. */
@@ -185,7 +170,7 @@ vss_status vssi_hnsw_form_prepare(const vssi_hnsw_index *index, const vssi_probe
     const size_t carrier_size = (size_t)vssi_round_up(sq8->model.width * sizeof(double), 64);
     const size_t size = 2 * (size_t)vssi_round_up(sq8->model.size, 64);
     uint8_t *memory;
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, carrier_size + size + sq8->model.width, 1, &memory, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, carrier_size + size, 1, &memory, err));
     double *carrier = (double *)(void *)memory;
     uint8_t *code = memory + carrier_size;
     query->gathered = query->code.code = code;
@@ -197,7 +182,7 @@ vss_status vssi_hnsw_form_prepare(const vssi_hnsw_index *index, const vssi_probe
     if (index->form == HNSW_CODES_F16) {
         form_floats(&sq8->model, carrier, (float *)(void *)code, &query->code.radius);
     } else {
-        form_split(sq8, carrier, code + size, &query->nibbles, (int8_t *)code, &query->code.radius);
+        form_split(sq8, carrier, &query->nibbles, (int8_t *)code, &query->code.radius);
         query->gathered = &query->nibbles;
     }
     return VSS_OK;

@@ -208,8 +208,8 @@ static double search_cut(const search_walk *walk, float threshold)
     double proven = vssi_sq8_cut(&walk->index->sq8, &walk->code.code, threshold);
     if (!(proven < INFINITY) || proven < 0)
         return proven;
-    double r = m->radius / m->step, s = walk->code.code.radius / m->step, noise = r * r + s * s;
-    double distance = fmax(sqrt(proven) - r - s, 0), square = distance * distance;
+    double r = (m->usual > 0 && m->usual < m->radius ? m->usual : m->radius) / m->step, s = walk->code.code.radius / m->step, noise = r * r + s * s;
+    double distance = fmax(sqrt(proven) - m->radius / m->step - s, 0), square = distance * distance;
     return fmin(proven, square + noise + SEARCH_DEVIATIONS * sqrt((4 * square + 2 * noise) * noise / m->width));
 }
 

@@ -44,11 +44,11 @@ static vss_status space_copy(vssi_hnsw_build *b, vss_error *err)
 
 static vss_status space_code(vssi_hnsw_build *b, vss_error *err)
 {
-    bool forced = b->in->params[HNSW_PARAM_CODES] != HNSW_CODES_AUTO;
+    bool forced = b->in->params[HNSW_PARAM_CODES] != HNSW_CODES_AUTO, coarse;
     VSSI_TRY(vssi_hnsw_codes_make(b, err));
-    VSSI_TRY(vssi_hnsw_codes_fine(b, &b->coded, err));
+    VSSI_TRY(vssi_hnsw_codes_fine(b, &b->coded, &coarse, err));
     b->stored = vssi_hnsw_codes_wanted(b->in) && (forced || b->coded);
-    b->form = vssi_hnsw_codes_form(b->in);
+    b->form = forced || coarse ? vssi_hnsw_codes_form(b->in) : HNSW_CODES_SQ8;
     if (b->coded)
         b->vector_size = b->vector_dim = b->model->size;
     else if (!b->stored)

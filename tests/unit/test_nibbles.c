@@ -57,8 +57,8 @@ static void nibbles_fill(nibbles_case *c, size_t size, int fill)
     c->size = size;
     c->query = (vssi_nibbles_query){c->even, c->odd, 0};
     for (size_t j = 0; j < size; j++) {
-        c->even[j] = (int8_t)(fill ? 127 * (fill - 1) : (int)(vssi_random_next(&seed) % 128));
-        c->odd[j] = (int8_t)(fill ? 127 * (fill - 1) : (int)(vssi_random_next(&seed) % 128));
+        c->even[j] = (int8_t)(fill ? 127 * (fill - 2) : (int)(vssi_random_next(&seed) % 255) - 127);
+        c->odd[j] = (int8_t)(fill ? 127 * (fill - 2) : (int)(vssi_random_next(&seed) % 255) - 127);
         c->query.norm += c->even[j] * c->even[j] + c->odd[j] * c->odd[j];
     }
     for (size_t i = 0; i < ROWS * size; i++)
@@ -73,7 +73,7 @@ static void nibbles__are_squares(void **state)
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         uint8_t *room = malloc(ROWS * sizes[s] + 1);
         c->rows = room + 1;
-        for (int fill = 0; fill < 3; fill++) {
+        for (int fill = 0; fill < 4; fill++) {
             nibbles_fill(c, sizes[s], fill);
             nibbles_check(c);
         }
