@@ -2,8 +2,8 @@
  * nibbles.h - a query of bytes against rows of codes of four bits, two a byte
  *
  * Byte j of a row holds code 2 j in its low half, code 2 j + 1 in its high half. A code c stands for 8 c on a scale on
- * which the query's components are whole numbers from -127 to 127: the score is sum (8 c - q)^2, rounded once to float32,
- * the same at every level. Up to 32,768 codes a row. Cost: six instructions a 128 codes.
+ * which the query's components are whole numbers from -127 to 127: the score is sum (8 c - q)^2, rounded once to
+ * float32, the same at every level. Up to 32,768 codes a row. Cost: six instructions a 128 codes.
  */
 #ifndef VSSI_NIBBLES_H
 #define VSSI_NIBBLES_H

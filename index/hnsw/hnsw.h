@@ -247,7 +247,7 @@ vss_status vssi_hnsw_codes_make(vssi_hnsw_build *b, vss_error *err);
 vss_status vssi_hnsw_codes_fine(vssi_hnsw_build *b, bool *fine, bool *coarse, vss_error *err);
 void vssi_hnsw_codes_drop(vssi_hnsw_build *b);
 
-/* hnsw_nibbles.c: codes of four bits [rows][size] of the build's, by b->map, and their model from that of the build's. */
+/* hnsw_nibbles.c: codes of four bits [rows][size] of the build's, by b->map, and their model from the build's. */
 vss_status vssi_hnsw_nibbles_make(const vssi_hnsw_build *b, uint32_t size, uint8_t *codes, vssi_sq8_model *model,
                                   vss_error *err);
 

@@ -197,8 +197,8 @@ static void search_run(search_walk *walk, vssi_control *control)
 }
 
 /*
- * The greatest sum of squared steps that a row may have and still matter. Rounding moves a row by up to r from its
- * point and the query by s, in directions that have nothing to do with each other or with the way from one to the
+ * The greatest sum of squared steps that a row may have and still matter. Rounding moves a row by r (as usual where the
+ * model knows it, else at most) from its point and the query by s, in directions that have nothing to do with each other or with the way from one to the
  * other: then the sum is off by r^2 + s^2 in the mean, with a deviation of sqrt((4 A^2 + 2 (r^2 + s^2)) (r^2 + s^2) /
  * width), A the distance. SEARCH_DEVIATIONS of them are allowed for, or what codec/sq8.h proves where that is less.
  */
@@ -208,7 +208,8 @@ static double search_cut(const search_walk *walk, float threshold)
     double proven = vssi_sq8_cut(&walk->index->sq8, &walk->code.code, threshold);
     if (!(proven < INFINITY) || proven < 0)
         return proven;
-    double r = (m->usual > 0 && m->usual < m->radius ? m->usual : m->radius) / m->step, s = walk->code.code.radius / m->step, noise = r * r + s * s;
+    double r = (m->usual > 0 && m->usual < m->radius ? m->usual : m->radius) / m->step;
+    double s = walk->code.code.radius / m->step, noise = r * r + s * s;
     double distance = fmax(sqrt(proven) - m->radius / m->step - s, 0), square = distance * distance;
     return fmin(proven, square + noise + SEARCH_DEVIATIONS * sqrt((4 * square + 2 * noise) * noise / m->width));
 }
