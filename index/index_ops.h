@@ -29,6 +29,10 @@ typedef struct vssi_vectors {
     size_t row_size;            /* bytes */
     vssi_kernel_rows score_rows;
     vssi_kernel_gather score_gather;
+    /* NULL: vssi_vectors_pick does nothing; else what it calls, and what that knows them by. */
+    void (*pick)(const struct vssi_vectors *v, const uint32_t *rows, size_t n);
+    void *owner;
+    size_t field;
 } vssi_vectors;
 
 /* Fill in what follows from type, dim and metric: kernels are chosen here, not at every distance. */
@@ -37,6 +41,13 @@ void vssi_vectors_bind(vssi_vectors *v);
 static inline const void *vssi_vectors_row(const vssi_vectors *v, size_t row)
 {
     return (const uint8_t *)v->data + row * v->row_size;
+}
+
+/* Rows that are about to be read here and there, of vectors that are otherwise left alone: see vssi_object_pick. */
+static inline void vssi_vectors_pick(const vssi_vectors *v, const uint32_t *rows, size_t n)
+{
+    if (v->pick != NULL)
+        v->pick(v, rows, n);
 }
 
 /* A query as the kernels take it: float32 for float vectors of any width, else of the vectors' type. scale: 1 / |q| for

@@ -17,11 +17,17 @@
 #define INDEX_MAX_BLOCKS VSSI_IMAGE_BLOCKS
 #define INDEX_OFTEN 1000u /* searches */
 
+static void index_pick(const vssi_vectors *vectors, const uint32_t *rows, size_t n)
+{
+    vssi_segment_pick(vectors->owner, vectors->field, rows, n);
+}
+
 vss_status vssi_vectors_of(vssi_segment *segment, const vssi_schema *schema, size_t field, vssi_vectors *out,
                            vss_error *err)
 {
     const vssi_field *f = &schema->fields[field];
-    *out = (vssi_vectors){.rows = vssi_segment_rows(segment), .dim = f->dim, .type = f->type, .metric = f->metric};
+    *out = (vssi_vectors){.rows = vssi_segment_rows(segment), .dim = f->dim, .type = f->type, .metric = f->metric,
+                          .pick = index_pick, .owner = segment, .field = field};
     vssi_vectors_bind(out);
     return vssi_segment_vectors(segment, field, &out->data, &out->inverse_norms, &out->max_norm, err);
 }
@@ -209,7 +215,7 @@ static void index_copy(vssi_segment_index *index, const vssi_vectors *vectors)
     }
     index->mapped = atomic_load(&index->opened);
     atomic_store_explicit(&index->opened, opened, memory_order_release);
-    vssi_view_rest(index->object->storage, &index->object->view);
+    vssi_view_rest(index->object->storage, &index->object->view, 0, index->object->view.size);
 }
 
 vss_status vssi_segment_index_get(vssi_segment_index *index, const vssi_vectors *vectors, const void **opened,
