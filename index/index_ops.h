@@ -102,11 +102,16 @@ typedef struct vssi_query {
     size_t begin, end;        /* the rows to look at; end 0: all. Types that aren't exact look at all */
 } vssi_query;
 
+/* A search parameter of types that can score rows by their codes alone. 0: search offers those scores, which are the
+ * values then (topk.h), reads no vector, and offers min(k, n_allow) rows. */
+#define VSSI_PARAM_REFINE "refine"
+
 typedef struct vssi_index_ops {
     const char *name;
     uint32_t format;              /* stored; a reader refuses a higher one */
     bool exact;                   /* returns what a scan returns */
     bool scattered;               /* its blocks are read at random: better from memory than from a mapped file */
+    bool filters;                 /* it takes few passing rows well: fewer than one in 20 (lib/collection/plan.c) */
     const vssi_param *params;     /* build and search parameters, one table */
     size_t n_params;
     /* Build from vectors. An image without blocks: nothing is kept beside the vectors, which are scanned.

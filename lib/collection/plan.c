@@ -1,8 +1,8 @@
 /*
  * plan.c - how each segment is searched: which rows may be returned, and by scan or by index
  *
- * Until there is a cost model: the index, unless at most 4,096 or 5 % of the rows pass, when those are scanned. Decided
- * once a search and segment, for all its queries.
+ * Until there is a cost model: the index, unless at most 4,096 or 5 % of the rows pass, or 1,024 or 0.4 % for a type
+ * that filters well, when those are scanned. Decided once a search and segment, for all its queries.
  */
 #include <string.h>
 
@@ -12,6 +12,8 @@
 
 #define PLAN_SCAN_ROWS 4096
 #define PLAN_SCAN_SHARE 20 /* one in */
+#define PLAN_FILTER_ROWS 1024 /* for a type that filters */
+#define PLAN_FILTER_SHARE 256
 
 static void plan_exclude(const search *s, search_part *p)
 {
@@ -51,13 +53,20 @@ static vss_status plan_rows(search *s, search_part *p, vss_error *err)
     return VSS_OK;
 }
 
+/* Do so few rows pass that comparing those is the least work. */
+static bool plan_few(const search *s, const search_part *p)
+{
+    size_t least = s->type->filters ? PLAN_FILTER_ROWS : PLAN_SCAN_ROWS;
+    size_t share = s->type->filters ? PLAN_FILTER_SHARE : PLAN_SCAN_SHARE;
+    return p->allow != NULL && (p->n_allow <= least || p->n_allow <= p->vectors.rows / share);
+}
+
 /* The part's index of the field, if it is to be used. */
 static vssi_segment_index *plan_index(const search *s, const search_part *p)
 {
     if (s->exact || (s->request->range && !s->type->exact))
         return NULL;
-    if (!s->type->exact && p->allow != NULL &&
-        (p->n_allow <= PLAN_SCAN_ROWS || p->n_allow <= p->vectors.rows / PLAN_SCAN_SHARE))
+    if (!s->type->exact && !s->estimates && plan_few(s, p))
         return NULL;
     for (size_t i = 0; i < p->part->n_indexes; i++)
         if (p->part->indexes[i]->field == s->field && p->part->indexes[i]->ops == s->type)
