@@ -6,7 +6,8 @@
  * 4-bit codes (IndexIVFPQFastScan) take none, and a search with an nprobe of its own goes through a light copy that
  * shares lists and quantizer, kept for later searches: O(codebook) memory each. Where FAISS takes no selector (those
  * lists, and all types not named in own_selects), it is asked for more rows, by the share that is allowed, and the
- * rows allowed are kept. Locks: a mutex while a light copy is made. No exception leaves this file.
+ * rows allowed are kept. A graph of 1.7.3 keeps as many rows in view as it is asked for, whatever its parameter says: it
+ * is asked for ef rows, of which the nearest are kept. Locks: a mutex while a light copy is made. No exception leaves this file.
  */
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
@@ -43,13 +44,13 @@ struct LightCopy {
 };
 
 struct Rows : faiss::IDSelector {
-    const uint64_t *words;
+    const uint64_t *words; /* NULL: all */
     uint64_t n;
     Rows(const uint64_t *given, uint64_t rows) : words(given), n(rows) {}
     bool is_member(int64_t id) const override
     {
         uint64_t row = static_cast<uint64_t>(id);
-        return row < n && (words[row / 64] >> (row % 64) & 1) != 0;
+        return row < n && (words == nullptr || (words[row / 64] >> (row % 64) & 1) != 0);
     }
 };
 
@@ -192,8 +193,6 @@ struct Asked {
     faiss::IDSelector *selector;
 };
 
-bool own_takes_ef(const faiss::Index *index) { return dynamic_cast<const faiss::IndexHNSW *>(index) != nullptr; }
-
 void own_search_hnsw(const faiss::IndexHNSW &graph, const Asked &a, const float *x, float *distances, int64_t *labels)
 {
     faiss::SearchParametersHNSW params;
@@ -205,17 +204,10 @@ void own_search_hnsw(const faiss::IndexHNSW &graph, const Asked &a, const float 
 
 void own_search_ivf(const faiss::IndexIVF &lists, const Asked &a, const float *x, float *distances, int64_t *labels)
 {
-    faiss::SearchParametersHNSW graph;
     faiss::SearchParametersIVF params;
-    const auto *quantizer = dynamic_cast<const faiss::IndexHNSW *>(lists.quantizer);
     params.nprobe = a.nprobe > 0 ? a.nprobe : lists.nprobe;
     params.max_codes = lists.max_codes;
     params.sel = a.selector;
-    if (quantizer != nullptr && a.ef > 0) {
-        graph.efSearch = static_cast<int>(a.ef);
-        graph.check_relative_distance = quantizer->hnsw.check_relative_distance;
-        params.quantizer_params = &graph;
-    }
     lists.search(static_cast<int64_t>(a.search->n_queries), x, a.k, distances, labels, &params);
 }
 
@@ -230,11 +222,11 @@ vss_status own_search_type(vssf_index *index, const Asked &a, const float *x, fl
     const bool plain_lists = lists != nullptr && dynamic_cast<const faiss::IndexIVFFastScan *>(inner) == nullptr;
     if (a.nprobe > 0 && !plain_lists && codes == nullptr)
         return vssf_fail(err, VSS_ERR_INVALID, "faiss: nprobe is given, but FAISS takes none per search for this index");
-    if (a.ef > 0 && graph == nullptr && !(plain_lists && own_takes_ef(lists->quantizer)))
+    if (a.ef > 0 && graph == nullptr)
         return vssf_fail(err, VSS_ERR_INVALID, "faiss: ef is given, but FAISS takes none per search for this index");
     if (graph != nullptr && (a.ef > 0 || a.selector != nullptr)) {
         own_search_hnsw(*graph, a, x, distances, labels);
-    } else if (plain_lists && (a.nprobe > 0 || a.ef > 0 || a.selector != nullptr)) {
+    } else if (plain_lists && (a.nprobe > 0 || a.selector != nullptr)) {
         own_search_ivf(*lists, a, x, distances, labels);
     } else {
         faiss::SearchParameters params;
@@ -288,11 +280,13 @@ vss_status own_search(vssf_index *index, const vss_plugin_search *search, int64_
                nullptr};
     std::unique_ptr<const float[]> made;
     std::vector<int64_t> labels;
-    const bool more = search->allow != nullptr && !index->selects;
-    if (more)
+    if (search->allow != nullptr && !index->selects)
         a.k = own_more(search);
     else if (search->allow != nullptr)
         a.selector = &allowed;
+    if (a.ef > search->k)
+        a.k = std::max(a.k, static_cast<int64_t>(std::min<uint64_t>(a.ef, search->rows)));
+    const bool more = a.k > static_cast<int64_t>(search->k);
     const size_t wanted = search->n_queries * static_cast<size_t>(a.k);
     std::unique_ptr<float[]> distances(new float[wanted]);
     labels.resize(more ? wanted : 0);
