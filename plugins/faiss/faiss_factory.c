@@ -15,6 +15,7 @@
 #define FACTORY_NUMBER 1048576ul /* lists, components: no segment has more rows */
 #define FACTORY_BITS 16ul        /* of a code: 2^16 words a book */
 #define FACTORY_LINKS 512ul      /* of a graph */
+#define FACTORY_COARSE 256ul     /* least lists that an NSG graph leads to: fewer end the process */
 #define FACTORY_PAIRS 20ul       /* bits of a list's number, in the types that take several codes for it */
 
 static vss_status factory_letters(const char *text, vss_error *err)
@@ -68,6 +69,29 @@ static int factory_lists_fit(const char *text, const char *at, unsigned long cod
     return codes * bits <= FACTORY_PAIRS;
 }
 
+/* NSG graphs of few rows end the process: as what leads to lists, in brackets or behind "_". */
+static int factory_graphs_fit(const char *text)
+{
+    for (const char *at = strstr(text, "NSG"); at != NULL; at = strstr(at + 1, "NSG")) {
+        const char *first = at;
+        unsigned long lists = 0;
+        int depth = 0;
+        for (const char *c = text; c < at; c++)
+            depth += (*c == '(') - (*c == ')');
+        if (depth > 0)
+            return 0;
+        if (at == text || at[-1] != '_')
+            continue;
+        for (first = at - 1; first > text && isdigit((unsigned char)first[-1]);)
+            first--;
+        for (; isdigit((unsigned char)*first) && lists <= FACTORY_NUMBER; first++)
+            lists = lists * 10 + (unsigned long)(*first - '0');
+        if (lists < FACTORY_COARSE)
+            return 0;
+    }
+    return 1;
+}
+
 vss_status vssf_factory_check(const char *text, vss_error *err)
 {
     if (text[0] == '\0')
@@ -75,6 +99,9 @@ vss_status vssf_factory_check(const char *text, vss_error *err)
     vss_status status = factory_letters(text, err);
     if (status != VSS_OK)
         return status;
+    if (!factory_graphs_fit(text))
+        return vssf_fail(err, VSS_ERR_INVALID, "faiss: factory \"%s\": an NSG leads to %lu lists or more only", text,
+                         FACTORY_COARSE);
     for (const char *at = text; *at != '\0';) {
         unsigned long number = 0, least, most = factory_most(text, at, &least);
         size_t digits = strspn(at, "0123456789");
