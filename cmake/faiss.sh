@@ -29,7 +29,7 @@ case "$ID" in
 esac
 uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Origin: $origin" | sed -n 1p)
 from="[signed-by=/usr/share/keyrings/$ID-archive-keyring.gpg] ${uri:-$default} $suite $components"
-wanted="$from: $packages: $sources: $(g++ -dumpfullversion)"
+wanted="$from: $(g++ -dumpfullversion): script $(cksum <cmake/faiss.sh)"
 [ "$(cat "$root/complete" 2>/dev/null)" = "$wanted" ] && exit 0
 
 echo "faiss: downloading $packages and FAISS' source from ${uri:-$default} $suite"

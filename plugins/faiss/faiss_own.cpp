@@ -262,7 +262,7 @@ int64_t own_more(const vss_plugin_search *search)
 }
 
 /* The first k of each query that are allowed. */
-void own_keep(const Rows &allowed, const vss_plugin_search *search, int64_t k, const int64_t *labels, int64_t *rows)
+void own_keep(const Rows &allowed, const vss_plugin_search *search, size_t k, const int64_t *labels, int64_t *rows)
 {
     for (size_t q = 0; q < search->n_queries; q++) {
         int64_t *to = rows + q * search->k, *end = to + search->k;
@@ -293,7 +293,7 @@ vss_status own_search(vssf_index *index, const vss_plugin_search *search, int64_
     const float *x = own_transform(index, search, &made);
     vss_status status = own_search_type(index, a, x, distances.get(), more ? labels.data() : rows, err);
     if (status == VSS_OK && more)
-        own_keep(allowed, search, a.k, labels.data(), rows);
+        own_keep(allowed, search, static_cast<size_t>(a.k), labels.data(), rows);
     return status;
 }
 

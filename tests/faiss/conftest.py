@@ -1,4 +1,4 @@
-"""What the tests of the FAISS plug-in share: the release build's library and plug-in, FAISS' own Python module of the
+"""What the tests of the FAISS plug-in share: the release build's library, the plug-in, FAISS' own Python module of the
 version that the plug-in is linked with, and rows to index.
 
 FAISS' module lies in build/faiss/root, where cmake/faiss.sh unpacks it, or is the system's.
@@ -14,7 +14,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FAISS = ROOT / "build" / "faiss" / "root" / "usr" / "lib"
-PLUGIN = pathlib.Path(os.environ.get("VSS_FAISS_PLUGIN", ROOT / "build" / "release" / "libvss_faiss.so"))
+PLUGIN = pathlib.Path(os.environ.get("VSS_FAISS_PLUGIN", ROOT / "build" / "faiss" / "plugin" / "libvss_faiss.so"))
 sys.path.insert(0, str(ROOT / "bindings" / "python"))
 sys.path.append(str(FAISS / "python3" / "dist-packages"))
 os.environ.setdefault("VSS_LIBRARY", str(ROOT / "build" / "release" / "libvss.so.0"))
