@@ -107,8 +107,8 @@ typedef struct vssi_index_ops {
      * CANCELLED, DEADLINE, NO_MEMORY, BUDGET; *image is empty then. Same input, same bytes, on any number of
      * threads. */
     vss_status (*build)(const vssi_build *build, vssi_image *image, vss_error *err);
-    /* What build would make and hold, from rows, dim, type and metric of the vectors and the parameters: within a tenth,
-     * but for what depends on the values. Memory of the vectors is not counted. */
+    /* What build would make and hold, from rows, dim, type and metric of the vectors and the parameters: within a
+     * tenth, but for what depends on the values. Memory of the vectors is not counted. */
     void (*estimate)(const vssi_build *build, vssi_cost *cost);
     /* Use stored blocks in place (a mapping: verified by hash, but still hostile). Checks sizes and headers; ids
      * inside are bounded at use.

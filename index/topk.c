@@ -110,8 +110,8 @@ void vssi_topk_begin(vssi_topk *topk, void *memory, size_t k, double relative, d
 {
     assert(k > 0 && k <= TOPK_MOST && relative >= 0 && relative < 0.5 && absolute >= 0);
     *topk = (vssi_topk){.k = k, .relative = relative + 0x1p-22, .absolute = absolute + 0x1p-130, .source = source,
-                        .threshold = INFINITY, .floor = -INFINITY, .sure = -INFINITY, .near = -INFINITY, .far = INFINITY,
-                        .capacity = 2 * k + TOPK_SPARE, .candidates = memory, .err = err};
+                        .threshold = INFINITY, .floor = -INFINITY, .sure = -INFINITY, .near = -INFINITY,
+                        .far = INFINITY, .capacity = 2 * k + TOPK_SPARE, .candidates = memory, .err = err};
     topk->rows = (uint32_t *)(topk->candidates + topk->capacity);
     topk->values = (float *)(topk->rows + topk->capacity);
     topk->hits = (vssi_hit *)(topk->values + topk->capacity);

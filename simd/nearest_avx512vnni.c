@@ -33,8 +33,8 @@ NEAREST_INLINE void nearest_keep(__m512i product, __m512i base, __m512i square, 
 }
 
 /* The products of `count` points and the 32 rows of a panel. */
-NEAREST_INLINE void nearest_products(const int32_t *point, const uint8_t *v, size_t units, const int count, __m512i *low,
-                                     __m512i *high)
+NEAREST_INLINE void nearest_products(const int32_t *point, const uint8_t *v, size_t units, const int count,
+                                     __m512i *low, __m512i *high)
 {
 #pragma GCC unroll 12
     for (int q = 0; q < count; q++)

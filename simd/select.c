@@ -1,8 +1,8 @@
 /*
  * select.c - the choice of kernels, and those without vectors
  *
- * The k-th least is found by halving the range of values that it lies in: a count of all values a halving, at most 32 of
- * them, and no branch that depends on a value.
+ * The k-th least is found by halving the range of values that it lies in: a count of all values a halving, at most 32
+ * of them, and no branch that depends on a value.
  */
 #include "select.h"
 

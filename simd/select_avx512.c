@@ -48,7 +48,8 @@ static size_t avx512_count(const float *kept, size_t n, int32_t most)
     __m512i limit = _mm512_set1_epi32(most);
     size_t count = 0;
     for (size_t i = 0; i < n; i += 16)
-        count += (size_t)__builtin_popcount(_mm512_mask_cmple_epi32_mask(avx512_valid(i, n), avx512_order(kept + i), limit));
+        count +=
+            (size_t)__builtin_popcount(_mm512_mask_cmple_epi32_mask(avx512_valid(i, n), avx512_order(kept + i), limit));
     return count;
 }
 

@@ -37,8 +37,8 @@ enum {
     IVF_BLOCK_POINTS,   /* f32 [lists][width]: what they stand for */
     IVF_BLOCK_LISTS,    /* u32 [lists + 1]: where each list begins */
     IVF_BLOCK_ROWS,     /* u32 [rows]: row numbers, list by list, rising within one */
-    IVF_BLOCK_CODES,    /* the type's, in the order of the rows; by blocks of 32, a list's own, but for ivf_flat and codes of
-                         * 8 bits */
+    IVF_BLOCK_CODES,    /* the type's, in the order of the rows; by blocks of 32, a list's own, but for ivf_flat and
+                         * codes of 8 bits */
     IVF_BLOCK_MORE,     /* ivf_rabitq: the bits after the first, in the order of the rows */
     IVF_BLOCK_WORDS     /* ivf_pq: f32 [width][2^bits], codewords (codec/pq.h) */
 };

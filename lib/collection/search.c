@@ -46,7 +46,8 @@ static vss_status search_queries(search *s, vss_error *err)
         return vssi_fail(err, VSS_ERR_INVALID, "queries are %s, field \"%s\" is %s", vss_type_name(s->query_type),
                          f->name, vss_type_name(f->type));
     if (r->dim != f->dim)
-        return vssi_fail(err, VSS_ERR_INVALID, "queries have dimension %u, field \"%s\" has %u", r->dim, f->name, f->dim);
+        return vssi_fail(err, VSS_ERR_INVALID, "queries have dimension %u, field \"%s\" has %u", r->dim, f->name,
+                         f->dim);
     s->query_size = vssi_value_size(s->query_type, f->dim);
     for (size_t q = 0; q < r->n_queries; q++)
         VSSI_TRY(vssi_vector_check("queries", q, s->query_type, s->query_type,

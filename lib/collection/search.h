@@ -32,7 +32,8 @@ typedef struct search {
     bool similarity;               /* larger is nearer */
     bool exact;                    /* asked for */
     bool trusted;                  /* stored bytes of a type that trusts them may be opened */
-    uint32_t k;                    /* rows sought for a query: the request's; with a range one more, which tells of a cap */
+    uint32_t k;                    /* rows sought for a query: the request's; with a range one more, which tells of a
+                                      cap */
     float near, far;               /* least and greatest value of a row, smaller is nearer; infinite without a range */
     const vssi_index_ops *type;    /* of the field's definition, or flat */
     uint64_t params[64];           /* values in the order of type->params */
