@@ -84,7 +84,8 @@ static bool bench_others_know(const bench_job *job, const char *name, size_t siz
     const char *own = cli_args_text(job->args, "index");
     bool known = own && bench_knows(own, name, size) != BENCH_UNKNOWN;
     for (size_t i = 0; i < cli_args_count(job->args, "engine"); i++)
-        known |= bench_factory(cli_args_nth(job->args, "engine", i)) && bench_knows("faiss", name, size) != BENCH_UNKNOWN;
+        known |= bench_factory(cli_args_nth(job->args, "engine", i)) &&
+                 bench_knows("faiss", name, size) != BENCH_UNKNOWN;
     return known;
 }
 
@@ -355,5 +356,6 @@ static int bench_run(const cli_args *args)
 }
 
 const cli_command cli_bench = {"bench",
-                               "--base F --queries F --metric M --index TYPE [--engine faiss:FACTORY] [--set ...] [--sweep ef=16,32] [-k 10]",
+                               "--base F --queries F --metric M --index TYPE [--engine faiss:FACTORY] [--set ...] "
+                               "[--sweep ef=16,32] [-k 10]",
                                "measure recall and speed", 0, 0, bench_options, bench_run, NULL};

@@ -54,7 +54,8 @@ static int vss_load_named(void)
     char *copy = names ? cli_copy(names) : NULL, *rest = NULL;
     vss_error err = {0};
     vss_status status = VSS_OK;
-    for (char *one = copy ? strtok_r(copy, ":", &rest) : NULL; one && status == VSS_OK; one = strtok_r(NULL, ":", &rest))
+    char *one = copy ? strtok_r(copy, ":", &rest) : NULL;
+    for (; one && status == VSS_OK; one = strtok_r(NULL, ":", &rest))
         status = vss_plugin_load(one, &err);
     free(copy);
     return status == VSS_OK ? CLI_DONE : cli_report(&err);

@@ -61,7 +61,8 @@ cd "$top/source/c_api"
 mkdir -p "$root/usr/include/faiss/c_api" "$top/objects"
 cp --parents ./*.h impl/*.h "$root/usr/include/faiss/c_api"
 for name in $sources; do
-    g++ -std=c++11 -O2 -DNDEBUG -fPIC -fvisibility=hidden -w -I"$root/usr/include" -c "$name.cpp" -o "$top/objects/$name.o"
+    g++ -std=c++11 -O2 -DNDEBUG -fPIC -fvisibility=hidden -w -I"$root/usr/include" -c "$name.cpp" \
+        -o "$top/objects/$name.o"
 done
 ar rcs "$root/usr/lib/libfaiss_c.a" "$top"/objects/*.o
 rm -rf "$top/apt" "$top/objects" "$top/source"

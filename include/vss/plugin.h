@@ -93,8 +93,8 @@ typedef struct vss_index_plugin {
     vss_status (*build)(const vss_plugin_build *build, void **bytes, size_t *size, vss_error *err);
     /* bytes stay as they are until free. CORRUPT. */
     vss_status (*open)(const vss_plugin_vectors *vectors, const void *bytes, size_t size, void **index, vss_error *err);
-    /* rows [n_queries][k]: rows to look at, each once a query, in any order, -1 where there are fewer. Rows that are not
-     * allowed, or not there, are passed over. */
+    /* rows [n_queries][k]: rows to look at, each once a query, in any order, -1 where there are fewer. Rows that are
+     * not allowed, or not there, are passed over. */
     vss_status (*search)(const void *index, const vss_plugin_search *search, int64_t *rows, vss_error *err);
     void (*free)(void *index);
 } vss_index_plugin;

@@ -31,7 +31,8 @@ static vss_status plugin_param_check(const vss_index_plugin *plugin, const vss_p
     if (!plugin_name_valid(p->name) || p->help == NULL)
         return vssi_fail(err, VSS_ERR_INVALID, "index type \"%s\": a parameter has no name or no help", plugin->name);
     if (strcmp(p->name, "exact") == 0 || strcmp(p->name, "trusted") == 0)
-        return vssi_fail(err, VSS_ERR_INVALID, "index type \"%s\": parameter \"%s\" is libvss' own", plugin->name, p->name);
+        return vssi_fail(err, VSS_ERR_INVALID, "index type \"%s\": parameter \"%s\" is libvss' own", plugin->name,
+                         p->name);
     if (p->text ? p->search != 0 : p->min > p->max || p->default_value < p->min || p->default_value > p->max)
         return vssi_fail(err, VSS_ERR_INVALID, "index type \"%s\": parameter \"%s\" has %s", plugin->name, p->name,
                          p->text ? "a text for searches" : "no range with its default");
@@ -41,8 +42,9 @@ static vss_status plugin_param_check(const vss_index_plugin *plugin, const vss_p
 static vss_status plugin_check(const vss_index_plugin *plugin, vss_error *err)
 {
     if (plugin->abi != VSS_PLUGIN_ABI || plugin->struct_size != sizeof *plugin)
-        return vssi_fail(err, VSS_ERR_UNSUPPORTED, "index plug-in of ABI %u (%u bytes), this library has %u (%zu bytes)",
-                         plugin->abi, plugin->struct_size, VSS_PLUGIN_ABI, sizeof *plugin);
+        return vssi_fail(err, VSS_ERR_UNSUPPORTED,
+                         "index plug-in of ABI %u (%u bytes), this library has %u (%zu bytes)", plugin->abi,
+                         plugin->struct_size, VSS_PLUGIN_ABI, sizeof *plugin);
     if (!plugin_name_valid(plugin->name))
         return vssi_fail(err, VSS_ERR_INVALID, "index type \"%.64s\": not a name", plugin->name ? plugin->name : "");
     if (!plugin->build || !plugin->open || !plugin->search || !plugin->free)

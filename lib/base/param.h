@@ -25,7 +25,8 @@ static inline size_t vssi_param_text_offset(uint64_t value) { return (size_t)(va
 static inline size_t vssi_param_text_size(uint64_t value) { return (size_t)(value & 1023); }
 
 /* Fill values[n_params] in the table's order: defaults, then what text gives (NULL: nothing). Blanks around names and
- * values are passed over. Items without "=" that follow a text parameter belong to its text. Only parameters with the given `search` are accepted. INVALID names the parameter, its range,
+ * values are passed over. Items without "=" that follow a text parameter belong to its text. Only parameters with the
+ * given `search` are accepted. INVALID names the parameter, its range,
  * or for an unknown one what there is. A parameter given twice is INVALID. what: "hnsw search", for messages. */
 vss_status vssi_param_parse(const char *what, const vssi_param *table, size_t n_params, bool search, const char *text,
                             uint64_t *values, vss_error *err);

@@ -67,8 +67,9 @@ static vss_status index_header_check(const vssi_object *object, const uint8_t *h
     memcpy(name, header, INDEX_NAME_SIZE);
     *ops = vssi_index_type_find(name);
     if (*ops == NULL || (*ops)->open == NULL)
-        return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "%s: unknown index type \"%.32s\": it is a newer library's, or a plug-in's that is not loaded", object->name,
-                         name);
+        return vssi_fail(err, VSS_ERR_NEWER_FORMAT,
+                         "%s: unknown index type \"%.32s\": it is a newer library's, or a plug-in's that is not loaded",
+                         object->name, name);
     if (vssi_load32(header + 32) > (*ops)->format)
         return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "%s: %s format %u, this library reads up to %u", object->name, name,
                          vssi_load32(header + 32), (*ops)->format);

@@ -145,7 +145,8 @@ vss_status timed_register(const vss_index_plugin *plugin, vss_error *err)
 void load_plugin(const char *path)
 {
     vss_error err;
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL), *entry = library ? dlsym(library, "vss_plugin_main") : nullptr;
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *entry = library != nullptr ? dlsym(library, "vss_plugin_main") : nullptr;
     vss_plugin_main_fn run;
     if (entry == nullptr)
         fail(path, "is no plug-in");

@@ -6,8 +6,9 @@
  * 4-bit codes (IndexIVFPQFastScan) take none, and a search with an nprobe of its own goes through a light copy that
  * shares lists and quantizer, kept for later searches: O(codebook) memory each. Where FAISS takes no selector (those
  * lists, and all types not named in own_selects), it is asked for more rows, by the share that is allowed, and the
- * rows allowed are kept. A graph of 1.7.3 keeps as many rows in view as it is asked for, whatever its parameter says: it
- * is asked for ef rows, of which the nearest are kept. Locks: a mutex while a light copy is made. No exception leaves this file.
+ * rows allowed are kept. A graph of 1.7.3 keeps as many rows in view as it is asked for, whatever its parameter says:
+ * it is asked for ef rows, of which the nearest are kept. Locks: a mutex while a light copy is made. No exception
+ * leaves this file.
  */
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
@@ -221,7 +222,8 @@ vss_status own_search_type(vssf_index *index, const Asked &a, const float *x, fl
     const auto *graph = dynamic_cast<const faiss::IndexHNSW *>(inner);
     const bool plain_lists = lists != nullptr && dynamic_cast<const faiss::IndexIVFFastScan *>(inner) == nullptr;
     if (a.nprobe > 0 && !plain_lists && codes == nullptr)
-        return vssf_fail(err, VSS_ERR_INVALID, "faiss: nprobe is given, but FAISS takes none per search for this index");
+        return vssf_fail(err, VSS_ERR_INVALID,
+                         "faiss: nprobe is given, but FAISS takes none per search for this index");
     if (a.ef > 0 && graph == nullptr)
         return vssf_fail(err, VSS_ERR_INVALID, "faiss: ef is given, but FAISS takes none per search for this index");
     if (graph != nullptr && (a.ef > 0 || a.selector != nullptr)) {
@@ -239,7 +241,8 @@ vss_status own_search_type(vssf_index *index, const Asked &a, const float *x, fl
 }
 
 /* The queries behind the transforms; `made` owns what had to be made. */
-const float *own_transform(const vssf_index *index, const vss_plugin_search *search, std::unique_ptr<const float[]> *made)
+const float *own_transform(const vssf_index *index, const vss_plugin_search *search,
+                           std::unique_ptr<const float[]> *made)
 {
     const faiss::Index *at = index->whole.get();
     const float *x = search->queries;

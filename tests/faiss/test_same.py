@@ -1,4 +1,4 @@
-"""An index inside a collection finds what FAISS finds by itself, through filters, deletes, a reopening and a compaction."""
+"""An index inside a collection finds what FAISS finds by itself: filtered, after deletes, reopened and compacted."""
 
 import faiss
 import numpy as np
@@ -77,7 +77,7 @@ def faiss_selected(index, queries, k, allowed):
 
 
 def assert_same(hits, expected, data, live=None):
-    """The rows expected, in the order and with the distances of the vectors; where FAISS came short, those of a scan."""
+    """The rows expected, in the order and with the distances of the vectors; where FAISS came short, a scan's."""
     for q, rows in enumerate(expected):
         keys = hits.keys[q][:hits.counts[q]]
         if len(rows) < K:

@@ -28,8 +28,8 @@ __all__ = [
     "Budget", "Busy", "Cancelled", "CheckReport", "Collection", "Corrupt", "Database", "Deadline", "Device", "Error",
     "Exists", "Explain", "Fenced", "Forked", "Hit", "Hits", "Internal", "InvalidArgument", "NewerFormat", "NoMemory",
     "NoSpace", "NotFound", "Poisoned", "ReadOnly", "SalvageReport", "SegmentExplain", "Stale", "StorageError",
-    "UnknownCommit", "Unsupported", "index_estimate", "index_params", "index_types", "load_plugin", "open", "simd_level",
-    "version",
+    "UnknownCommit", "Unsupported", "index_estimate", "index_params", "index_types", "load_plugin", "open",
+    "simd_level", "version",
 ]
 
 
@@ -81,5 +81,6 @@ def index_params(type):
         except NotFound:
             return params
         params.append({"name": info.name.decode(), "alias": info.alias.decode() if info.alias else None,
-                       "min": info.min, "max": info.max, "default": info.default_value, "search": bool(info.search), "text": bool(info.text),
+                       "min": info.min, "max": info.max, "default": info.default_value, "search": bool(info.search),
+                       "text": bool(info.text),
                        "help": (info.help or b"").decode()})
