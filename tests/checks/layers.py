@@ -23,8 +23,8 @@ PUBLIC_ONLY = ["examples", "bench"]
 BENCH_MAY_SEE_INSIDE = {"bench_scan.c", "bench_kmeans.c", "bench_kernels.c", "simsimd_loop.h"}  # kernel benchmarks
 SYSTEM_ALLOWED = ["lib/base", "lib/storage", "bench", "examples"]
 PLUGIN_HEADERS = ("faiss/", "dlfcn.h")  # plug-ins bring libraries of their own; C++ headers have no ending
-ISO_C = {"assert.h", "ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdalign.h", "stdarg.h", "stdatomic.h",
-         "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "time.h"}
+ISO_C = {"assert.h", "ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdalign.h", "stdarg.h",
+         "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "time.h"}
 LIBRARIES = {"zstd.h": ["lib/format"], "jansson.h": ["lib/format", "lib/collection"], "xxhash.h": ["lib/base"],
              "cpuid.h": ["simd"], "immintrin.h": ["simd"], "x86intrin.h": ["simd"],
              "arm_neon.h": ["simd"], "sys/auxv.h": ["simd"]}
