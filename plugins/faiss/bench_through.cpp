@@ -84,8 +84,8 @@ vss_collection *fill(vss_db *db, const Vectors &base)
     vss_schema *schema;
     vss_collection *col;
     const std::string text = "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true, "
-                             "\"auto_id\": true}, {\"name\": \"v\", \"type\": \"vector<f32>\", \"metric\": \"l2\", \"dim\": " +
-                             std::to_string(base.dim) + "}]}";
+                             "\"auto_id\": true}, {\"name\": \"v\", \"type\": \"vector<f32>\", "
+                             "\"metric\": \"l2\", \"dim\": " + std::to_string(base.dim) + "}]}";
     check(vss_schema_parse(text.data(), text.size(), &schema, &err), err);
     check(vss_collection_create(db, "rows", schema, &col, &err), err);
     vss_schema_free(schema);
