@@ -45,6 +45,16 @@ folder=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tm
 trap 'rm -rf "$folder"' EXIT
 stage "the tool"
 VSS_TOOL=$PWD/build/release/vss $python -m pytest -q --basetemp="$folder/cli" tests/cli
+stage "the FAISS plug-in"
+faiss=$(cmake/faiss.sh 2>&1) && code=0 || code=$?
+if [ "$code" = 3 ]; then
+    echo "skipped: $faiss"
+else
+    echo "$faiss"
+    make --no-print-directory faiss | tail -n 3
+    VSS_TOOL=$PWD/build/release/vss VSS_LIBRARY=$PWD/build/release/libvss.so.0 \
+        $python -m pytest -q -W ignore::DeprecationWarning --basetemp="$folder/faiss" tests/faiss
+fi
 stage "Python"
 VSS_LIBRARY=$PWD/build/release/libvss.so.0 $python -m pytest -q --basetemp="$folder/python" tests/python
 
