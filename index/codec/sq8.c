@@ -138,7 +138,7 @@ vss_status vssi_sq8_open_padded(vssi_sq8 *sq8, const void *model, const double *
     return VSS_OK;
 }
 
-void vssi_sq8_prepare(const vssi_sq8 *sq8, const vssi_probe *probe, double *carrier, vssi_sq8_query *query)
+void vssi_sq8_query_carrier(const vssi_sq8 *sq8, const vssi_probe *probe, double *carrier, vssi_sq8_query *query)
 {
     const vssi_sq8_model *m = &sq8->model;
     const float *vector = probe->vector;
@@ -152,7 +152,12 @@ void vssi_sq8_prepare(const vssi_sq8 *sq8, const vssi_probe *probe, double *carr
         carrier[i] = (double)vector[i] * query->scale;
     if (m->metric == VSS_METRIC_IP)
         carrier[m->dim] = 0;
-    vssi_grid grid = sq8_grid(m, sq8->low);
+}
+
+void vssi_sq8_prepare(const vssi_sq8 *sq8, const vssi_probe *probe, double *carrier, vssi_sq8_query *query)
+{
+    vssi_grid grid = sq8_grid(&sq8->model, sq8->low);
+    vssi_sq8_query_carrier(sq8, probe, carrier, query);
     query->radius = vssi_grid_code(&grid, carrier, query->code);
 }
 

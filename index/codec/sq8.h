@@ -31,7 +31,8 @@ typedef struct vssi_sq8_model {
     double step;          /* above 0 */
     double radius;        /* r, float64 roundings included */
     double most;          /* M; 1 for l2 and cosine */
-    uint8_t zero[16];
+    double usual;         /* root of the mean square of what radius is the greatest of; 0: not known */
+    uint8_t zero[8];
 } vssi_sq8_model;
 
 typedef struct vssi_sq8 {
@@ -80,6 +81,8 @@ vss_status vssi_sq8_open(vssi_sq8 *sq8, const void *model, const double *low, co
 vss_status vssi_sq8_open_padded(vssi_sq8 *sq8, const void *model, const double *low, const uint8_t *codes,
                                 uint32_t size, const vssi_vectors *v, vss_error *err);
 
+/* carrier[width] and scale of a query. */
+void vssi_sq8_query_carrier(const vssi_sq8 *sq8, const vssi_probe *probe, double *carrier, vssi_sq8_query *query);
 /* Code and radius of a query, and in carrier[width] what was coded. */
 void vssi_sq8_prepare(const vssi_sq8 *sq8, const vssi_probe *probe, double *carrier, vssi_sq8_query *query);
 

@@ -4,6 +4,7 @@
 #include "hnsw.h"
 
 static const char *const hnsw_codes[] = {[HNSW_CODES_NONE] = "none", [HNSW_CODES_SQ8] = "sq8",
+                                         [HNSW_CODES_F16] = "f16", [HNSW_CODES_SQ4] = "sq4",
                                          [HNSW_CODES_AUTO] = "auto"};
 
 static const vssi_param hnsw_params[HNSW_PARAMS] = {
@@ -13,7 +14,8 @@ static const vssi_param hnsw_params[HNSW_PARAMS] = {
     [HNSW_PARAM_EF] = {"ef", NULL, 1, 16384, 64, true, "rows a search keeps in view: more is slower and finds more"},
     [HNSW_PARAM_CODES] = {.name = "codes", .max = HNSW_CODES_AUTO, .default_value = HNSW_CODES_AUTO,
                           .names = hnsw_codes,
-                          .help = "sq8: a byte a component to walk on; auto: for floats, where they are fine enough"},
+                          .help = "to walk on: sq8, a byte a component; f16, two; sq4, half a one; auto: for floats, "
+                                  "sq8, or sq4 from 512 components on, where they are fine enough"},
     [HNSW_PARAM_RERANK] = {"rerank", NULL, 0, 16384, 0, true,
                            "rows found by codes that are scored by the vectors; 0: all that can matter"},
 };

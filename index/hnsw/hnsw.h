@@ -8,12 +8,14 @@
  * whatever the metric: cosine takes vectors of unit length; inner product takes one more component,
  * sqrt(max^2 - |v|^2), which makes all lengths equal, so that the nearest by l2 is the largest by inner product.
  *
- * Beside the graph there may be codes, a byte a component (codec/sq8.h): then a search walks on them and scores the
- * best of what it found by the vectors. Graph and codes then go by place, not by row (hnsw_order.c).
+ * Beside the graph there may be codes (hnsw_form.c), mostly a byte a component (codec/sq8.h): then a search walks on
+ * them and scores the best of what it found by the vectors. Graph and codes then go by place, not by row
+ * (hnsw_order.c).
  */
 #ifndef VSSI_HNSW_H
 #define VSSI_HNSW_H
 
+#include "../../simd/nibbles.h"
 #include "../../simd/pairs.h"
 #include "../codec/sq8.h"
 #include "../index_ops.h"
@@ -26,7 +28,7 @@ enum {
     HNSW_PARAM_RERANK,
     HNSW_PARAMS
 };
-enum { HNSW_CODES_NONE, HNSW_CODES_SQ8, HNSW_CODES_AUTO };
+enum { HNSW_CODES_NONE, HNSW_CODES_SQ8, HNSW_CODES_F16, HNSW_CODES_SQ4, HNSW_CODES_AUTO };
 enum {
     HNSW_BLOCK_HEADER = 256,
     HNSW_BLOCK_GRAPH,
@@ -45,7 +47,7 @@ enum {
     HNSW_HEADER_M,
     HNSW_HEADER_STRIDE,
     HNSW_HEADER_ENTRIES,
-    HNSW_HEADER_CODES, /* HNSW_CODES_NONE or HNSW_CODES_SQ8 */
+    HNSW_HEADER_CODES, /* HNSW_CODES_NONE to HNSW_CODES_SQ4 */
     HNSW_HEADER_ZERO,
     HNSW_HEADER_WORDS
 };
@@ -65,8 +67,18 @@ typedef struct vssi_hnsw_index {
     const uint32_t *entries; /* [n_entries] */
     const uint32_t *map;     /* [rows] the row at a place; NULL: each row is at its own. May hold anything */
     bool coded;
-    vssi_sq8 sq8;            /* where coded */
+    vssi_sq8 sq8;            /* where coded; its kernels are for sq8 */
+    uint32_t form;           /* of the codes, HNSW_CODES_... */
+    vssi_kernel_gather gather; /* scores of codes, of gather_dim */
+    size_t gather_dim;
 } vssi_hnsw_index;
+
+/* A query for the codes of an index. */
+typedef struct vssi_hnsw_query {
+    vssi_sq8_query code;
+    vssi_nibbles_query nibbles;
+    const void *gathered; /* what the index's gather takes */
+} vssi_hnsw_query;
 
 /* Memory of one worker. */
 typedef struct vssi_hnsw_worker {
@@ -95,7 +107,8 @@ typedef struct vssi_hnsw_build {
     uint32_t *twins;         /* [rows] by row: the first row with the same vector */
     uint32_t *order;         /* [rows] the row at each place */
     bool coded;              /* vectors are compared by their codes */
-    bool stored;             /* the codes go into the index */
+    bool stored;             /* codes go into the index, */
+    uint64_t form;           /* in this form */
     size_t vector_size;      /* bytes of a vector in build space: a code, or float32 */
     size_t vector_dim;       /* components, as the kernels count them */
     vssi_kernel_rows l2_rows;
@@ -222,17 +235,31 @@ vss_status vssi_hnsw_link(vssi_hnsw_build *b, vss_error *err);
 /* hnsw_repair.c: choose the entries; make every row reachable from them. */
 vss_status vssi_hnsw_repair(vssi_hnsw_build *b, vss_error *err);
 
-/* hnsw_codes.c: bytes of a stored code; can the build have the codes it asks for (INVALID); does it want any; are they
- * worth while; make them of all rows, by row; do they tell neighbours apart; check and bind those of an index. */
+/* hnsw_codes.c: bytes of a code in the build; the form that is stored if any is; can the build have the codes it asks
+ * for (INVALID); does it want any; are they worth while; make them of all rows, by row; do they tell neighbours apart,
+ * and would coarse ones. */
 uint32_t vssi_hnsw_codes_size(const vssi_vectors *v);
+uint64_t vssi_hnsw_codes_form(const vssi_build *in);
 bool vssi_hnsw_codes_wanted(const vssi_build *in);
 bool vssi_hnsw_codes_helpful(const vssi_vectors *v);
 vss_status vssi_hnsw_codes_check(const vssi_build *in, vss_error *err);
 vss_status vssi_hnsw_codes_make(vssi_hnsw_build *b, vss_error *err);
-vss_status vssi_hnsw_codes_fine(vssi_hnsw_build *b, bool *fine, vss_error *err);
+vss_status vssi_hnsw_codes_fine(vssi_hnsw_build *b, bool *fine, bool *coarse, vss_error *err);
 void vssi_hnsw_codes_drop(vssi_hnsw_build *b);
-vss_status vssi_hnsw_codes_open(vssi_hnsw_index *index, const vssi_block *blocks, size_t n_blocks,
-                                const vssi_vectors *vectors, vss_error *err);
+
+/* hnsw_nibbles.c: codes of four bits [rows][size] of the build's, by b->map, and their model from the build's. */
+vss_status vssi_hnsw_nibbles_make(const vssi_hnsw_build *b, uint32_t size, uint8_t *codes, vssi_sq8_model *model,
+                                  vss_error *err);
+
+/* hnsw_form.c: bytes of a code of a form; put the build's codes in b->form, by b->map, with their model; check and bind
+ * those of an index; a query for them, in scratch memory; what is wrong with a code, NULL: nothing. */
+uint32_t vssi_hnsw_form_size(uint64_t form, uint32_t width);
+vss_status vssi_hnsw_form_store(vssi_hnsw_build *b, vss_error *err);
+vss_status vssi_hnsw_form_open(vssi_hnsw_index *index, uint32_t form, const vssi_block *blocks, size_t n_blocks,
+                               const vssi_vectors *vectors, vss_error *err);
+vss_status vssi_hnsw_form_prepare(const vssi_hnsw_index *index, const vssi_probe *probe, vssi_scratch *scratch,
+                                  vssi_hnsw_query *query, vss_error *err);
+const char *vssi_hnsw_form_wrong(const vssi_hnsw_index *index, size_t place);
 
 /* hnsw_order.c: move graph, entries and codes to places that suit a walk; without codes nothing moves. */
 vss_status vssi_hnsw_order(vssi_hnsw_build *b, vss_error *err);

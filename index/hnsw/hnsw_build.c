@@ -111,7 +111,7 @@ static vss_status build_image(vssi_hnsw_build *b, vssi_image *image, vss_error *
     header[HNSW_HEADER_M] = (uint32_t)b->in->params[HNSW_PARAM_M];
     header[HNSW_HEADER_STRIDE] = (uint32_t)b->stride;
     header[HNSW_HEADER_ENTRIES] = (uint32_t)b->n_entries;
-    header[HNSW_HEADER_CODES] = b->stored ? HNSW_CODES_SQ8 : HNSW_CODES_NONE;
+    header[HNSW_HEADER_CODES] = b->stored ? (uint32_t)b->form : HNSW_CODES_NONE;
     image->n_blocks = 3;
     image->blocks[0] = (vssi_block){HNSW_BLOCK_HEADER, sizeof *header, HNSW_HEADER_WORDS, header};
     image->blocks[1] = (vssi_block){HNSW_BLOCK_GRAPH, sizeof *b->graph, b->rows * b->stride, b->graph};

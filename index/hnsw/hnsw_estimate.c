@@ -36,14 +36,16 @@ void vssi_hnsw_estimate(const vssi_build *in, vssi_cost *cost)
     vssi_hnsw_plan(&b, in);
     const uint64_t rows = b.rows, graph = rows * b.stride * sizeof *b.graph, code = estimate_code(in);
     const bool stored = vssi_hnsw_codes_wanted(in);
+    const uint64_t kept = stored ? vssi_hnsw_form_size(vssi_hnsw_codes_form(in),
+                                                       vssi_sq8_width(in->vectors->dim, in->vectors->metric)) : 0;
     vssi_hnsw_space_floats(&b);
     if (code != 0)
         b.vector_size = code;
     vssi_hnsw_plan_leaves(&b);
     uint64_t spill = rows * (b.chunks - b.inside) * b.keep * sizeof *b.spill + rows * ESTIMATE_PARTITION;
     uint64_t reverse = rows * (b.degree * 2 / 3 + 4) * sizeof *b.graph;
-    uint64_t copy = stored ? graph + rows * 4 * sizeof(uint32_t) : 0;
-    cost->bytes = graph + (stored ? rows * (code + sizeof *b.map) : 0);
+    uint64_t copy = stored ? vssi_max(graph, rows * kept) + rows * 4 * sizeof(uint32_t) : 0;
+    cost->bytes = graph + (stored ? rows * (kept + sizeof *b.map) : 0);
     cost->build_bytes = graph + rows * code + vssi_max(reverse, vssi_max(spill, copy));
     cost->build_bytes += b.n_workers * estimate_worker(&b);
 }

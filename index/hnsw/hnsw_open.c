@@ -56,7 +56,7 @@ static vss_status open_header(const uint32_t *header, const vssi_vectors *vector
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: stride %u", stride);
     if (vectors->rows >= HNSW_MAX_ROWS || entries > vectors->rows || (entries == 0 && vectors->rows > 0))
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: %u entries for %zu rows", entries, vectors->rows);
-    if (header[HNSW_HEADER_CODES] > HNSW_CODES_SQ8)
+    if (header[HNSW_HEADER_CODES] > HNSW_CODES_SQ4)
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: codes %u", header[HNSW_HEADER_CODES]);
     return VSS_OK;
 }
@@ -79,7 +79,8 @@ vss_status vssi_hnsw_open(vssi_heap *heap, const vssi_block *blocks, size_t n_bl
     all.graph = graph;
     all.entries = entries;
     if (header[HNSW_HEADER_CODES] != HNSW_CODES_NONE) {
-        VSSI_TRY(vssi_hnsw_codes_open(&all, blocks, n_blocks, vectors, err));
+        VSSI_TRY(vssi_hnsw_form_open(&all, header[HNSW_HEADER_CODES], blocks, n_blocks, vectors, err));
+        all.coded = true;
         VSSI_TRY(open_words(blocks, n_blocks, HNSW_BLOCK_MAP, vectors->rows, &all.map, err));
     }
     VSSI_TRY(vssi_alloc(heap, 1, sizeof *made, &made, err));

@@ -129,18 +129,6 @@ static vss_status order_graph(vssi_hnsw_build *b, const uint32_t *map, const uin
     return VSS_OK;
 }
 
-static vss_status order_codes(vssi_hnsw_build *b, const uint32_t *map, vss_error *err)
-{
-    size_t size = b->model->size;
-    uint8_t *codes;
-    VSSI_TRY(vssi_alloc(b->heap, b->rows, size, &codes, err));
-    for (size_t place = 0; place < b->rows; place++)
-        memcpy(codes + place * size, b->codes + map[place] * size, size);
-    vssi_free(b->heap, b->codes);
-    b->codes = codes;
-    return VSS_OK;
-}
-
 vss_status vssi_hnsw_order(vssi_hnsw_build *b, vss_error *err)
 {
     uint32_t *places;
@@ -153,5 +141,5 @@ vss_status vssi_hnsw_order(vssi_hnsw_build *b, vss_error *err)
         places[b->map[place]] = (uint32_t)place;
     vss_status status = order_graph(b, b->map, places, err);
     vssi_free(b->heap, places);
-    return status == VSS_OK ? order_codes(b, b->map, err) : status;
+    return status == VSS_OK ? vssi_hnsw_form_store(b, err) : status;
 }

@@ -45,7 +45,7 @@ typedef struct search_walk {
     float *scores;  /* [2 * batch] */
     size_t batch;
     bool coded;          /* the walk is on codes */
-    vssi_sq8_query code; /* the query, where the index has codes */
+    vssi_hnsw_query code; /* the query, where the index has codes */
     uint64_t scored;
 } search_walk;
 
@@ -89,13 +89,9 @@ static vss_status search_prepare(search_walk *walk, vssi_scratch *scratch, vss_e
 
 static vss_status search_prepare_code(search_walk *walk, vssi_scratch *scratch, vss_error *err)
 {
-    const vssi_sq8 *sq8 = &walk->index->sq8;
-    size_t size = (size_t)vssi_round_up(sq8->model.size, 64);
-    uint8_t *memory;
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, size + sq8->model.width * sizeof(double), 1, &memory, err));
-    walk->code.code = memory;
-    vssi_sq8_prepare(sq8, walk->query, (double *)(void *)(memory + size), &walk->code);
-    walk->coded = walk->code.radius <= SEARCH_OUTSIDE * sqrt((double)sq8->model.width) * sq8->model.step;
+    const vssi_sq8_model *model = &walk->index->sq8.model;
+    VSSI_TRY(vssi_hnsw_form_prepare(walk->index, walk->query, scratch, &walk->code, err));
+    walk->coded = walk->code.code.radius <= SEARCH_OUTSIDE * sqrt((double)model->width) * model->step;
     return VSS_OK;
 }
 
@@ -109,9 +105,9 @@ static inline uint32_t search_row(const search_walk *walk, uint32_t place)
 /* The scores that lead the walk. */
 static void search_score(const search_walk *walk, size_t n)
 {
-    const vssi_sq8 *sq8 = &walk->index->sq8;
     if (walk->coded) {
-        sq8->score_gather(walk->code.code, sq8->codes, sq8->model.size, walk->rows, n, walk->scores);
+        walk->index->gather(walk->code.gathered, walk->index->sq8.codes, walk->index->gather_dim, walk->rows, n,
+                            walk->scores);
         return;
     }
     const uint32_t *rows = walk->rows;
@@ -201,19 +197,21 @@ static void search_run(search_walk *walk, vssi_control *control)
 }
 
 /*
- * The greatest sum of squared steps that a row may have and still matter. Rounding moves a row by up to r from its
- * point and the query by s, in directions that have nothing to do with each other or with the way from one to the
- * other: then the sum is off by r^2 + s^2 in the mean, with a deviation of sqrt((4 A^2 + 2 (r^2 + s^2)) (r^2 + s^2) /
- * width), A the distance. SEARCH_DEVIATIONS of them are allowed for, or what codec/sq8.h proves where that is less.
+ * The greatest sum of squared steps that a row may have and still matter. Rounding moves a row by r (as usual where the
+ * model knows it, else at most) from its point and the query by s, in directions that have nothing to do with each
+ * other or with the way from one to the other: then the sum is off by r^2 + s^2 in the mean, with a deviation of
+ * sqrt((4 A^2 + 2 (r^2 + s^2)) (r^2 + s^2) / width), A the distance. SEARCH_DEVIATIONS of them are allowed for, or what
+ * codec/sq8.h proves where that is less.
  */
 static double search_cut(const search_walk *walk, float threshold)
 {
     const vssi_sq8_model *m = &walk->index->sq8.model;
-    double proven = vssi_sq8_cut(&walk->index->sq8, &walk->code, threshold);
+    double proven = vssi_sq8_cut(&walk->index->sq8, &walk->code.code, threshold);
     if (!(proven < INFINITY) || proven < 0)
         return proven;
-    double r = m->radius / m->step, s = walk->code.radius / m->step, noise = r * r + s * s;
-    double distance = fmax(sqrt(proven) - r - s, 0), square = distance * distance;
+    double r = (m->usual > 0 && m->usual < m->radius ? m->usual : m->radius) / m->step;
+    double s = walk->code.code.radius / m->step, noise = r * r + s * s;
+    double distance = fmax(sqrt(proven) - m->radius / m->step - s, 0), square = distance * distance;
     return fmin(proven, square + noise + SEARCH_DEVIATIONS * sqrt((4 * square + 2 * noise) * noise / m->width));
 }
 
@@ -223,12 +221,14 @@ static size_t search_rerank(search_walk *walk, size_t n, size_t rerank, const vs
 {
     float *exact = walk->scores + walk->batch, worst = -INFINITY;
     size_t first = vssi_min(n, topk->k), end = first, limit = rerank ? vssi_min(n, vssi_max(rerank, topk->k)) : n;
+    vssi_vectors_pick(walk->vectors, walk->rows, first);
     vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows, first, exact);
     for (size_t i = 0; i < first; i++)
         worst = fmaxf(worst, exact[i]);
     double cut = search_cut(walk, fminf(vssi_topk_bound(topk, worst), topk->threshold));
     while (end < limit && (double)walk->scores[end] <= cut)
         end++;
+    vssi_vectors_pick(walk->vectors, walk->rows + first, end - first);
     vssi_vectors_score_gather(walk->vectors, walk->query, walk->rows + first, end - first, exact + first);
     walk->scored += end;
     return end;

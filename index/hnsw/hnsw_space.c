@@ -4,11 +4,11 @@
  * Nearness is squared l2 in both. Bytes under l2, and bits under Hamming, are codes as they are; floats get those of
  * codec/sq8.h. Distances of codes are whole numbers, so that a graph built on them is the same on every processor.
  */
-#include <math.h>
 #include <string.h>
 
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
+#include "../carrier.h"
 #include "hnsw.h"
 
 #define SPACE_UNIT 4096u /* rows */
@@ -44,10 +44,11 @@ static vss_status space_copy(vssi_hnsw_build *b, vss_error *err)
 
 static vss_status space_code(vssi_hnsw_build *b, vss_error *err)
 {
-    bool forced = b->in->params[HNSW_PARAM_CODES] == HNSW_CODES_SQ8;
+    bool forced = b->in->params[HNSW_PARAM_CODES] != HNSW_CODES_AUTO, coarse;
     VSSI_TRY(vssi_hnsw_codes_make(b, err));
-    VSSI_TRY(vssi_hnsw_codes_fine(b, &b->coded, err));
+    VSSI_TRY(vssi_hnsw_codes_fine(b, &b->coded, &coarse, err));
     b->stored = vssi_hnsw_codes_wanted(b->in) && (forced || b->coded);
+    b->form = forced || coarse ? vssi_hnsw_codes_form(b->in) : HNSW_CODES_SQ8;
     if (b->coded)
         b->vector_size = b->vector_dim = b->model->size;
     else if (!b->stored)
@@ -57,7 +58,7 @@ static vss_status space_code(vssi_hnsw_build *b, vss_error *err)
 
 void vssi_hnsw_space_floats(vssi_hnsw_build *b)
 {
-    b->vector_dim = (size_t)b->vectors->dim + (b->vectors->metric == VSS_METRIC_IP);
+    b->vector_dim = vssi_carrier_width(b->vectors);
     b->vector_size = b->vector_dim * sizeof(float);
 }
 
@@ -101,39 +102,12 @@ vss_status vssi_hnsw_space_sums(vssi_hnsw_build *b, vss_error *err)
     return vssi_hnsw_run(b, vssi_hnsw_divide(b->n_nodes, SPACE_UNIT), 0, space_sums_unit, NULL, err);
 }
 
-/* Sets compared by Jaccard lie about as near as their 0-1 vectors divided by their lengths. */
-static void space_pack_set(const vssi_vectors *v, float *out)
-{
-    float sum = 0;
-    for (size_t i = 0; i < v->dim; i++)
-        sum += out[i];
-    float scale = sum > 0 ? 1 / sqrtf(sum) : 0;
-    for (size_t i = 0; i < v->dim; i++)
-        out[i] *= scale;
-}
-
-static void space_pack_floats(const vssi_vectors *v, size_t row, float *out)
-{
-    const void *vector = vssi_vectors_row(v, row);
-    vssi_simd_widen(v->kind, vector, v->dim, out);
-    if (v->metric == VSS_METRIC_COSINE) {
-        float scale = v->inverse_norms[row];
-        for (size_t i = 0; i < v->dim; i++)
-            out[i] *= scale;
-    } else if (v->metric == VSS_METRIC_IP) {
-        double rest = v->max_norm * v->max_norm - vssi_exact(v->kind, VSSI_SIMD_IP, vector, vector, v->dim);
-        out[v->dim] = rest > 0 ? (float)sqrt(rest) : 0.0f;
-    } else if (v->metric == VSS_METRIC_JACCARD) {
-        space_pack_set(v, out);
-    }
-}
-
 void vssi_hnsw_pack(const vssi_hnsw_build *b, size_t place, void *out)
 {
     if (b->coded)
         memcpy(out, b->codes + place * b->vector_size, b->vector_size);
     else
-        space_pack_floats(b->vectors, b->order[place], out);
+        vssi_carrier_row(b->vectors, b->order[place], out);
 }
 
 void vssi_hnsw_distances(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place, const uint32_t *places,

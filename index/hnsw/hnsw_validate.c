@@ -99,12 +99,9 @@ static void validate_codes(validate_state *v)
             validate_fault(v, "hnsw: the grid of component %zu begins at %g", i, sq8->low[i]);
     }
     for (size_t row = 0; row < v->index->rows; row++) {
-        const uint8_t *code = sq8->codes + row * sq8->model.size;
-        size_t i = sq8->model.width;
-        while (i < sq8->model.size && code[i] == 0)
-            i++;
-        if (i < sq8->model.size)
-            validate_fault(v, "hnsw: row %zu has byte %u at %zu, behind its code", row, code[i], i);
+        const char *wrong = vssi_hnsw_form_wrong(v->index, row);
+        if (wrong != NULL)
+            validate_fault(v, "hnsw: the code at place %zu %s", row, wrong);
     }
 }
 

@@ -92,6 +92,7 @@ typedef struct vssi_object {
     vssi_object_entry *entries;
     _Atomic uint8_t *verified;     /* [n_entries]: whole blocks found good */
     _Atomic(_Atomic uint64_t *) *chunks_ok; /* [n_entries]: a bit a chunk found good; made at first use */
+    _Atomic(_Atomic uint64_t *) pages;      /* a bit a page of the view (object_pick.c); made at first use */
 } vssi_object;
 
 /* Verify and decode the tail; touch no block but the header. CORRUPT, NEWER_FORMAT, NOT_FOUND, IO. */
@@ -115,6 +116,10 @@ vss_status vssi_object_loaded(const vssi_object *object, size_t entry, const vss
 const void *vssi_object_raw(const vssi_object *object, size_t entry);
 /* Verify the chunks that hold bytes [offset, offset + size) of a chunked block, each once. Thread-safe. */
 vss_status vssi_object_verify(vssi_object *object, size_t entry, uint64_t offset, uint64_t size, vss_error *err);
+/* Bytes [offset, offset + size) of a chunked block are about to be read, and none around them: verify their chunks, and
+ * let no other page of a mapped file stay in the process for it (object_pick.c). Promises nothing: whether they are
+ * damaged is for vssi_object_verify to tell. Thread-safe. */
+void vssi_object_pick(vssi_object *object, size_t entry, uint64_t offset, uint64_t size);
 /* Verify every block anew, chunked and column blocks included; fn a line per fault. Never stops early. */
 typedef int (*vssi_fault_fn)(void *state, const char *object, const char *line);
 uint64_t vssi_object_check(vssi_object *object, vssi_fault_fn fn, void *state);

@@ -34,6 +34,8 @@ static inline uint64_t vssi_object_chunks(uint64_t size)
 
 /* Is chunk c of the block what the block of hashes says? Looks, keeps nothing. */
 bool vssi_object_chunk_good(const vssi_object *object, const vssi_object_entry *e, const uint64_t *hashes, uint64_t c);
+/* Was chunk c of a chunked block found good before? */
+bool vssi_object_chunk_known(const vssi_object *object, size_t entry, uint64_t c);
 /* Is the block, hashed whole, good? */
 bool vssi_object_block_good(const uint8_t *object, const vssi_object_entry *e);
 /* Static text: "vectors", "keys", ... */

@@ -208,6 +208,7 @@ void vssi_object_close(vssi_object *object)
     vssi_heap *heap = object->heap;
     for (size_t i = 0; object->chunks_ok != NULL && i < object->n_entries; i++)
         vssi_free(heap, (const void *)atomic_load_explicit(&object->chunks_ok[i], memory_order_relaxed));
+    vssi_free(heap, (const void *)atomic_load_explicit(&object->pages, memory_order_relaxed));
     if (object->view.data != NULL)
         vssi_view_close(object->storage, heap, &object->view);
     vssi_free(heap, (const void *)object->chunks_ok);
@@ -298,6 +299,12 @@ static vss_status object_marks(vssi_object *o, size_t entry, _Atomic uint64_t **
     }
     *out = marks;
     return VSS_OK;
+}
+
+bool vssi_object_chunk_known(const vssi_object *object, size_t entry, uint64_t c)
+{
+    const _Atomic uint64_t *marks = atomic_load_explicit(&object->chunks_ok[entry], memory_order_acquire);
+    return marks != NULL && (atomic_load_explicit(&marks[c / 64], memory_order_relaxed) >> (c % 64) & 1) != 0;
 }
 
 vss_status vssi_object_verify(vssi_object *object, size_t entry, uint64_t offset, uint64_t size, vss_error *err)

@@ -101,6 +101,13 @@ vss_status vssi_segment_verify_vectors(vssi_segment *segment, size_t field, size
     return vssi_object_verify(segment->object, segment->fields[field].vectors_entry, first * row, n * row, err);
 }
 
+void vssi_segment_pick(vssi_segment *segment, size_t field, const uint32_t *rows, size_t n)
+{
+    const uint64_t row = vssi_value_size(segment->schema->fields[field].type, segment->schema->fields[field].dim);
+    for (size_t i = 0; segment->object != NULL && i < n; i++)
+        vssi_object_pick(segment->object, segment->fields[field].vectors_entry, rows[i] * row, row);
+}
+
 vss_status vssi_segment_keys_ready(vssi_segment *segment, vss_error *err)
 {
     if (atomic_load_explicit(&segment->keys_ready, memory_order_acquire))

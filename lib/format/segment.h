@@ -75,6 +75,9 @@ vss_status vssi_segment_vectors(vssi_segment *segment, size_t field, const void 
  * already verified. */
 vss_status vssi_segment_verify_vectors(vssi_segment *segment, size_t field, size_t first, size_t n, vss_error *err);
 
+/* Rows that are about to be read here and there: of a mapped file, their pages come in and not those around them. */
+void vssi_segment_pick(vssi_segment *segment, size_t field, const uint32_t *rows, size_t n);
+
 /* Verify the keys at first use; then vssi_segment_key and _find can't fail. */
 vss_status vssi_segment_keys_ready(vssi_segment *segment, vss_error *err);
 vssi_key vssi_segment_key(const vssi_segment *segment, size_t row);

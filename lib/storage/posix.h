@@ -37,8 +37,10 @@ void vssi_posix_prune(const vssi_posix_storage *s, const char *name);
 /* Remove those in the folder of a lock that was just taken, and in the folders in it. */
 void vssi_posix_sweep(const vssi_posix_storage *s, const char *lock);
 
-/* Write the parts one after another, however little a call of the system takes. name: for the line. */
-vss_status vssi_posix_write(int fd, const char *name, const vss_span *parts, size_t n_parts, vss_error *err);
+/* Write the parts one after another, however little a call of the system takes, and at most up to the next multiple of
+ * `piece` bytes in one. name: for the line. */
+vss_status vssi_posix_write(int fd, const char *name, const vss_span *parts, size_t n_parts, size_t piece,
+                            vss_error *err);
 
 /* Entries of the function table that have a file of their own. */
 vss_status vssi_posix_put(void *state, const char *name, const vss_span *parts, size_t n_parts, vss_error *err);

@@ -79,7 +79,7 @@ vss_status vssi_posix_log_append(void *state, void *log, const vss_span *parts, 
     for (size_t i = 0; i < n_parts; i++)
         if (!vssi_add_u64(added, parts[i].size, &added))
             return vssi_fail_memory(err, SIZE_MAX);
-    vss_status status = vssi_posix_write(l->fd, l->name, parts, n_parts, err);
+    vss_status status = vssi_posix_write(l->fd, l->name, parts, n_parts, SIZE_MAX, err);
     if (status == VSS_OK)
         l->size += added;
     else if (ftruncate(l->fd, (off_t)l->size) != 0)

@@ -4,6 +4,9 @@
  * A name appears with all its bytes durable or not at all, and link() lets one of any number of writers win. Cost above
  * the writing: an fsync of the file and one of every folder from the root down. A process that is killed on the way
  * leaves a hidden file that no listing shows; the next holder of the folder's lock removes it (posix_sweep.c).
+ *
+ * Bytes are written by 64 KiB. Linux with large folios keeps in its cache in one piece what is written in one call,
+ * up to 2 MiB, and maps such a piece whole into a process that reads a row of it (lib/format/object_pick.c).
  */
 #include "posix.h"
 
@@ -20,6 +23,7 @@
 #include "../base/parallel.h"
 
 #define POSIX_PUT_SPANS 64
+#define POSIX_PUT_PIECE ((size_t)64 << 10) /* bytes a call */
 #define POSIX_PUT_ATTEMPTS 64
 
 typedef struct posix_target {
@@ -50,17 +54,21 @@ static vss_status posix_put_begin(const vssi_posix_storage *s, const char *name,
     }
 }
 
-vss_status vssi_posix_write(int fd, const char *name, const vss_span *parts, size_t n_parts, vss_error *err)
+vss_status vssi_posix_write(int fd, const char *name, const vss_span *parts, size_t n_parts, size_t piece,
+                            vss_error *err)
 {
     size_t part = 0;
     size_t skip = 0; /* bytes of parts[part] that are written */
+    size_t written = 0;
     while (part < n_parts) {
         struct iovec spans[POSIX_PUT_SPANS];
         int n_spans = 0;
-        for (size_t i = part; i < n_parts && n_spans < POSIX_PUT_SPANS; i++) {
-            size_t done = i == part ? skip : 0;
-            if (parts[i].size > done)
-                spans[n_spans++] = (struct iovec){(void *)((uintptr_t)parts[i].data + done), parts[i].size - done};
+        size_t room = piece - written % piece;
+        for (size_t i = part; i < n_parts && n_spans < POSIX_PUT_SPANS && room > 0; i++) {
+            size_t done = i == part ? skip : 0, size = vssi_min(parts[i].size - done, room);
+            if (size > 0)
+                spans[n_spans++] = (struct iovec){(void *)((uintptr_t)parts[i].data + done), size};
+            room -= size;
         }
         if (n_spans == 0 && n_parts - part <= POSIX_PUT_SPANS)
             return VSS_OK;
@@ -69,6 +77,7 @@ vss_status vssi_posix_write(int fd, const char *name, const vss_span *parts, siz
             return vssi_posix_fail(err, errno, "write", name);
         if (n == 0 && n_spans != 0)
             return vssi_posix_fail(err, EIO, "write", name);
+        written += n > 0 ? (size_t)n : 0;
         for (size_t left = n > 0 ? (size_t)n : 0; part < n_parts;) {
             size_t step = vssi_min(left, parts[part].size - skip);
             left -= step;
@@ -109,7 +118,7 @@ vss_status vssi_posix_put(void *state, const char *name, const vss_span *parts, 
     VSSI_TRY(vssi_posix_writable(s, "create", name, err));
     posix_target t;
     VSSI_TRY(posix_put_begin(s, name, &t, err));
-    vss_status status = vssi_posix_write(t.file, name, parts, n_parts, err);
+    vss_status status = vssi_posix_write(t.file, name, parts, n_parts, POSIX_PUT_PIECE, err);
     if (status == VSS_OK && vssi_posix_sync(t.file) != 0)
         status = vssi_posix_fail(err, errno, "write", name);
     if (status == VSS_OK)

@@ -45,7 +45,11 @@ void vssi_view_close(const vss_storage *storage, vssi_heap *heap, vssi_view *vie
 /* The same read into the heap, on huge pages where there are any; closed as the other is. */
 vss_status vssi_view_load(const vss_storage *storage, vssi_heap *heap, const char *name, uint64_t size, vssi_view *out,
                           vss_error *err);
-/* The pages of a mapped file leave the process; whoever reads them brings them back. Nothing for other views. */
-void vssi_view_rest(const vss_storage *storage, const vssi_view *view);
+/* The pages of a mapped file that bytes [offset, offset + size) touch leave the process; whoever reads them brings them
+ * back. Nothing for other views. */
+void vssi_view_rest(const vss_storage *storage, const vssi_view *view, uint64_t offset, uint64_t size);
+/* From now on the pages of a mapped file come into the process one by one and not as huge ones; a hint. */
+void vssi_view_small(const vss_storage *storage, const vssi_view *view);
+#define VSSI_PAGE 4096u /* bytes; where the system's are larger, a part of a view may not rest */
 
 #endif

@@ -8,6 +8,8 @@
 #if defined(__linux__)
 #include <errno.h>
 #include <sys/mman.h>
+#else
+enum { MADV_DONTNEED, MADV_NOHUGEPAGE };
 #endif
 
 /* Where an empty object's bytes are not. */
@@ -65,17 +67,28 @@ vss_status vssi_view_open(const vss_storage *storage, vssi_heap *heap, const cha
     return vssi_view_load(storage, heap, name, size, out, err);
 }
 
-void vssi_view_rest(const vss_storage *storage, const vssi_view *view)
+/* Tell the system what is planned for bytes [offset, offset + size) of a mapped file. */
+static void view_advise(const vss_storage *storage, const vssi_view *view, uint64_t offset, uint64_t size, int advice)
 {
 #if defined(__linux__)
     int before = errno;
+    uint64_t begin = offset / VSSI_PAGE * VSSI_PAGE;
     if (view->mapped && vssi_storage_is_posix(storage))
-        (void)madvise((void *)(uintptr_t)view->data, (size_t)view->size, MADV_DONTNEED);
+        (void)madvise((void *)((uintptr_t)view->data + begin), (size_t)(offset + size - begin), advice);
     errno = before;
 #else
-    (void)storage;
-    (void)view;
+    (void)storage, (void)view, (void)offset, (void)size, (void)advice;
 #endif
+}
+
+void vssi_view_rest(const vss_storage *storage, const vssi_view *view, uint64_t offset, uint64_t size)
+{
+    view_advise(storage, view, offset, size, MADV_DONTNEED);
+}
+
+void vssi_view_small(const vss_storage *storage, const vssi_view *view)
+{
+    view_advise(storage, view, 0, view->size, MADV_NOHUGEPAGE);
 }
 
 void vssi_view_close(const vss_storage *storage, vssi_heap *heap, vssi_view *view)

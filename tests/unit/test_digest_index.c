@@ -25,6 +25,8 @@ static const struct {
     {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x50c00bd28ccea4a9u},
     {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x2f50cdfcf4c86000u},
     {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x0b3d4a2a534f5c5fu},
+    {"hnsw", "codes=f16", VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x34a1096b498ea5b1u},
+    {"hnsw", "codes=sq4", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x7f090e2355b546f8u},
     {"hnsw", NULL, VSS_TYPE_VECTOR_U8, VSS_METRIC_L2, 0x2346b2a749b7bf88u},
     {"hnsw", NULL, VSS_TYPE_VECTOR_BINARY, VSS_METRIC_HAMMING, 0x9e63f9b33622eacdu},
     {"flat", "codes=sq8,prefix=12", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xd44fe8f095a3b71cu},

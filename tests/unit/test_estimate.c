@@ -24,6 +24,8 @@ static const struct {
     size_t threads;
 } cases[] = {
     {20000, 32, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, "hnsw", "m=8,codes=sq8,ef_construction=50", 1},
+    {9000, 200, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, "hnsw", "codes=f16", 1},
+    {9000, 200, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, "hnsw", "codes=sq4", 1},
     {9000, 100, VSS_TYPE_VECTOR_F16, VSS_METRIC_IP, "hnsw", "m=24,codes=none,ef_construction=100", 2},
     {8000, 256, VSS_TYPE_VECTOR_BINARY, VSS_METRIC_HAMMING, "hnsw", "m=16,ef_construction=50", 1},
     {30000, 40, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, "flat", "codes=sq8,prefix=0", 1},
