@@ -112,11 +112,8 @@ typedef struct vssi_index_ops {
     uint32_t format;              /* stored; a reader refuses a higher one */
     bool exact;                   /* returns what a scan returns */
     bool scattered;               /* its blocks are read at random: better from memory than from a mapped file */
-<<<<<<< HEAD
     bool filters;                 /* it takes few passing rows well: fewer than one in 20 (lib/collection/plan.c) */
-=======
     bool trusting;                /* open is not safe on hostile bytes: for searches that say trusted=1 only */
->>>>>>> faiss
     const vssi_param *params;     /* build and search parameters, one table */
     size_t n_params;
     /* Are build parameters right for vectors of this type, metric and dim? text: as in vssi_build. NULL: always. */

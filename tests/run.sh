@@ -39,7 +39,8 @@ build asan
 ASAN_OPTIONS=detect_leaks=1 units asan
 stage "thread sanitizer"
 build tsan
-units tsan 'test_(threads|kmeans|pq|versions|parallel|storage|posix|hnsw|index_copy|grow|compact|compact_beside|background)$' 7
+threaded='threads|kmeans|pq|versions|parallel|storage|posix|hnsw|index_copy|grow|compact|compact_beside|background'
+units tsan "test_($threaded)\$" 7
 # Where the files of the tests below go: memory where it is offered, because every flush waits for the disk.
 folder=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
 trap 'rm -rf "$folder"' EXIT

@@ -24,12 +24,9 @@ static vss_status search_params(search *s, vss_error *err)
     VSSI_TRY(vssi_param_parse("search", table, n + 1 + s->type->trusting, true, s->request->params, values, err));
     memcpy(s->params, values, n * sizeof *values);
     s->exact = values[n] == 1;
-<<<<<<< HEAD
     for (size_t i = 0; i < n; i++)
         s->estimates = s->estimates || (strcmp(table[i].name, VSSI_PARAM_REFINE) == 0 && values[i] == 0);
-=======
     s->trusted = s->type->trusting && values[n + 1] == 1;
->>>>>>> faiss
     return VSS_OK;
 }
 
