@@ -4,12 +4,10 @@
  *
  * FOLDER should be on the disk that is meant; everything is made below it and removed. All four without a word.
  *
- * inserts   durable inserts of batches of 1,000 x 128 float32, each beside a plain write and fdatasync of as many
- * bytes as its
- *           frame in the log has: alternating, medians of the batch times, and their quotient
+ * inserts   durable inserts of batches of 1,000 x 128 float32, each beside a plain write and fdatasync of as many bytes
+ *           as its frame in the log has: alternating, medians of the batch times, and their quotient
  * latency   searches one after another, alone, and while a thread replaces rows as fast as it can and another compacts
- * without
- *           end; percentiles, and the quotient of the p99
+ *           without end; percentiles, and the quotient of the p99
  * replace   recall@10 of an hnsw index (ef = 200), and of the same rows after every one was replaced twice
  * space     bytes on disk after nine rows in ten were deleted and compacted, against those of a fresh load of the rest
  */

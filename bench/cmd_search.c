@@ -254,4 +254,5 @@ static int search_run(const cli_args *args)
 }
 
 const cli_command cli_search = {"search", "DB/COLL --queries FILE | --like KEY... -k K | --within R [--filter EXPR] "
-                                          "[--set ef=64]", "find nearest neighbours", 1, 64, search_options, search_run, search_help};
+                                          "[--set ef=64]",
+                                "find nearest neighbours", 1, 64, search_options, search_run, search_help};

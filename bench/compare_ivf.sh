@@ -4,7 +4,10 @@
 # the first time: faiss-cpu and numpy come from PyPI into build/venv. VSS_PYTHON=PROGRAM takes another Python.
 set -eu
 cd "$(dirname "$0")/.."
-[ $# -ge 3 ] || { echo "usage: bench/compare_ivf.sh curves|turned|codes|kmeans BASE QUERIES [NLIST [ROUNDS]]" >&2; exit 2; }
+[ $# -ge 3 ] || {
+    echo "usage: bench/compare_ivf.sh curves|turned|codes|kmeans BASE QUERIES [NLIST [ROUNDS]]" >&2
+    exit 2
+}
 [ -e build/release/libvss.so ] || { echo "compare_ivf: there is no build/release/libvss.so: run make" >&2; exit 1; }
 python=${VSS_PYTHON:-build/venv/bin/python}
 [ -x "$python" ] || python3 -m venv build/venv

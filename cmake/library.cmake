@@ -5,7 +5,8 @@ set_target_properties(vss PROPERTIES
     VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
     LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cmake/exports.map)
 set_target_properties(vss_static PROPERTIES OUTPUT_NAME vss)
-target_link_options(vss PRIVATE LINKER:--version-script=${CMAKE_CURRENT_SOURCE_DIR}/cmake/exports.map LINKER:--no-undefined)
+target_link_options(vss PRIVATE
+    LINKER:--version-script=${CMAKE_CURRENT_SOURCE_DIR}/cmake/exports.map LINKER:--no-undefined)
 set(VSS_PRIVATE_LIBRARIES PkgConfig::ZSTD PkgConfig::XXHASH PkgConfig::JANSSON Threads::Threads m)
 target_link_libraries(vss PRIVATE ${VSS_PRIVATE_LIBRARIES})
 target_link_libraries(vss_static PRIVATE ${VSS_PRIVATE_LIBRARIES})

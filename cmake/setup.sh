@@ -8,7 +8,8 @@ build="gcc g++ make cmake ninja-build pkg-config libzstd-dev libxxhash-dev libja
 case "${1:-}" in
     demo) wanted="$build" ;;
     test) wanted="$build clang llvm libclang-rt-dev libcmocka-dev python3 python3-numpy python3-pytest zstd" ;;
-    full) wanted="$build clang llvm libclang-rt-dev libcmocka-dev python3 python3-numpy python3-pytest python3-venv zstd libopenblas-dev"
+    full) wanted="$build clang llvm libclang-rt-dev libcmocka-dev python3 python3-numpy python3-pytest python3-venv"
+        wanted="$wanted zstd libopenblas-dev"
         [ "$(uname -m)" = aarch64 ] || wanted="$wanted gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
     *) echo "usage: cmake/setup.sh demo|test|full" >&2; exit 2 ;;
 esac

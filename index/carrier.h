@@ -3,8 +3,8 @@
  *
  *     l2, hamming  the vector (bits as 0 and 1)
  *     cosine       the vector divided by its norm
- *     ip           the vector and sqrt(M^2 - |v|^2), M the greatest norm: all are of one length then, and the nearest by l2
- *                  has the greatest product. A query gets 0 there; its own length changes no order.
+ *     ip           the vector and sqrt(M^2 - |v|^2), M the greatest norm: all are of one length then, and the nearest
+ *                  by l2 has the greatest product. A query gets 0 there; its own length changes no order.
  *     jaccard      the 0-1 vector divided by its length: sets of about one size keep their order
  * float32, for indexes that propose rows and leave exactness to others. Cost: O(dim) a row.
  */

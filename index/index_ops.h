@@ -102,19 +102,24 @@ typedef struct vssi_query {
     size_t begin, end;        /* the rows to look at; end 0: all. Types that aren't exact look at all */
 } vssi_query;
 
+/* A search parameter of types that can score rows by their codes alone. 0: search offers those scores, which are the
+ * values then (topk.h), reads no vector, and offers min(k, n_allow) rows. */
+#define VSSI_PARAM_REFINE "refine"
+
 typedef struct vssi_index_ops {
     const char *name;
     uint32_t format;              /* stored; a reader refuses a higher one */
     bool exact;                   /* returns what a scan returns */
     bool scattered;               /* its blocks are read at random: better from memory than from a mapped file */
+    bool filters;                 /* it takes few passing rows well: fewer than one in 20 (lib/collection/plan.c) */
     const vssi_param *params;     /* build and search parameters, one table */
     size_t n_params;
     /* Build from vectors. An image without blocks: nothing is kept beside the vectors, which are scanned.
      * CANCELLED, DEADLINE, NO_MEMORY, BUDGET; *image is empty then. Same input, same bytes, on any number of
      * threads. */
     vss_status (*build)(const vssi_build *build, vssi_image *image, vss_error *err);
-    /* What build would make and hold, from rows, dim, type and metric of the vectors and the parameters: within a tenth,
-     * but for what depends on the values. Memory of the vectors is not counted. */
+    /* What build would make and hold, from rows, dim, type and metric of the vectors and the parameters: within a
+     * tenth, but for what depends on the values. Memory of the vectors is not counted. */
     void (*estimate)(const vssi_build *build, vssi_cost *cost);
     /* Use stored blocks in place (a mapping: verified by hash, but still hostile). Checks sizes and headers; ids
      * inside are bounded at use.

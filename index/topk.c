@@ -110,8 +110,8 @@ void vssi_topk_begin(vssi_topk *topk, void *memory, size_t k, double relative, d
 {
     assert(k > 0 && k <= TOPK_MOST && relative >= 0 && relative < 0.5 && absolute >= 0);
     *topk = (vssi_topk){.k = k, .relative = relative + 0x1p-22, .absolute = absolute + 0x1p-130, .source = source,
-                        .threshold = INFINITY, .floor = -INFINITY, .sure = -INFINITY, .near = -INFINITY, .far = INFINITY,
-                        .capacity = 2 * k + TOPK_SPARE, .candidates = memory, .err = err};
+                        .threshold = INFINITY, .floor = -INFINITY, .sure = -INFINITY, .near = -INFINITY,
+                        .far = INFINITY, .capacity = 2 * k + TOPK_SPARE, .candidates = memory, .err = err};
     topk->rows = (uint32_t *)(topk->candidates + topk->capacity);
     topk->values = (float *)(topk->rows + topk->capacity);
     topk->hits = (vssi_hit *)(topk->values + topk->capacity);
@@ -224,14 +224,18 @@ static void topk_settle(vssi_topk *topk)
     topk->n_candidates = 0;
     if (n == 0 || topk->status != VSS_OK)
         return;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         topk->rows[i] = topk->candidates[i].row;
-    topk->status = topk->source->exact(topk->source->state, topk->rows, n, topk->values, topk->err);
+        topk->values[i] = topk->candidates[i].score;
+    }
+    if (topk->source->exact != NULL) {
+        topk->status = topk->source->exact(topk->source->state, topk->rows, n, topk->values, topk->err);
+        topk->recomputed += n;
+    }
     if (topk->status != VSS_OK) {
         topk->threshold = -INFINITY;
         return;
     }
-    topk->recomputed += n;
     for (size_t i = 0; i < n; i++)
         if (topk->values[i] >= topk->near && topk->values[i] <= topk->far)
             topk->hits[topk->n_hits++] = (vssi_hit){topk->values[i], topk->rows[i]};

@@ -30,7 +30,8 @@ typedef struct vssi_candidate {
 
 typedef struct vssi_topk_source {
     void *state;
-    /* values[n] of rows[n]: float64 computed, rounded once, smaller is nearer. CORRUPT, IO. */
+    /* values[n] of rows[n]: float64 computed, rounded once, smaller is nearer. NULL: scores are the values. CORRUPT,
+     * IO. */
     vss_status (*exact)(void *state, const uint32_t *rows, size_t n, float *values, vss_error *err);
     /* Is row a's key before row b's. */
     bool (*key_before)(void *state, uint32_t a, uint32_t b);

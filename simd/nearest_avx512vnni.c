@@ -33,8 +33,8 @@ NEAREST_INLINE void nearest_keep(__m512i product, __m512i base, __m512i square, 
 }
 
 /* The products of `count` points and the 32 rows of a panel. */
-NEAREST_INLINE void nearest_products(const int32_t *point, const uint8_t *v, size_t units, const int count, __m512i *low,
-                                     __m512i *high)
+NEAREST_INLINE void nearest_products(const int32_t *point, const uint8_t *v, size_t units, const int count,
+                                     __m512i *low, __m512i *high)
 {
 #pragma GCC unroll 12
     for (int q = 0; q < count; q++)
@@ -106,6 +106,28 @@ NEAREST_INLINE void panel_block(const int32_t *points, const int32_t *squares, c
     }
 }
 
+/* One point: two sums a half, as a product waits for the one before it. */
+static void panel_one(const int32_t *point, int32_t square, size_t units, const uint8_t *panel, float *scores)
+{
+    const uint8_t *v = panel, *bases = panel + units * 128;
+    __m512i low[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()}, high[2] = {low[0], low[0]};
+    size_t i = 0;
+    for (; i + 2 <= units; i += 2, v += 256) {
+        __m512i first = _mm512_set1_epi32(point[i]), second = _mm512_set1_epi32(point[i + 1]);
+        low[0] = nearest_add(low[0], _mm512_load_si512(v), first);
+        high[0] = nearest_add(high[0], _mm512_load_si512(v + 64), first);
+        low[1] = nearest_add(low[1], _mm512_load_si512(v + 128), second);
+        high[1] = nearest_add(high[1], _mm512_load_si512(v + 192), second);
+    }
+    if (i < units) {
+        low[0] = nearest_add(low[0], _mm512_load_si512(v), _mm512_set1_epi32(point[i]));
+        high[0] = nearest_add(high[0], _mm512_load_si512(v + 64), _mm512_set1_epi32(point[i]));
+    }
+    __m512i far = _mm512_set1_epi32(square);
+    _mm512_storeu_ps(scores, nearest_far(_mm512_add_epi32(low[0], low[1]), _mm512_load_si512(bases), far));
+    _mm512_storeu_ps(scores + 16, nearest_far(_mm512_add_epi32(high[0], high[1]), _mm512_load_si512(bases + 64), far));
+}
+
 void vssi_panel_vnni(const int32_t *points, const int32_t *squares, size_t count, size_t units, const uint8_t *panel,
                      float *scores)
 {
@@ -123,6 +145,6 @@ void vssi_panel_vnni(const int32_t *points, const int32_t *squares, size_t count
         panel_block(points, squares, 2, units, panel, scores);
         break;
     default:
-        panel_block(points, squares, 1, units, panel, scores);
+        panel_one(points, *squares, units, panel, scores);
     }
 }

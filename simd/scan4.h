@@ -23,8 +23,8 @@ typedef struct vssi_scan4_query {
     float step, bias;
 } vssi_scan4_query;
 
-/* The value of every row of a block [subs][16], 16-byte aligned; add and mul [32], mul NULL: 1. The result: bit r is set
- * where values[r] <= cut. */
+/* The value of every row of a block [subs][16], 16-byte aligned; add and mul [32], mul NULL: 1. The result: bit r is
+ * set where values[r] <= cut. */
 typedef uint32_t (*vssi_scan4_kernel)(const vssi_scan4_query *query, const uint8_t *block, const float *add,
                                       const float *mul, float base, float cut, float *values);
 

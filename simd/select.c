@@ -1,8 +1,8 @@
 /*
  * select.c - the choice of kernels, and those without vectors
  *
- * The k-th least is found by halving the range of values that it lies in: a count of all values a halving, at most 32 of
- * them, and no branch that depends on a value.
+ * The k-th least is found by dividing the range of values that it lies in by proportion: a count of all values a step,
+ * some five steps, a hundred at most, and no branch that depends on a value.
  */
 #include "select.h"
 
@@ -13,6 +13,16 @@ static uint32_t scalar_below(const float *values, size_t n, float cut)
     uint32_t mask = 0;
     for (size_t i = 0; i < n; i++)
         mask |= (uint32_t)(values[i] <= cut) << i;
+    return mask;
+}
+
+static uint32_t scalar_allowed(const uint32_t *rows, size_t n, const uint64_t *bits, uint32_t count)
+{
+    uint32_t mask = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i] < count)
+            mask |= (uint32_t)(bits[rows[i] / 64] >> rows[i] % 64 & 1) << i;
+    }
     return mask;
 }
 
@@ -36,34 +46,38 @@ static size_t scalar_count(const float *kept, size_t n, int32_t most)
 static float scalar_least(float *kept, uint32_t *places, size_t n, size_t k)
 {
     int64_t low = INT32_MAX, high = INT32_MIN;
-    size_t out = 0;
+    size_t under = 0, upto = n, out = 0;
+    int32_t greatest = INT32_MIN;
     for (size_t i = 0; i < n; i++) {
         int32_t order = vssi_select_order(kept[i]);
         low = order < low ? order : low;
         high = order > high ? order : high;
     }
-    while (low < high) { /* the k-th least is in [low, high] */
-        int64_t middle = low + (high - low) / 2;
-        if (scalar_count(kept, n, (int32_t)middle) >= k)
+    for (unsigned round = 0; low < high && upto != k; round++) { /* the k-th least is in [low, high] */
+        int64_t middle = vssi_select_middle(low, high, under, upto, k, round);
+        size_t count = scalar_count(kept, n, (int32_t)middle);
+        if (count >= k) {
             high = middle;
-        else
+            upto = count;
+        } else {
             low = middle + 1;
+            under = count;
+        }
     }
-    size_t equal = k - (low > INT32_MIN ? scalar_count(kept, n, (int32_t)(low - 1)) : 0);
-    float last = 0;
+    size_t equal = upto == k ? n : k - under;
     for (size_t i = 0; i < n; i++) {
         int32_t order = vssi_select_order(kept[i]);
-        size_t same = order == low && equal > 0;
-        last = order == low ? kept[i] : last;
+        size_t same = order == high && equal > 0, taken = order < high || same;
+        greatest = taken && order > greatest ? order : greatest;
         equal -= same;
         kept[out] = kept[i];
         places[out] = places[i];
-        out += order < low || same;
+        out += taken;
     }
-    return last;
+    return vssi_select_value(greatest);
 }
 
-const vssi_select vssi_select_scalar = {scalar_below, scalar_take, scalar_least};
+const vssi_select vssi_select_scalar = {scalar_below, scalar_allowed, scalar_take, scalar_least};
 
 static const vssi_select *select_of(const vssi_kernels *level)
 {

@@ -16,6 +16,23 @@ static uint32_t avx512_below(const float *values, size_t n, float cut)
     return (low | high << 16) & valid;
 }
 
+SELECT_INLINE uint32_t avx512_allowed_half(const uint32_t *rows, __mmask16 valid, const uint64_t *bits, uint32_t count)
+{
+    __m512i row = _mm512_maskz_loadu_epi32(valid, rows), place = _mm512_and_si512(row, _mm512_set1_epi32(31));
+    valid = _mm512_mask_cmplt_epu32_mask(valid, row, _mm512_set1_epi32((int)count));
+    __m512i words = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), valid, _mm512_srli_epi32(row, 5), bits, 4);
+    return _mm512_mask_test_epi32_mask(valid, words, _mm512_sllv_epi32(_mm512_set1_epi32(1), place));
+}
+
+static uint32_t avx512_allowed(const uint32_t *rows, size_t n, const uint64_t *bits, uint32_t count)
+{
+    uint32_t valid = n < 32 ? (1u << n) - 1 : ~0u;
+    uint32_t low = avx512_allowed_half(rows, (__mmask16)valid, bits, count);
+    if (n <= 16)
+        return low;
+    return low | avx512_allowed_half(rows + 16, (__mmask16)(valid >> 16), bits, count) << 16;
+}
+
 SELECT_INLINE size_t avx512_put(__m512 values, __m512i places, __mmask16 mask, float *kept, uint32_t *out)
 {
     _mm512_storeu_ps(kept, _mm512_maskz_compress_ps(mask, values));
@@ -48,14 +65,15 @@ static size_t avx512_count(const float *kept, size_t n, int32_t most)
     __m512i limit = _mm512_set1_epi32(most);
     size_t count = 0;
     for (size_t i = 0; i < n; i += 16)
-        count += (size_t)__builtin_popcount(_mm512_mask_cmple_epi32_mask(avx512_valid(i, n), avx512_order(kept + i), limit));
+        count +=
+            (size_t)__builtin_popcount(_mm512_mask_cmple_epi32_mask(avx512_valid(i, n), avx512_order(kept + i), limit));
     return count;
 }
 
-/* Keep what is below the order given, and the first `equal` of those that have it. */
-static void avx512_keep(float *kept, uint32_t *places, size_t n, int32_t last, size_t equal)
+/* Keep what is below the order given, and the first `equal` of those that have it; returns the greatest. */
+static int32_t avx512_keep(float *kept, uint32_t *places, size_t n, int32_t last, size_t equal)
 {
-    __m512i limit = _mm512_set1_epi32(last);
+    __m512i limit = _mm512_set1_epi32(last), greatest = _mm512_set1_epi32(INT32_MIN);
     size_t out = 0;
     for (size_t i = 0; i < n; i += 16) {
         __m512i order = avx512_order(kept + i), place = _mm512_loadu_si512(places + i);
@@ -65,8 +83,10 @@ static void avx512_keep(float *kept, uint32_t *places, size_t n, int32_t last, s
             taken &= ~(1u << (31 - __builtin_clz(taken)));
         equal -= (size_t)__builtin_popcount(taken);
         __mmask16 mask = (__mmask16)(_mm512_mask_cmplt_epi32_mask(avx512_valid(i, n), order, limit) | taken);
+        greatest = _mm512_mask_max_epi32(greatest, mask, greatest, order);
         out += avx512_put(value, place, mask, kept + out, places + out);
     }
+    return _mm512_reduce_max_epi32(greatest);
 }
 
 static float avx512_least(float *kept, uint32_t *places, size_t n, size_t k)
@@ -78,21 +98,19 @@ static float avx512_least(float *kept, uint32_t *places, size_t n, size_t k)
         most = _mm512_mask_max_epi32(most, avx512_valid(i, n), most, order);
     }
     int64_t low = _mm512_reduce_min_epi32(least), high = _mm512_reduce_max_epi32(most);
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (avx512_count(kept, n, (int32_t)middle) >= k)
+    size_t under = 0, upto = n;
+    for (unsigned round = 0; low < high && upto != k; round++) {
+        int64_t middle = vssi_select_middle(low, high, under, upto, k, round);
+        size_t count = avx512_count(kept, n, (int32_t)middle);
+        if (count >= k) {
             high = middle;
-        else
+            upto = count;
+        } else {
             low = middle + 1;
+            under = count;
+        }
     }
-    size_t under = low > INT32_MIN ? avx512_count(kept, n, (int32_t)(low - 1)) : 0;
-    avx512_keep(kept, places, n, (int32_t)low, k - under);
-    int32_t bits = (int32_t)low ^ (int32_t)((uint32_t)((int32_t)low >> 31) >> 1);
-    union {
-        int32_t bits;
-        float value;
-    } pun = {bits};
-    return pun.value;
+    return vssi_select_value(avx512_keep(kept, places, n, (int32_t)high, upto == k ? n : k - under));
 }
 
-const vssi_select vssi_select_avx512 = {avx512_below, avx512_take, avx512_least};
+const vssi_select vssi_select_avx512 = {avx512_below, avx512_allowed, avx512_take, avx512_least};

@@ -32,13 +32,14 @@ tests/consumers/run.sh
 stage "build, clang"
 build clang
 stage "unit tests at the scalar and AVX2 levels"
-for level in scalar avx2; do VSS_SIMD=$level units release 'test_(simd|tile|topk|rabitq|pq|flat|exact|hnsw|search|conformance)' 4; done
+kernels="test_(simd|tile|topk|flat|exact|hnsw|search|conformance)"
+for level in scalar avx2; do VSS_SIMD=$level units release "$kernels" 4; done
 stage "address and undefined behaviour sanitizers"
 build asan
 ASAN_OPTIONS=detect_leaks=1 units asan
 stage "thread sanitizer"
 build tsan
-units tsan 'test_(threads|kmeans|pq|estimate|versions|parallel|storage|hnsw|index_copy|grow|compact|background)' 7
+units tsan 'test_(threads|kmeans|pq|versions|parallel|storage|posix|hnsw|index_copy|grow|compact|compact_beside|background)$' 7
 # Where the files of the tests below go: memory where it is offered, because every flush waits for the disk.
 folder=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
 trap 'rm -rf "$folder"' EXIT
@@ -55,7 +56,9 @@ if [ "$tier" = full ]; then
     stage "fuzzing"
     build fuzz
     for fuzzer in build/fuzz/tests/fuzz_*; do
-        [ -x "$fuzzer" ] && "$fuzzer" -max_len=1048576 -max_total_time="${VSS_FUZZ_SECONDS:-300}" -timeout=10 -rss_limit_mb=2048 2>&1 | tail -n 3
+        [ -x "$fuzzer" ] || continue
+        "$fuzzer" -max_len=1048576 -max_total_time="${VSS_FUZZ_SECONDS:-300}" -timeout=10 -rss_limit_mb=2048 2>&1 |
+            tail -n 3
     done
 fi
 stage "all passed ($tier)"

@@ -27,8 +27,9 @@ typedef enum vss_open_mode {
  * ones. */
 typedef enum vss_sync_mode {
     VSS_SYNC_COMMIT = 0,   /* before the call returns: nothing acknowledged is ever lost */
-    VSS_SYNC_INTERVAL = 1, /* with the first write that is sync_interval_ms or more after the last time, and at a flush or
-                              close: the writes since then can be lost. No thread does it behind the program's back. */
+    VSS_SYNC_INTERVAL = 1, /* with the first write that is sync_interval_ms or more after the last time, and at a flush
+                              or close: the writes since then can be lost. No thread does it behind the program's
+                              back. */
     VSS_SYNC_OFF = 2       /* at a flush or close: the writes since then can be lost */
 } vss_sync_mode;
 

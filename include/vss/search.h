@@ -25,7 +25,8 @@ typedef struct vss_search_request {
     uint32_t dim;               /* must be the field's */
     uint32_t k;                 /* 1 to 16,384 */
     const char *filter;         /* NULL: every row */
-    const char *params;         /* of the field's index, "ef=64"; "exact=1" scans; NULL: defaults */
+    const char *params;         /* of the field's index, "ef=64"; "exact=1" scans; "refine=0" answers by the codes alone
+                                   of a type that has it; NULL: defaults */
     const char *const *fields;  /* [n_fields] to return beside key and distance */
     size_t n_fields;
     const vss_column *exclude;  /* keys that must not be returned; NULL: none */
@@ -42,6 +43,9 @@ typedef struct vss_search_request {
 /* For each query the min(k, live matching rows) nearest rows, nearest first, ties by key.
  * Distances are computed in float64 from the stored values and rounded once to float32. An index makes the choice of
  * rows approximate; without one, with "exact=1" or with a range, it is exact and the same on every machine.
+ * With "refine=0" (ivf_sq8, ivf_rabitq, ivf_pq) rows that an index has are ranked by their codes, their distances are
+ * what the codes tell of them, and no stored vector of theirs is read; rows that no index has are compared as ever. The
+ * result says VSS_RESULT_ESTIMATED then. For jaccard the estimate takes both sets for equally large.
  * The search sees one committed state. The result is the caller's: vss_result_free.
  * INVALID, NOT_FOUND (field), CANCELLED, CORRUPT, IO, NO_MEMORY, BUDGET. */
 VSS_API vss_status vss_collection_search(vss_collection *col, const vss_search_request *request, vss_result **result,
@@ -50,7 +54,8 @@ VSS_API vss_status vss_collection_search(vss_collection *col, const vss_search_r
 typedef enum vss_result_flags {
     VSS_RESULT_TRUNCATED = 1,   /* the deadline ended the search */
     VSS_RESULT_APPROXIMATE = 2, /* an index chose the rows */
-    VSS_RESULT_CAPPED = 4       /* some query has more rows in its range than the k nearest ones that it got */
+    VSS_RESULT_CAPPED = 4,      /* some query has more rows in its range than the k nearest ones that it got */
+    VSS_RESULT_ESTIMATED = 8    /* "refine=0": distances are estimates from an index's codes */
 } vss_result_flags;
 
 /* Everything returned is borrowed until vss_result_free. Thread-safe. */

@@ -46,9 +46,9 @@ typedef struct vss_storage {
      * until unmap even if the object is removed. NOT_FOUND; CORRUPT when the size differs; IO; NO_MEMORY. */
     vss_status (*map)(void *state, const char *name, uint64_t size, const void **data, vss_error *err);
     void (*unmap)(void *state, const void *data, uint64_t size);
-    /* Optional. Take the exclusive lock that name stands for, until unlock or the end of the process. Whoever puts below
-     * the lock's folder holds it: what a killed put left there can be removed.
-     * BUSY with the holder's pid and host in the line; READ_ONLY; IO. */
+    /* Optional. Take the exclusive lock that name stands for, until unlock or the end of the process. Whoever puts
+     * below the lock's folder holds it: what a killed put left there can be removed. BUSY with the holder's pid and
+     * host in the line; READ_ONLY; IO. */
     vss_status (*lock)(void *state, const char *name, void **lock, vss_error *err);
     void (*unlock)(void *state, void *lock);
 

@@ -49,7 +49,8 @@ typedef enum vss_type {
     VSS_TYPE_STRING = 8,    /* UTF-8, at most 65,535 bytes */
     VSS_TYPE_JSON = 9,      /* one JSON text, at most 65,535 bytes */
     VSS_TYPE_TIMESTAMP = 10, /* int64, microseconds since 1970 UTC */
-    VSS_TYPE_ARRAY = 11,    /* of a scalar type but json; at most 4,096 elements and 65,535 bytes of text a row; no nulls inside */
+    VSS_TYPE_ARRAY = 11,    /* of a scalar type but json; at most 4,096 elements and 65,535 bytes of text a row; no
+                               nulls inside */
     VSS_TYPE_VECTOR_F32 = 32,
     VSS_TYPE_VECTOR_F16 = 33,  /* IEEE half precision, as uint16 */
     VSS_TYPE_VECTOR_BF16 = 34, /* the upper half of a float32, as uint16 */
@@ -83,7 +84,8 @@ VSS_API const char *vss_metric_name(vss_metric metric);
  * offsets   [length + 1] for string, json and array: row r is bytes (elements) offsets[r] to offsets[r + 1];
  *           they start at 0 or above and never fall; NULL for other types
  * data      bool: bits as in validity; numbers and timestamps: [length]; string, json: bytes;
- *           vectors: [length][dim] row-major, binary ones [length][dim / 8] bytes; array: a const vss_column * that holds the elements of all rows
+ *           vectors: [length][dim] row-major, binary ones [length][dim / 8] bytes;
+ *           array: a const vss_column * that holds the elements of all rows
  */
 typedef struct vss_column {
     uint32_t struct_size;

@@ -7,6 +7,8 @@
 
 #include <math.h>
 
+#include "../../simd/hadamard.h"
+
 #define RABITQ_TRIES 5
 
 /* The step of the best uniform quantiser of a standard normal variable with 2^bits levels (Max, 1960). */
@@ -82,17 +84,9 @@ void vssi_rabitq_encode(const float *r, const float *c, size_t n, unsigned bits,
     rabitq_factors(r, c, n, codes, bits, 0, &row->more_add, &row->more_mul);
 }
 
-/* The sums of all subsets of four components. */
-static void rabitq_sums(const float *four, float *sums)
-{
-    sums[0] = 0;
-    for (unsigned i = 1; i < 16; i++)
-        sums[i] = sums[i & (i - 1)] + four[__builtin_ctz(i)];
-}
-
 vssi_rabitq_tables vssi_rabitq_prepare(const float *query, size_t n, uint8_t *table)
 {
-    float sums[16], most = 0, all = 0, low = 0;
+    float most = 0, all = 0, low = 0;
     for (size_t j = 0; j < n; j += 4) {
         float under = 0, over = 0;
         for (size_t i = j; i < j + 4; i++) {
@@ -104,15 +98,6 @@ vssi_rabitq_tables vssi_rabitq_prepare(const float *query, size_t n, uint8_t *ta
         most = over - under > most ? over - under : most;
     }
     float step = most / 255, inverse = step > 0 ? 1 / step : 0;
-    for (size_t j = 0; j < n; j += 4) {
-        float under = 0;
-        rabitq_sums(query + j, sums);
-        for (size_t i = j; i < j + 4; i++)
-            under += query[i] < 0 ? query[i] : 0;
-        for (size_t i = 0; i < 16; i++) {
-            int entry = (int)((sums[i] - under) * inverse + 0.5f);
-            table[4 * j + i] = (uint8_t)(entry < 255 ? entry : 255);
-        }
-    }
+    vssi_hadamard_best()->subsets(query, n, inverse, table);
     return (vssi_rabitq_tables){step, low - all / 2};
 }

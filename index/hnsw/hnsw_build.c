@@ -2,10 +2,10 @@
  * hnsw_build.c - from vectors to a graph, the same bytes on any number of threads
  *
  * Stages, each a parallel loop over fixed units: find equal rows; choose codes or floats to compare by; order the nodes
- * by place; rounds of partitioning, in which rows meet their neighbours; prune; add reverse links; hang on the equal rows;
- * make every row reachable; number by row again; with codes, on one thread, choose the places they are stored in. Random
- * numbers come from fixed seeds. ef_construction is turned into rounds (3 ef / 100, 1 to 16) and candidates that a leaf
- * leaves with a row (ef / 25, 6 to 24).
+ * by place; rounds of partitioning, in which rows meet their neighbours; prune; add reverse links; hang on the equal
+ * rows; make every row reachable; number by row again; with codes, on one thread, choose the places they are stored in.
+ * Random numbers come from fixed seeds. ef_construction is turned into rounds (3 ef / 100, 1 to 16) and candidates that
+ * a leaf leaves with a row (ef / 25, 6 to 24).
  *
  * Memory at the peak: the codes, the graph (4 x stride bytes a row; candidates lie there first), the candidates of two
  * rounds beside it (24 bytes for each that a leaf leaves: 192 at the defaults), some 50 bytes a row, and a worker's

@@ -15,6 +15,10 @@
     {                                                                                                                 \
         "rerank", NULL, 0, 65536, 0, true, "rows found by codes that are scored by the vectors; 0: 2 k + 20"          \
     }
+#define IVF_REFINE                                                                                                    \
+    {                                                                                                                 \
+        VSSI_PARAM_REFINE, NULL, 0, 1, 1, true, "0: distances are what the codes say, and no vector is read"           \
+    }
 
 static const vssi_param ivf_flat_params[] = {
     [IVF_PARAM_NLIST] = IVF_NLIST,
@@ -25,6 +29,7 @@ static const vssi_param ivf_codes_params[] = {
     [IVF_PARAM_NLIST] = IVF_NLIST,
     [IVF_PARAM_NPROBE] = IVF_NPROBE,
     [IVF_PARAM_RERANK] = IVF_RERANK,
+    [IVF_PARAM_REFINE] = IVF_REFINE,
     [IVF_PARAM_BITS] = {"bits", "rbq_bits", 1, VSSI_RABITQ_BITS, 5, false,
                         "bits a component: the first ranks all rows of a list, the others the best of them"},
 };
@@ -35,6 +40,7 @@ static const vssi_param ivf_pq_params[] = {
     [IVF_PARAM_NLIST] = IVF_NLIST,
     [IVF_PARAM_NPROBE] = IVF_NPROBE,
     [IVF_PARAM_RERANK] = IVF_RERANK,
+    [IVF_PARAM_REFINE] = IVF_REFINE,
     [IVF_PARAM_M] = {"m", NULL, 0, 32769, 0, false, "codes a row; 0: one for 2 components, of 8 bits for 4"},
     [IVF_PARAM_NBITS] = {"nbits", NULL, 0, 1, 0, false, "bits a code: 4 or 8", ivf_code_bits},
 };
@@ -58,7 +64,8 @@ IVF_TYPE(ivf_pq, IVF_PQ)
 
 #define IVF_OPS(type, name_, params_, n_params_)                                                                      \
     {                                                                                                                 \
-        .name = name_, .format = IVF_FORMAT, .params = params_, .n_params = n_params_, .build = type##_build,         \
+        .name = name_, .format = IVF_FORMAT, .filters = true, .params = params_, .n_params = n_params_,              \
+        .build = type##_build,                                                                                        \
         .estimate = type##_estimate,                                                                                 \
         .open = type##_open, .search = vssi_ivf_search, .search_batch = vssi_ivf_search_batch,                        \
         .validate = vssi_ivf_validate, .free = vssi_ivf_free                                                          \

@@ -10,7 +10,8 @@
  *     ivf_sq8     their codes on the grid, a byte a component
  *     ivf_pq      product codes of 4 or 8 bits of their residuals (codec/pq.h)
  *     ivf_rabitq  signs of their rotated residuals, and more bits where asked (codec/rabitq.h)
- * Codes choose a shortlist, the vectors decide: what is offered to the top-k is scored by the vectors.
+ * Codes choose a shortlist, the vectors decide: what is offered to the top-k is scored by the vectors, unless refine=0,
+ * when it is what the codes say and no vector is read.
  */
 #ifndef VSSI_IVF_H
 #define VSSI_IVF_H
@@ -37,8 +38,8 @@ enum {
     IVF_BLOCK_POINTS,   /* f32 [lists][width]: what they stand for */
     IVF_BLOCK_LISTS,    /* u32 [lists + 1]: where each list begins */
     IVF_BLOCK_ROWS,     /* u32 [rows]: row numbers, list by list, rising within one */
-    IVF_BLOCK_CODES,    /* the type's, in the order of the rows; by blocks of 32, a list's own, but for ivf_flat and codes of
-                         * 8 bits */
+    IVF_BLOCK_CODES,    /* the type's, in the order of the rows; by blocks of 32, a list's own, but for ivf_flat and
+                         * codes of 8 bits */
     IVF_BLOCK_MORE,     /* ivf_rabitq: the bits after the first, in the order of the rows */
     IVF_BLOCK_WORDS     /* ivf_pq: f32 [width][2^bits], codewords (codec/pq.h) */
 };
@@ -50,7 +51,7 @@ typedef struct ivf_header {
 } ivf_header;
 
 /* The first parameters of every type; then their own. */
-enum { IVF_PARAM_NLIST, IVF_PARAM_NPROBE, IVF_PARAM_RERANK, IVF_PARAM_OWN };
+enum { IVF_PARAM_NLIST, IVF_PARAM_NPROBE, IVF_PARAM_RERANK, IVF_PARAM_REFINE, IVF_PARAM_OWN };
 enum { IVF_PARAM_BITS = IVF_PARAM_OWN };
 enum { IVF_PARAM_M = IVF_PARAM_OWN, IVF_PARAM_NBITS };
 

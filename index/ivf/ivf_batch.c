@@ -1,17 +1,17 @@
 /*
  * ivf_batch.c - many queries at once, list by list
  *
- * Centers are compared with twelve queries at a time; then the lists are read in their order, each once, its panels
- * against twelve at a time of the queries that chose it (simd/nearest.h): a product of codes costs a twelfth of the
- * loads, and a list comes from memory once a batch. For ivf_sq8; the other types go query by query, as their codes are
- * looked up in tables of each query.
+ * Centers are compared with twelve queries at a time: a product of codes costs a twelfth of the loads. With ivf_sq8 the
+ * lists are then read in their order, each once, its panels against twelve at a time of the queries that chose it
+ * (simd/nearest.h), and a list comes from memory once a batch. The other types then go query by query, as their codes
+ * are looked up in tables of each query.
  */
 #include <string.h>
 
 #include "../../lib/base/checked.h"
 #include "ivf_walk.h"
 
-#define BATCH_LEAST 4u /* queries from which it pays */
+#define BATCH_LEAST 4u /* queries from which reading list by list pays */
 
 typedef struct ivf_batch {
     const ivf_index *index;
@@ -92,24 +92,73 @@ static void batch_lists(ivf_batch *b, vssi_control *control)
     }
 }
 
-static vss_status batch_memory(ivf_batch *b, const vssi_vectors *v, const vssi_query *queries, vssi_scratch *scratch,
-                               vssi_topk *topks, vss_error *err)
+/* Walks [n] of the first queries, each begun. */
+static vss_status batch_begin(ivf_batch *b, const vssi_vectors *v, const vssi_query *queries, size_t n,
+                              vssi_scratch *scratch, vssi_topk *topks, vss_error *err)
 {
     const ivf_header *h = &b->index->header;
-    size_t probes = vssi_ivf_probes(b->index, queries), size, numbers;
+    size_t probes = vssi_ivf_probes(b->index, queries), size;
     uint8_t *memory;
     ivf_walk first = {.index = b->index, .v = v, .query = queries, .topk = topks, .n_probes = probes};
-    if (!vssi_mul(b->n, vssi_ivf_walk_size(&first), &size) || !vssi_mul(b->n, probes, &numbers))
+    if (!vssi_mul(n, vssi_ivf_walk_size(&first), &size))
         return vssi_fail_memory(err, SIZE_MAX);
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, size, 1, &memory, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_POOL, b->n, sizeof *b->walks, &b->walks, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, h->lists + 1, sizeof *b->begins, &b->begins, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, numbers, sizeof *b->choosers, &b->choosers, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_POOL, n, sizeof *b->walks, &b->walks, err));
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_TILE, VSSI_NEAREST_POINTS * (size_t)h->size, 1, &b->packed, err));
-    for (size_t q = 0; q < b->n; q++) {
+    for (size_t q = 0; q < n; q++) {
         b->walks[q] = (ivf_walk){.index = b->index, .v = v, .query = &queries[q], .topk = &topks[q],
                                  .n_probes = probes};
         vssi_ivf_walk_begin(&b->walks[q], memory + q * vssi_ivf_walk_size(&first));
+    }
+    return VSS_OK;
+}
+
+static vss_status batch_done(ivf_walk *walk, vssi_scratch *scratch)
+{
+    scratch->distances += walk->scanned + walk->index->header.lists;
+    return walk->topk->status;
+}
+
+/* List by list. */
+static vss_status batch_by_lists(ivf_batch *b, const vssi_vectors *v, const vssi_query *queries, vssi_scratch *scratch,
+                                 vssi_topk *topks, vss_error *err)
+{
+    size_t lists = b->index->header.lists, numbers;
+    if (!vssi_mul(b->n, vssi_ivf_probes(b->index, queries), &numbers))
+        return vssi_fail_memory(err, SIZE_MAX);
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, lists + 1, sizeof *b->begins, &b->begins, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, numbers, sizeof *b->choosers, &b->choosers, err));
+    VSSI_TRY(batch_begin(b, v, queries, b->n, scratch, topks, err));
+    batch_choose(b);
+    batch_lists(b, queries->control);
+    for (size_t q = 0; q < b->n; q++) {
+        vssi_ivf_offer(&b->walks[q]);
+        VSSI_TRY(batch_done(&b->walks[q], scratch));
+    }
+    return VSS_OK;
+}
+
+/* Twelve queries choose their lists together. */
+static vss_status batch_by_queries(ivf_batch *b, const vssi_vectors *v, const vssi_query *queries,
+                                   vssi_scratch *scratch, vssi_topk *topks, vss_error *err)
+{
+    size_t lists = b->index->header.lists, n;
+    ivf_probe *probes;
+    float *bases;
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, lists, sizeof *bases, &bases, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, vssi_ivf_probes(b->index, queries), sizeof *probes, &probes,
+                              err));
+    for (size_t first = 0; first < b->n && !vssi_control_stopped(queries->control); first += n) {
+        n = vssi_min(VSSI_NEAREST_POINTS, b->n - first);
+        VSSI_TRY(batch_begin(b, v, queries + first, n, scratch, topks + first, err));
+        batch_panels(b, NULL, 0, n, b->index->centers, 0, lists, batch_take_center);
+        for (size_t q = 0; q < n; q++) {
+            b->walks[q].bases = bases;
+            vssi_ivf_search_lists(&b->walks[q], probes);
+            if (b->index->header.kind != IVF_FLAT)
+                vssi_ivf_offer(&b->walks[q]);
+            VSSI_TRY(batch_done(&b->walks[q], scratch));
+        }
     }
     return VSS_OK;
 }
@@ -118,18 +167,9 @@ vss_status vssi_ivf_search_batch(const void *opened, const vssi_vectors *vectors
                                  vssi_scratch *scratch, vssi_topk *topks, vss_error *err)
 {
     ivf_batch b = {.index = opened, .n = n};
-    if (b.index->header.kind != IVF_SQ8 || n < BATCH_LEAST || (queries->allow && queries->n_allow == 0)) {
-        for (size_t q = 0; q < n; q++)
-            VSSI_TRY(vssi_ivf_search(opened, vectors, &queries[q], scratch, &topks[q], err));
+    if (queries->allow && queries->n_allow == 0)
         return VSS_OK;
-    }
-    VSSI_TRY(batch_memory(&b, vectors, queries, scratch, topks, err));
-    batch_choose(&b);
-    batch_lists(&b, queries->control);
-    for (size_t q = 0; q < n; q++) {
-        vssi_ivf_offer(&b.walks[q]);
-        scratch->distances += b.walks[q].scanned + b.index->header.lists;
-        VSSI_TRY(topks[q].status);
-    }
-    return VSS_OK;
+    if (b.index->header.kind == IVF_SQ8 && n >= BATCH_LEAST)
+        return batch_by_lists(&b, vectors, queries, scratch, topks, err);
+    return batch_by_queries(&b, vectors, queries, scratch, topks, err);
 }

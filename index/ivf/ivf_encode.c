@@ -153,7 +153,8 @@ static vss_status encode_vectors(ivf_build *b, vss_error *err)
 }
 
 /* The codes of n <= 32 rows as a panel; rows NULL: of the rows from first on. */
-static void encode_panel(const uint8_t *codes, size_t size, const uint32_t *rows, size_t first, size_t n, uint8_t *panel)
+static void encode_panel(const uint8_t *codes, size_t size, const uint32_t *rows, size_t first, size_t n,
+                         uint8_t *panel)
 {
     const uint8_t *at[VSSI_NEAREST_LANES];
     for (size_t i = 0; i < n; i++)

@@ -3,6 +3,7 @@
  *
  * With ivf_rabitq all bits rank the shortlist first. Row numbers are bounded here.
  */
+#include <math.h>
 #include <string.h>
 
 #include "../../lib/base/checked.h"
@@ -80,6 +81,38 @@ static size_t offer_more(ivf_walk *walk)
     return wanted;
 }
 
+/* The score of a row at that squared distance of carriers (carrier.h), as vssi_vectors_score_gather has it. */
+static float offer_score(const ivf_walk *walk, float far)
+{
+    const vssi_vectors *v = walk->v;
+    const vssi_simd_type kind = v->kind == VSSI_SIMD_F16 || v->kind == VSSI_SIMD_BF16 ? VSSI_SIMD_F32 : v->kind;
+    const void *vector = walk->query->probe.vector;
+    double most = v->max_norm, d = far > 0 ? (double)far : 0, cosine = 1 - fmin(d, 4) / 2;
+    double norm = v->metric == VSS_METRIC_IP ? sqrt(vssi_exact(kind, VSSI_SIMD_IP, vector, vector, v->dim)) : 1;
+    switch (v->metric) {
+    case VSS_METRIC_COSINE:
+        return (float)-cosine;
+    case VSS_METRIC_JACCARD: /* |a and b| / sqrt(|a| |b|), of sets of one size */
+        return (float)(1 - fmax(cosine, 0) / (2 - fmax(cosine, 0)));
+    case VSS_METRIC_IP:
+        return most > 0 ? (float)((d / most - 2 * most) / 2 * norm) : 0;
+    default:
+        return (float)d;
+    }
+}
+
+/* Offer the shortlist's first n as the codes score them. */
+static void offer_estimates(ivf_walk *walk, size_t n)
+{
+    const ivf_header *h = &walk->index->header;
+    float unit = h->kind == IVF_SQ8 ? h->step * h->step : 1;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t row = walk->index->rows[walk->list.places[i]];
+        if (row < h->rows)
+            vssi_topk_push(walk->topk, offer_score(walk, unit * walk->list.values[i]), row);
+    }
+}
+
 /* Offer what is left, scored by the vectors. */
 void vssi_ivf_offer(ivf_walk *walk)
 {
@@ -87,6 +120,10 @@ void vssi_ivf_offer(ivf_walk *walk)
     uint32_t rows[OFFER_BLOCK];
     vssi_shortlist_trim(&walk->list);
     size_t left = walk->index->more ? offer_more(walk) : walk->list.n;
+    if (vssi_ivf_estimates(walk)) {
+        offer_estimates(walk, left);
+        return;
+    }
     walk->scanned += left;
     for (size_t first = 0; first < left; first += OFFER_BLOCK) {
         size_t end = vssi_min(first + OFFER_BLOCK, left), n = 0;

@@ -2,78 +2,103 @@
  * ivf_scan.c - read one list: what its codes say of its rows goes into the shortlist
  *
  * ivf_flat has the vectors there and offers rows at once. The others go by 32 rows; with few rows that may be returned,
- * the 32 are asked for first, and passed over where there is none.
+ * the 32 are asked for first, and passed over where there is none. Lists are short and lie anywhere: codes are fetched
+ * ahead of the one that is read, into the lists that come next.
  */
 #include "../../lib/base/checked.h"
 #include "ivf_walk.h"
 
-#define SCAN_BLOCK 256u /* vectors scored at once */
-#define SCAN_AHEAD 4u   /* blocks fetched ahead */
+#define SCAN_BLOCK 256u  /* vectors scored at once */
+#define SCAN_AHEAD 32u   /* lines asked for ahead */
+#define SCAN_LINE 64u
+#define SCAN_BLOCKS 64u  /* of 32 rows, looked through at once */
+#define SCAN_ROWS 8u     /* lines of row numbers asked for ahead */
 
-static void scan_take(ivf_walk *walk, const float *values, size_t at, uint32_t hits)
+/* Ask for so many lines more. */
+static void scan_ahead(ivf_walk *walk, size_t lines)
 {
-    if (!walk->few)
-        hits = vssi_ivf_permitted(walk, at, hits);
-    if (hits != 0)
-        vssi_shortlist_take(&walk->list, values, (uint32_t)at, hits);
-}
-
-/* The rows of the 32 that are to be looked at. */
-static uint32_t scan_wanted(const ivf_walk *walk, size_t at, size_t end)
-{
-    uint32_t valid = vssi_ivf_valid(at, end);
-    return walk->few ? vssi_ivf_permitted(walk, at, valid) : valid;
+    const ivf_index *index = walk->index;
+    ivf_ahead *ahead = &walk->ahead;
+    for (; lines > 0; lines--) {
+        while (ahead->line >= ahead->end) {
+            if (ahead->next == walk->n_probes)
+                return;
+            size_t list = walk->probes[ahead->next++].list;
+            const uint32_t *begins = index->blocks ? index->blocks : index->lists;
+            ahead->line = index->codes + begins[list] * index->code_size;
+            ahead->end = index->codes + begins[list + 1] * index->code_size;
+            if (walk->measure)
+                __builtin_prefetch(index->points + list * index->header.width);
+        }
+        __builtin_prefetch(ahead->line);
+        ahead->line += SCAN_LINE;
+    }
 }
 
 /* Codes of 1 or of 4 bits. */
-static void scan_blocks(ivf_walk *walk, size_t list, float base)
+static uint32_t scan_block(ivf_walk *walk, const uint8_t *block, float base, float *values)
 {
-    const ivf_index *index = walk->index;
-    size_t codes = 16 * walk->scan.subs, size = index->code_size;
-    const size_t mul = index->header.kind == IVF_RABITQ ? VSSI_SCAN4_ROWS : 0;
-    const uint8_t *block = index->codes + index->blocks[list] * size;
-    float values[VSSI_SCAN4_ROWS];
-    for (size_t at = index->lists[list], end = index->lists[list + 1]; at < end; at += 32, block += size) {
-        const float *add = (const float *)(const void *)(block + codes);
-        uint32_t wanted = scan_wanted(walk, at, end);
-        if (wanted == 0)
-            continue;
-        for (size_t line = 0; line < size; line += 64)
-            __builtin_prefetch(block + SCAN_AHEAD * size + line);
-        uint32_t hits = walk->kernel(&walk->scan, block, add, mul ? add + mul : NULL, base, walk->list.cut, values);
-        scan_take(walk, values, at, hits & wanted);
-    }
+    const float *add = (const float *)(const void *)(block + 16 * walk->scan.subs);
+    const float *mul = walk->index->header.kind == IVF_RABITQ ? add + VSSI_SCAN4_ROWS : NULL;
+    return walk->kernel(&walk->scan, block, add, mul, base, walk->list.cut, values);
 }
 
-static void scan_codes(ivf_walk *walk, size_t list)
+/* Codes of a byte. */
+static uint32_t scan_panel(ivf_walk *walk, const uint8_t *panel, float *values)
 {
-    const ivf_index *index = walk->index;
-    const vssi_panel_kernel kernel = vssi_panel_best();
-    size_t size = index->code_size;
-    const uint8_t *panel = index->codes + index->blocks[list] * size;
-    _Alignas(64) float values[VSSI_NEAREST_LANES];
-    for (size_t at = index->lists[list], end = index->lists[list + 1]; at < end; at += 32, panel += size) {
-        uint32_t wanted = scan_wanted(walk, at, end);
-        if (wanted == 0)
-            continue;
-        for (size_t line = 0; line < size; line += 64)
-            __builtin_prefetch(panel + SCAN_AHEAD * size + line);
-        kernel(walk->packed, &walk->square, 1, index->header.size / 4, panel, values);
-        scan_take(walk, values, at, walk->list.kernels->below(values, 32, walk->list.cut) & wanted);
-    }
+    walk->panel(walk->packed, &walk->square, 1, walk->index->header.size / 4, panel, values);
+    return walk->list.kernels->below(values, 32, walk->list.cut);
 }
 
 /* Product codes of 8 bits. */
-static void scan_bytes(ivf_walk *walk, size_t list, float base)
+static uint32_t scan_bytes(ivf_walk *walk, size_t at, size_t n, float base, float *values)
+{
+    vssi_ivf_pq_scan(walk->index, walk->table, at, n, base, values);
+    return walk->list.kernels->below(values, n, walk->list.cut);
+}
+
+/* The rows of each of the n blocks from a position on that are to be looked at; with few of them those blocks are asked
+ * for at once. */
+static void scan_wanted(ivf_walk *walk, size_t at, size_t end, const uint8_t *block, size_t n, uint32_t *wanted)
+{
+    size_t size = walk->index->code_size;
+    for (size_t b = 0; b < n; b++, at += 32) {
+        wanted[b] = vssi_ivf_valid(at, end);
+        if (!walk->few)
+            continue;
+        wanted[b] = vssi_ivf_permitted(walk, at, wanted[b]);
+        for (size_t line = 0; wanted[b] != 0 && block != NULL && line < size; line += SCAN_LINE)
+            __builtin_prefetch(block + b * size + line);
+    }
+}
+
+static void scan_codes(ivf_walk *walk, size_t list, float base)
 {
     const ivf_index *index = walk->index;
-    float values[32] = {0};
-    for (size_t at = index->lists[list], end = index->lists[list + 1]; at < end; at += 32) {
-        uint32_t wanted = scan_wanted(walk, at, end);
-        if (wanted == 0)
-            continue;
-        vssi_ivf_pq_scan(index, walk->table, at, vssi_min(32, end - at), base, values);
-        scan_take(walk, values, at, walk->list.kernels->below(values, 32, walk->list.cut) & wanted);
+    size_t at = index->lists[list], end = index->lists[list + 1], size = index->code_size;
+    const uint8_t *block = index->blocks ? index->codes + index->blocks[list] * size : NULL;
+    _Alignas(64) float values[VSSI_NEAREST_LANES] = {0};
+    uint32_t wanted[SCAN_BLOCKS];
+    for (size_t n; at < end; block = block ? block + n * size : NULL) {
+        n = vssi_min(SCAN_BLOCKS, (end - at + 31) / 32);
+        scan_wanted(walk, at, end, block, n, wanted);
+        for (size_t b = 0; b < n; b++, at += 32) {
+            if (!walk->few)
+                scan_ahead(walk, block ? size / SCAN_LINE : size / 2);
+            if (wanted[b] == 0)
+                continue;
+            uint32_t hits;
+            if (block == NULL)
+                hits = scan_bytes(walk, at, vssi_min(32, end - at), base, values);
+            else if (index->header.kind == IVF_SQ8)
+                hits = scan_panel(walk, block + b * size, values);
+            else
+                hits = scan_block(walk, block + b * size, base, values);
+            hits &= wanted[b];
+            hits = walk->few ? hits : vssi_ivf_permitted(walk, at, hits);
+            if (hits != 0)
+                vssi_shortlist_take(&walk->list, values, (uint32_t)at, hits);
+        }
     }
 }
 
@@ -99,28 +124,28 @@ static void scan_vectors(ivf_walk *walk, size_t list)
     }
 }
 
-static float scan_base(ivf_walk *walk, size_t list)
+static float scan_base(ivf_walk *walk, const ivf_probe *probe)
 {
     const ivf_header *h = &walk->index->header;
     const vssi_kernel_rows l2 = vssi_simd_rows(vssi_simd(), VSSI_SIMD_F32, VSSI_SIMD_L2);
-    l2(walk->carrier, walk->index->points + list * h->width, h->width, 1, &walk->bases[list]);
-    return walk->bases[list];
+    float *base = &walk->bases[probe->list];
+    *base = probe->far * h->step * h->step;
+    if (walk->measure)
+        l2(walk->carrier, walk->index->points + (size_t)probe->list * h->width, h->width, 1, base);
+    return *base;
 }
 
-void vssi_ivf_scan(ivf_walk *walk, size_t list)
+void vssi_ivf_scan(ivf_walk *walk, size_t p)
 {
-    walk->scanned += walk->index->lists[list + 1] - walk->index->lists[list];
-    switch (walk->index->header.kind) {
-    case IVF_FLAT:
+    const ivf_index *index = walk->index;
+    size_t list = walk->probes[p].list;
+    if (p == 0 && !walk->few)
+        scan_ahead(walk, SCAN_AHEAD);
+    for (size_t line = 0; walk->few && p + 1 < walk->n_probes && line < SCAN_ROWS; line++) /* of the next list */
+        __builtin_prefetch(index->rows + index->lists[walk->probes[p + 1].list] + 16 * line);
+    walk->scanned += index->lists[list + 1] - index->lists[list];
+    if (index->header.kind == IVF_FLAT)
         scan_vectors(walk, list);
-        break;
-    case IVF_SQ8:
-        scan_codes(walk, list);
-        break;
-    default:
-        if (ivf_has_blocks(&walk->index->header))
-            scan_blocks(walk, list, scan_base(walk, list));
-        else
-            scan_bytes(walk, list, scan_base(walk, list));
-    }
+    else
+        scan_codes(walk, list, index->header.kind == IVF_SQ8 ? 0 : scan_base(walk, &walk->probes[p]));
 }

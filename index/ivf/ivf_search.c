@@ -6,21 +6,45 @@
  * 3. What is left is scored by the vectors and offered (ivf_offer.c).
  * With a row filter more lists are read. No lock, and no allocation but scratch memory that grows once.
  */
-#include <stdlib.h>
-
 #include "../../lib/base/checked.h"
 #include "ivf_walk.h"
 
-#define SEARCH_ASK 32u /* lists between two questions to the control */
+#define SEARCH_ASK 32u   /* lists between two questions to the control */
+#define SEARCH_SORTS 64u /* classes of lists by distance */
 
-static int search_order(const void *a, const void *b)
+/* The lists of walk->near, nearest class first. */
+static void search_order(const ivf_walk *walk, ivf_probe *probes)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+    const float *far = walk->near.values;
+    size_t n = walk->near.n, begins[SEARCH_SORTS + 1] = {0};
+    float low = far[0], high = far[0];
+    for (size_t i = 1; i < n; i++) {
+        low = far[i] < low ? far[i] : low;
+        high = far[i] > high ? far[i] : high;
+    }
+    float scale = high > low ? (float)(SEARCH_SORTS - 1) / (high - low) : 0;
+    for (size_t i = 0; i < n; i++)
+        begins[1 + (size_t)((far[i] - low) * scale)]++;
+    for (size_t c = 0; c < SEARCH_SORTS; c++)
+        begins[c + 1] += begins[c];
+    for (size_t i = 0; i < n; i++)
+        probes[begins[(size_t)((far[i] - low) * scale)]++] = (ivf_probe){far[i], walk->near.places[i]};
 }
 
-/* The lists to read, nearest first. */
-static void search_choose(ivf_walk *walk, uint64_t *probes)
+void vssi_ivf_search_lists(ivf_walk *walk, ivf_probe *probes)
+{
+    vssi_shortlist_trim(&walk->near);
+    walk->n_probes = walk->near.n;
+    walk->probes = probes;
+    search_order(walk, probes);
+    for (size_t p = 0; p < walk->n_probes; p++) {
+        if (p % SEARCH_ASK == SEARCH_ASK - 1 && vssi_control_stopped(walk->query->control))
+            break;
+        vssi_ivf_scan(walk, p);
+    }
+}
+
+static void search_choose(ivf_walk *walk)
 {
     const ivf_header *h = &walk->index->header;
     const vssi_panel_kernel kernel = vssi_panel_best();
@@ -30,38 +54,40 @@ static void search_choose(ivf_walk *walk, uint64_t *probes)
         kernel(walk->packed, &walk->square, 1, h->size / 4, panel, scores);
         vssi_shortlist_add(&walk->near, scores, vssi_min(VSSI_NEAREST_LANES, h->lists - first), (uint32_t)first);
     }
-    vssi_shortlist_trim(&walk->near);
-    walk->n_probes = walk->near.n;
-    for (size_t i = 0; i < walk->n_probes; i++) /* distances have no sign */
-        probes[i] = (uint64_t)vssi_select_order(walk->near.values[i]) << 32 | walk->near.places[i];
-    qsort(probes, walk->n_probes, sizeof *probes, search_order);
 }
 
-static void search_lists(ivf_walk *walk, const uint64_t *probes)
+/* The walk as far as its n_probes go. */
+static vss_status search_walk(ivf_walk *walk, vssi_scratch *scratch, vss_error *err)
 {
-    for (size_t p = 0; p < walk->n_probes; p++) {
-        if (p % SEARCH_ASK == SEARCH_ASK - 1 && vssi_control_stopped(walk->query->control))
-            return;
-        vssi_ivf_scan(walk, (uint32_t)probes[p]);
-    }
+    ivf_probe *probes;
+    uint8_t *memory;
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, walk->n_probes, sizeof *probes, &probes, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, walk->index->header.lists, sizeof *walk->bases,
+                              &walk->bases, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, vssi_ivf_walk_size(walk), 1, &memory, err));
+    vssi_ivf_walk_begin(walk, memory);
+    search_choose(walk);
+    vssi_ivf_search_lists(walk, probes);
+    scratch->distances += walk->index->header.lists;
+    return VSS_OK;
 }
 
 vss_status vssi_ivf_search(const void *opened, const vssi_vectors *vectors, const vssi_query *query,
                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
 {
     ivf_walk walk = {.index = opened, .v = vectors, .query = query, .topk = topk};
-    uint64_t *probes;
-    uint8_t *memory;
+    size_t lists = walk.index->header.lists;
     if (query->allow && query->n_allow == 0)
         return VSS_OK;
     walk.n_probes = vssi_ivf_probes(walk.index, query);
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, walk.n_probes, sizeof *probes, &probes, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, vssi_ivf_walk_size(&walk), 1, &memory, err));
-    vssi_ivf_walk_begin(&walk, memory);
-    search_choose(&walk, probes);
-    search_lists(&walk, probes);
+    VSSI_TRY(search_walk(&walk, scratch, err));
+    if (vssi_ivf_estimates(&walk) && walk.list.n < vssi_min(topk->k, query->n_allow) && walk.n_probes < lists) {
+        walk.n_probes = lists; /* no scan makes up for what is missing */
+        walk.ahead = (ivf_ahead){0};
+        VSSI_TRY(search_walk(&walk, scratch, err));
+    }
     if (walk.index->header.kind != IVF_FLAT)
         vssi_ivf_offer(&walk);
-    scratch->distances += walk.scanned + walk.index->header.lists;
+    scratch->distances += walk.scanned;
     return topk->status;
 }

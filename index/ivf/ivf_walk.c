@@ -9,8 +9,10 @@
 #include "../codec/rotate.h"
 
 #define WALK_LEAST 8u    /* lists */
-#define WALK_WIDEN 16.0  /* times as many lists at most, with a filter */
+#define WALK_POWER 0.4   /* of the rows for each that passes a filter: times as many lists */
+#define WALK_WIDEN 16.0  /* the most */
 #define WALK_FIRST 4u    /* rows ranked by all bits for each that is scored by the vectors */
+#define WALK_COARSE 5u   /* bits a component whose error hides that of the grid */
 #define WALK_FEW 4u      /* one in: fewer rows that may be returned are few */
 
 size_t vssi_ivf_probes(const ivf_index *index, const vssi_query *query)
@@ -21,7 +23,7 @@ size_t vssi_ivf_probes(const ivf_index *index, const vssi_query *query)
         wanted = vssi_max(WALK_LEAST, (size_t)sqrt((double)lists));
     if (query->allow && query->n_allow > 0 && query->n_allow < rows) {
         double share = (double)rows / (double)query->n_allow;
-        wanted = (size_t)((double)wanted * fmin(sqrt(share), WALK_WIDEN));
+        wanted = (size_t)((double)wanted * fmin(pow(share, WALK_POWER), WALK_WIDEN));
     }
     return vssi_min(wanted, lists);
 }
@@ -34,7 +36,7 @@ static size_t walk_first(const ivf_walk *walk)
 }
 
 typedef struct walk_sizes {
-    size_t table, floats, code, packed, near, list, bases;
+    size_t table, floats, code, packed, near, list;
 } walk_sizes;
 
 static walk_sizes walk_sizes_of(const ivf_walk *walk)
@@ -43,14 +45,26 @@ static walk_sizes walk_sizes_of(const ivf_walk *walk)
     size_t n = ivf_turned_width(h), code = (size_t)vssi_round_up(h->size, 64);
     bool residuals = h->kind == IVF_RABITQ || h->kind == IVF_PQ;
     return (walk_sizes){ivf_table_size(h), (residuals ? 2 : 1) * n * sizeof(float), code, code,
-                        8 * vssi_shortlist_room(walk->n_probes), 8 * vssi_shortlist_room(walk_first(walk)),
-                        residuals ? (size_t)vssi_round_up(h->lists * sizeof(float), 64) : 0};
+                        8 * vssi_shortlist_room(walk->n_probes), 8 * vssi_shortlist_room(walk_first(walk))};
 }
 
 size_t vssi_ivf_walk_size(const ivf_walk *walk)
 {
     walk_sizes s = walk_sizes_of(walk);
-    return s.table + s.floats + s.code + s.packed + s.near + s.list + s.bases;
+    return s.table + s.floats + s.code + s.packed + s.near + s.list;
+}
+
+/* Are distances of the query's code to those of the centers too coarse for what codes of rows tell apart: where the
+ * query lies outside of the grid, from six bits a component on, and where codes alone decide. */
+static bool walk_must_measure(const ivf_walk *walk)
+{
+    const ivf_header *h = &walk->index->header;
+    float off = 0, most = 0.26f * h->step * h->step * (float)h->width;
+    for (size_t i = 0; i < h->width; i++) {
+        float difference = walk->carrier[i] - (walk->index->low[i] + h->step * walk->code[i]);
+        off += difference * difference;
+    }
+    return off > most || vssi_ivf_estimates(walk) || (h->kind == IVF_RABITQ && h->bits > WALK_COARSE);
 }
 
 /* The query from the mean of the centers, and the tables that its residuals' codes are looked up in. */
@@ -86,12 +100,14 @@ void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
     uint8_t *rest = walk->code + s.code + s.packed;
     vssi_shortlist_begin(&walk->near, walk->n_probes, rest);
     vssi_shortlist_begin(&walk->list, walk_first(walk), rest + s.near);
-    walk->bases = (float *)(void *)(rest + s.near + s.list);
     walk->few = walk->query->allow && walk->query->n_allow < h->rows / WALK_FEW;
     vssi_carrier_probe(walk->v, &walk->query->probe, walk->carrier);
     vssi_ivf_grid_code(h, walk->index->low, walk->carrier, walk->code);
+    walk->panel = vssi_panel_best();
     const uint8_t *code = walk->code;
     (void)vssi_panel_points(&code, 1, h->size, walk->packed, &walk->square);
-    if (h->kind == IVF_RABITQ || h->kind == IVF_PQ)
+    if (h->kind == IVF_RABITQ || h->kind == IVF_PQ) {
+        walk->measure = walk_must_measure(walk);
         walk_tables(walk);
+    }
 }

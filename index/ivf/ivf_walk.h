@@ -8,6 +8,18 @@
 #include "../shortlist.h"
 #include "ivf.h"
 
+/* A list to read, and how far its center is from the query, in squared steps of the grid. */
+typedef struct ivf_probe {
+    float far;
+    uint32_t list;
+} ivf_probe;
+
+/* What is asked for ahead of what is read: the codes of the lists, one list after another. */
+typedef struct ivf_ahead {
+    const uint8_t *line, *end; /* of a list */
+    size_t next;               /* probe after it */
+} ivf_ahead;
+
 typedef struct ivf_walk {
     const ivf_index *index;
     const vssi_vectors *v;
@@ -15,19 +27,29 @@ typedef struct ivf_walk {
     vssi_topk *topk;
     float *carrier;          /* [width] */
     float *turned, whole;    /* [turned width] from the mean, and its sum; ivf_rabitq (rotated), ivf_pq */
-    float *bases;            /* [lists]: squared distance of the query and the center, of the lists read; the same */
+    float *bases;            /* [lists], the caller's: squared distance of query and center, of the lists read */
+    bool measure;            /* bases are measured from the points; else those of the codes are near enough */
     uint8_t *code;           /* [size]: on the grid */
     int32_t square;          /* sum of the code's squares */
     int32_t *packed;         /* the code as simd/nearest.h packs a single point */
     uint8_t *table;          /* the same */
     vssi_scan4_query scan;
     vssi_scan4_kernel kernel;
+    vssi_panel_kernel panel;
     size_t n_probes;
+    const ivf_probe *probes; /* nearest first, about */
+    ivf_ahead ahead;
     vssi_shortlist near;     /* of lists */
     vssi_shortlist list;     /* of positions */
     bool few;                /* few rows may be returned: panels and blocks without any are passed over */
     uint64_t scanned;
 } ivf_walk;
+
+/* Are distances what the codes say. */
+static inline bool vssi_ivf_estimates(const ivf_walk *walk)
+{
+    return walk->index->header.kind != IVF_FLAT && walk->query->params[IVF_PARAM_REFINE] == 0;
+}
 
 /* ivf_walk.c: how many lists; what a walk needs in memory, 64-byte aligned, and begin in it; the query's codes. */
 size_t vssi_ivf_probes(const ivf_index *index, const vssi_query *query);
@@ -41,15 +63,14 @@ static inline bool vssi_ivf_allowed(const ivf_walk *walk, size_t position)
     return row < walk->index->header.rows && (!walk->query->allow || vssi_bitmap_get(walk->query->allow, row));
 }
 
-/* Those of the rows in mask, from a position on, that can. */
+/* Those of the rows in mask, from a position on, that can. The mask is within 32 rows, none past the last. */
 static inline uint32_t vssi_ivf_permitted(const ivf_walk *walk, size_t position, uint32_t mask)
 {
-    for (uint32_t left = walk->query->allow ? mask : 0; left != 0; left &= left - 1) {
-        uint32_t i = (uint32_t)__builtin_ctz(left);
-        if (!vssi_ivf_allowed(walk, position + i))
-            mask &= ~(1u << i);
-    }
-    return mask;
+    const ivf_index *index = walk->index;
+    if (walk->query->allow == NULL || mask == 0)
+        return mask;
+    size_t n = 32 - (size_t)__builtin_clz(mask);
+    return mask & walk->list.kernels->allowed(index->rows + position, n, walk->query->allow, index->header.rows);
 }
 
 /* The places of the 32 from a position on that are in a list that ends at `end`. */
@@ -58,8 +79,11 @@ static inline uint32_t vssi_ivf_valid(size_t position, size_t end)
     return end - position < 32 ? (1u << (end - position)) - 1 : UINT32_MAX;
 }
 
-/* ivf_scan.c: read a list. */
-void vssi_ivf_scan(ivf_walk *walk, size_t list);
+/* ivf_search.c: read the lists in walk->near. probes: room for all of them. */
+void vssi_ivf_search_lists(ivf_walk *walk, ivf_probe *probes);
+
+/* ivf_scan.c: read the list of the walk's p-th probe. */
+void vssi_ivf_scan(ivf_walk *walk, size_t p);
 
 /* ivf_offer.c: what the shortlist holds, ranked by all bits and scored by the vectors, to the top-k. */
 size_t vssi_ivf_rerank(const ivf_walk *walk);

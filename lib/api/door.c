@@ -31,12 +31,13 @@ vss_status vssi_door_struct(const char *what, void *to, size_t size, const void 
         return VSS_OK;
     memcpy(&given, from, sizeof given);
     if (given < sizeof given || given > 4096)
-        return vssi_fail(err, VSS_ERR_INVALID, "%s: struct_size is %u; set it to the struct's size (VSS_INIT does)", what,
-                         given);
+        return vssi_fail(err, VSS_ERR_INVALID, "%s: struct_size is %u; set it to the struct's size (VSS_INIT does)",
+                         what, given);
     memcpy(to, from, given < size ? given : size);
     for (size_t i = size; i < given; i++)
         if (((const uint8_t *)from)[i] != 0)
-            return vssi_fail(err, VSS_ERR_UNSUPPORTED, "%s: byte %zu is set, which this library does not know", what, i);
+            return vssi_fail(err, VSS_ERR_UNSUPPORTED, "%s: byte %zu is set, which this library does not know", what,
+                             i);
     return VSS_OK;
 }
 

@@ -3,10 +3,13 @@
  *
  * The first answer against it is kept, and every thread of the call sees it at its next question. Asking costs one read
  * of the clock where there is a deadline, else one atomic load. Reports may come as often as the work likes: the host's
- * callback is called for few of them.
+ * callback is called for few of them. A report gives the processor away where somebody waits for it: a job reports between
+ * pieces of work, and a search that shares its core with a build or a compaction gets on after one piece, not after the
+ * scheduler's time slice.
  */
 #include "parallel.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "checked.h"
@@ -51,6 +54,7 @@ bool vssi_control_stopped(vssi_control *c)
 
 bool vssi_control_report(vssi_control *c, const char *stage, uint64_t done, uint64_t total)
 {
+    (void)sched_yield();
     if (vssi_control_stopped(c))
         return true;
     if (c == NULL || c->progress == NULL)

@@ -3,7 +3,8 @@
  *
  * A write that leaves work to do submits one task a collection; the task does what an explicit call would do, within
  * the budget for such work, beside writes and searches. What is handed to the executor outlives the collection if it
- * must: a task that runs after the close does nothing. A failure changes nothing, is told to the log hook and in the
+ * must: a task that runs after the close does nothing. A task goes on while it finds work, and ends only when none was
+ * left behind it: a write beside it may have left some. A failure changes nothing, is told to the log hook and in the
  * stats, and the work is tried again with a write a second later. Cost of asking: a look at the parts of a snapshot.
  * Locks: the task's mutex, held while it runs, comes before all of the collection's; background_mutex is held for a
  * few instructions.
@@ -68,27 +69,60 @@ static int background_ends(void *state, const char *stage, uint64_t done, uint64
     return atomic_load(&col->closing);
 }
 
-static void background_work(vss_collection *col)
+static bool background_wanted(vss_collection *col)
+{
+    vssi_mutex_lock(&col->write_mutex);
+    const bool usable = col->poisoned == VSS_OK, full = vssi_collection_full(col);
+    vssi_mutex_unlock(&col->write_mutex);
+    return usable && (full || vssi_compact_wanted(col));
+}
+
+/* Seal and compact once. *did: there was something to do, and it was done. */
+static vss_status background_pass(vss_collection *col, bool *did)
 {
     vss_error err = {.status = VSS_OK};
     vssi_control control;
-    bool worked = false, compacted = false;
+    bool sealed = false, compacted = false;
     vssi_control_init(&control, 0, background_ends, col);
     const vssi_seal_options options = {.threads = 1, .control = &control};
-    vss_status status = vssi_seal_full(col, &options, &worked, &err);
+    vss_status status = vssi_seal_full(col, &options, &sealed, &err);
     if (status == VSS_OK && !atomic_load(&col->closing))
         status = vssi_compact_background(col, &options, &compacted, &err);
     vssi_control_destroy(&control);
     if (status != VSS_OK && status != VSS_ERR_CANCELLED)
         vssi_db_log(col->db, VSS_LOG_WARNING, "collection \"%s\": work in the background failed: %s", col->name,
                     err.message);
+    *did = sealed || compacted;
+    return status;
+}
+
+/* After a pass: true, and the task is no longer the collection's, unless there may be more to do. */
+static bool background_over(vss_collection *col, vss_status status, bool wanted, bool did)
+{
     vssi_mutex_lock(&col->background_mutex);
-    col->background_status = status;
-    if (status != VSS_OK || !(worked || compacted))
-        col->background_pause_ns = vssi_now_ns() + BACKGROUND_PAUSE_NS;
-    background_unref(col->background);
-    col->background = NULL;
+    const bool more = status == VSS_OK && !atomic_load(&col->closing) && (did || col->background_missed);
+    col->background_missed = false;
+    if (wanted)
+        col->background_status = status;
+    if (!more) {
+        if (status != VSS_OK || (wanted && !did))
+            col->background_pause_ns = vssi_now_ns() + BACKGROUND_PAUSE_NS;
+        background_unref(col->background);
+        col->background = NULL;
+    }
     vssi_mutex_unlock(&col->background_mutex);
+    return !more;
+}
+
+static void background_work(vss_collection *col)
+{
+    vss_status status;
+    bool wanted, did;
+    do {
+        did = false;
+        wanted = background_wanted(col);
+        status = wanted ? background_pass(col, &did) : VSS_OK;
+    } while (!background_over(col, status, wanted, did));
 }
 
 static void background_task(void *arg)
@@ -102,14 +136,6 @@ static void background_task(void *arg)
 }
 
 /* ---- submit and stop ---- */
-
-static bool background_wanted(vss_collection *col)
-{
-    vssi_mutex_lock(&col->write_mutex);
-    const bool usable = col->poisoned == VSS_OK, full = vssi_collection_full(col);
-    vssi_mutex_unlock(&col->write_mutex);
-    return usable && (full || vssi_compact_wanted(col));
-}
 
 static struct vssi_background *background_create(vss_collection *col)
 {
@@ -131,7 +157,9 @@ void vssi_background_notice(vss_collection *col)
     if (!vssi_background_offered(col) || !background_wanted(col))
         return;
     vssi_mutex_lock(&col->background_mutex);
-    if (col->background == NULL && !atomic_load(&col->closing) && vssi_now_ns() >= col->background_pause_ns)
+    if (col->background != NULL)
+        col->background_missed = true;
+    else if (!atomic_load(&col->closing) && vssi_now_ns() >= col->background_pause_ns)
         task = col->background = background_create(col);
     vssi_mutex_unlock(&col->background_mutex);
     if (task == NULL || col->db->executor.submit(col->db->executor.state, background_task, task) == 0)

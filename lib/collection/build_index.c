@@ -52,7 +52,8 @@ static vss_status build_check(vss_collection *col, const char *type, const char 
     const vssi_index_ops *ops = vssi_index_type_find(type);
     uint64_t *values;
     if (ops == NULL)
-        return vssi_fail(err, VSS_ERR_INVALID, "unknown index type \"%.64s\"; known: flat, hnsw, ivf_flat, ivf_sq8, ivf_rabitq, ivf_pq",
+        return vssi_fail(err, VSS_ERR_INVALID,
+                         "unknown index type \"%.64s\"; known: flat, hnsw, ivf_flat, ivf_sq8, ivf_rabitq, ivf_pq",
                          type);
     VSSI_TRY(vssi_alloc(&col->db->heap, ops->n_params + 1, sizeof *values, &values, err));
     vss_status status = vssi_param_parse(ops->name, ops->params, ops->n_params, false, params, values, err);

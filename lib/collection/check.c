@@ -2,8 +2,8 @@
  * check.c - every byte of the newest version of a collection and of its logs against its hash, every reference against
  * what it names
  *
- * Works on storage alone, beside any handle. Cost: one read of all objects, then check_cross.c's. What can't be read is a
- * fault found; a storage that fails gives the check its status, too. Memory that is refused is no fault, and what is
+ * Works on storage alone, beside any handle. Cost: one read of all objects, then check_cross.c's. What can't be read is
+ * a fault found; a storage that fails gives the check its status, too. Memory that is refused is no fault, and what is
  * below would report one: so the check allocates through a heap of its own that remembers the refusal, ends there and
  * returns it.
  */

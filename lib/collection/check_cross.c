@@ -51,8 +51,9 @@ static vss_status check_log_read(check_log *log, const vssi_wal_header *header, 
 static void check_log_torn(check_run *run, const char *name, uint64_t bytes)
 {
     char line[160];
-    (void)snprintf(line, sizeof line, "its last %llu bytes are no whole batch: a write cut off (opening passes over it),"
-                   " or damage", (unsigned long long)bytes);
+    (void)snprintf(line, sizeof line,
+                   "its last %llu bytes are no whole batch: a write cut off (opening passes over it), or damage",
+                   (unsigned long long)bytes);
     vssi_check_fault(run, name, line);
 }
 

@@ -59,6 +59,7 @@ struct vss_collection {
 
     vssi_mutex background_mutex;
     struct vssi_background *background; /* background_mutex; the task that waits or runs; NULL: none */
+    bool background_missed;             /* background_mutex; work was noticed beside the task */
     vss_status background_status;       /* background_mutex; of the last one */
     uint64_t background_pause_ns;       /* background_mutex; none before */
     _Atomic int closing;                /* no new ones */
@@ -90,8 +91,8 @@ void vssi_collection_define_types(vss_collection *col);
 void vssi_collection_publish(vss_collection *col, vssi_snapshot *s);
 
 /* ---- batch.c: check a batch whole, copy it into columns in the schema's order ---- */
-vss_status vssi_batch_columns(vssi_heap *heap, const vssi_schema *schema, const vss_batch *batch, int64_t first_auto_key,
-                              vssi_column **columns, size_t *rows, vss_error *err);
+vss_status vssi_batch_columns(vssi_heap *heap, const vssi_schema *schema, const vss_batch *batch,
+                              int64_t first_auto_key, vssi_column **columns, size_t *rows, vss_error *err);
 void vssi_columns_free(vssi_column **columns, size_t n);
 
 /* ---- values.c ---- */
@@ -112,8 +113,8 @@ vss_status vssi_collection_delete_where(vss_collection *col, const char *filter,
 /* OK, or why this handle can't write. Under write_mutex. */
 vss_status vssi_collection_writable(vss_collection *col, vss_error *err);
 
-/* ---- grow.c: indexes in memory for one growing segment that is large enough, where a search has missed them; a failure
- * is logged. Under write_mutex ---- */
+/* ---- grow.c: indexes in memory for one growing segment that is large enough, where a search has missed them; a
+ * failure is logged. Under write_mutex ---- */
 void vssi_collection_grow(vss_collection *col);
 
 /* ---- seal.c: growing rows to a sealed segment, with indexes, committed ---- */

@@ -2,10 +2,10 @@
  * insert.c - new rows into the growing part of a collection, in place of older ones where they are upserted
  *
  * A batch becomes a small segment in memory; it is in the log before anyone sees it. The last growing segments are
- * merged while the one before is no larger than the last and below VSSI_GROW_ROWS, up to a number of bytes that bounds how
- * long a write may take: a row is copied O(log VSSI_GROW_ROWS) times; large ones get indexes in memory (grow.c). Readers
- * keep the snapshot they began with; nothing they see changes. Locks: write_mutex; not for the flush that a full segment
- * brings about.
+ * merged while the one before is no larger than the last and below VSSI_GROW_ROWS, up to a number of bytes that bounds
+ * how long a write may take: a row is copied O(log VSSI_GROW_ROWS) times; large ones get indexes in memory (grow.c).
+ * Readers keep the snapshot they began with; nothing they see changes. Locks: write_mutex; not for the flush that a
+ * full segment brings about.
  */
 #include <stdio.h>
 

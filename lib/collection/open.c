@@ -103,8 +103,8 @@ static vss_status collection_part(vss_collection *col, const vssi_manifest_segme
     for (size_t i = 0; i < g->n_indexes; i++) {
         size_t field = collection_field(schema, g->indexes[i].field);
         if (field == SIZE_MAX)
-            return vssi_fail(err, VSS_ERR_CORRUPT, "%s%s: an index of field %u, which is not in the schema", col->prefix,
-                             g->object.name, g->indexes[i].field);
+            return vssi_fail(err, VSS_ERR_CORRUPT, "%s%s: an index of field %u, which is not in the schema",
+                             col->prefix, g->object.name, g->indexes[i].field);
         VSSI_TRY(vssi_segment_index_open(heap, storage, col->prefix, &g->indexes[i].object, schema, field, rows,
                                          &part->indexes[i], err));
         part->n_indexes++;
@@ -167,7 +167,8 @@ vss_status vssi_collection_exists(vss_db *db, const char *name, bool *exists, vs
     vssi_manifest *m;
     uint64_t version, bytes;
     vss_status status = collection_manifest(db, name, &m, &version, &bytes, err);
-    *exists = m != NULL || status == VSS_ERR_CORRUPT || status == VSS_ERR_NEWER_FORMAT; /* listed, so that it can be checked */
+    /* What is damaged is listed, so that it can be checked. */
+    *exists = m != NULL || status == VSS_ERR_CORRUPT || status == VSS_ERR_NEWER_FORMAT;
     vssi_manifest_free(m);
     return *exists ? VSS_OK : status;
 }
@@ -278,7 +279,8 @@ static vss_status collection_read_beside(vss_db *db, const char *name, vss_colle
         if (status == VSS_ERR_NO_MEMORY || status == VSS_ERR_BUDGET)
             return status;
         vss_status asked = vssi_manifest_newest(&db->storage, prefix, &after, status == VSS_OK ? err : NULL);
-        bool last = attempt == COLLECTION_ATTEMPTS - 1; /* an object that is gone may have been replaced, or is missing */
+        /* An object that is gone may have been replaced, or is missing. */
+        bool last = attempt == COLLECTION_ATTEMPTS - 1;
         if (asked == VSS_OK && before == after && (status != VSS_ERR_NOT_FOUND || last)) {
             *out = col;
             return status;

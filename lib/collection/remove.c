@@ -48,8 +48,9 @@ static vss_status remove_keys(vss_collection *col, const vss_column *keys, bool 
     VSSI_TRY(vssi_change_begin(col->snapshot, &s, err));
     VSSI_TRY_GOTO(vssi_change_delete(col->snapshot, s, keys, &removed, err), fail);
     if (all && removed != keys->length) {
-        status = vssi_fail(err, VSS_ERR_CORRUPT, "collection \"%s\": batch %llu of the log deletes keys that are not live",
-                           col->name, (unsigned long long)s->sequence);
+        status =
+            vssi_fail(err, VSS_ERR_CORRUPT, "collection \"%s\": batch %llu of the log deletes keys that are not live",
+                      col->name, (unsigned long long)s->sequence);
         goto fail;
     }
     VSSI_TRY_GOTO(remove_end(col, s, removed, info, err), fail);

@@ -23,6 +23,8 @@ static vss_status search_params(search *s, vss_error *err)
     VSSI_TRY(vssi_param_parse("search", table, n + 1, true, s->request->params, values, err));
     memcpy(s->params, values, n * sizeof *values);
     s->exact = values[n] == 1;
+    for (size_t i = 0; i < n; i++)
+        s->estimates = s->estimates || (strcmp(table[i].name, VSSI_PARAM_REFINE) == 0 && values[i] == 0);
     return VSS_OK;
 }
 
@@ -44,7 +46,8 @@ static vss_status search_queries(search *s, vss_error *err)
         return vssi_fail(err, VSS_ERR_INVALID, "queries are %s, field \"%s\" is %s", vss_type_name(s->query_type),
                          f->name, vss_type_name(f->type));
     if (r->dim != f->dim)
-        return vssi_fail(err, VSS_ERR_INVALID, "queries have dimension %u, field \"%s\" has %u", r->dim, f->name, f->dim);
+        return vssi_fail(err, VSS_ERR_INVALID, "queries have dimension %u, field \"%s\" has %u", r->dim, f->name,
+                         f->dim);
     s->query_size = vssi_value_size(s->query_type, f->dim);
     for (size_t q = 0; q < r->n_queries; q++)
         VSSI_TRY(vssi_vector_check("queries", q, s->query_type, s->query_type,
@@ -124,7 +127,7 @@ static vss_status search_result(search *s, const size_t *fields, vss_result *res
         result->flags |= VSS_RESULT_TRUNCATED;
     for (size_t i = 0; i < s->n_parts; i++)
         if (s->parts[i].plan == VSS_PLAN_INDEX && !s->parts[i].ops->exact)
-            result->flags |= VSS_RESULT_APPROXIMATE;
+            result->flags |= VSS_RESULT_APPROXIMATE | (s->estimates ? VSS_RESULT_ESTIMATED : 0);
     return vssi_result_fill(result, s->schema, s->snapshot, s->places, total, true, s->similarity, fields,
                             s->request->n_fields, err);
 }

@@ -31,7 +31,9 @@ typedef struct search {
     size_t query_size;             /* bytes of one */
     bool similarity;               /* larger is nearer */
     bool exact;                    /* asked for */
-    uint32_t k;                    /* rows sought for a query: the request's; with a range one more, which tells of a cap */
+    bool estimates;                /* the same: the type's scores are the values */
+    uint32_t k;                    /* rows sought for a query: the request's; with a range one more, which tells of a
+                                      cap */
     float near, far;               /* least and greatest value of a row, smaller is nearer; infinite without a range */
     const vssi_index_ops *type;    /* of the field's definition, or flat */
     uint64_t params[64];           /* values in the order of type->params */

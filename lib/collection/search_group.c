@@ -104,15 +104,20 @@ static void group_take(group *g, size_t q, uint32_t part)
 }
 
 /* Top-ks for the queries [first, first + n) in a part, each limited by what its query has. */
-static vss_status group_begin(group *g, search_part *p, size_t first, size_t n, vss_error *err)
+static vss_status group_begin(group *g, search_part *p, bool scan, size_t first, size_t n, vss_error *err)
 {
     const search *s = g->search;
+    bool estimates = s->estimates && !scan;
     size_t size = vssi_topk_size(s->k);
     uint8_t *memory;
     VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_TOPK, n, size, &memory, err));
     for (size_t q = first; q < first + n; q++) {
-        double relative, absolute;
-        vssi_rescore_bound(p, g->of[q].rescore.query_norm, &relative, &absolute);
+        double relative = 0, absolute = 0;
+        g->of[q].source.exact = NULL;
+        if (!estimates) {
+            vssi_rescore_source(&g->of[q].rescore, &g->of[q].source);
+            vssi_rescore_bound(p, g->of[q].rescore.query_norm, &relative, &absolute);
+        }
         vssi_topk_begin(&g->topks[q], memory + (q - first) * size, s->k, relative, absolute, &g->of[q].source,
                         err);
         vssi_topk_range(&g->topks[q], s->near, s->far);
@@ -143,7 +148,7 @@ static vss_status group_finish(group *g, search_part *p, size_t first, size_t n,
 static vss_status group_one(group *g, search_part *p, bool scan, size_t q, vss_error *err)
 {
     uint64_t before = g->scratch->distances;
-    VSSI_TRY(group_begin(g, p, q, 1, err));
+    VSSI_TRY(group_begin(g, p, scan, q, 1, err));
     VSSI_TRY(scan ? vssi_flat_search(NULL, &p->vectors, &g->queries[q], g->scratch, &g->topks[q], err)
                   : p->ops->search(p->opened, &p->vectors, &g->queries[q], g->scratch, &g->topks[q], err));
     return group_finish(g, p, q, 1, before, err);
@@ -157,9 +162,11 @@ static bool group_short(group *g, const search_part *p, size_t q)
            g->counts[q] < s->k && !vssi_control_stopped(&s->control);
 }
 
-/* Scan for a query that the index had too few rows for. */
+/* Scan for a query that the index had too few rows for. By codes alone one query gets what there is from the index. */
 static vss_status group_scan_again(group *g, search_part *p, size_t q, vss_error *err)
 {
+    if (g->search->estimates)
+        return group_one(g, p, false, q, err);
     VSSI_TRY(vssi_search_verify(g->search, p, err));
     atomic_store_explicit(&p->fell_back, true, memory_order_relaxed);
     return group_one(g, p, true, q, err);
@@ -178,7 +185,7 @@ static vss_status group_part_query(group *g, search_part *p, uint32_t part, size
 static vss_status group_part_batch(group *g, search_part *p, uint32_t part, vss_error *err)
 {
     uint64_t before = g->scratch->distances;
-    VSSI_TRY(group_begin(g, p, 0, g->n, err));
+    VSSI_TRY(group_begin(g, p, group_scans(p), 0, g->n, err));
     VSSI_TRY(group_batch_of(p)(p->opened, &p->vectors, g->queries, g->n, g->scratch, g->topks, err));
     VSSI_TRY(group_finish(g, p, 0, g->n, before, err));
     for (size_t q = 0; q < g->n; q++) { /* the others' hits lie where a scan will have its own */

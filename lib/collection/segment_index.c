@@ -194,10 +194,10 @@ static vss_status index_open(vssi_segment_index *index, const vssi_vectors *vect
     return index->ops->open(index->heap, blocks, n_blocks, vectors, opened, err);
 }
 
-/* True once: when searches have come often. */
+/* True once: when searches of a stored index have come often. */
 static bool index_often(vssi_segment_index *index)
 {
-    if (!index->ops->scattered || atomic_load_explicit(&index->asked, memory_order_relaxed) > INDEX_OFTEN)
+    if (index->object == NULL || !index->ops->scattered || atomic_load_explicit(&index->asked, memory_order_relaxed) > INDEX_OFTEN)
         return false;
     return atomic_fetch_add_explicit(&index->asked, 1, memory_order_relaxed) == INDEX_OFTEN;
 }

@@ -39,7 +39,8 @@ vss_status vssi_segment_index_store(vssi_heap *heap, const vssi_index_ops *ops, 
 vss_status vssi_segment_index_open(vssi_heap *heap, const vss_storage *storage, const char *prefix,
                                    const vssi_object_ref *ref, const vssi_schema *schema, size_t field, size_t rows,
                                    vssi_segment_index **out, vss_error *err);
-/* Build an index that stays in memory, ready for searches. *out NULL: the type keeps nothing. The vectors outlive it. */
+/* Build an index that stays in memory, ready for searches. *out NULL: the type keeps nothing. The vectors outlive
+ * it. */
 vss_status vssi_segment_index_make(const vssi_build *build, const vssi_index_ops *ops, size_t field,
                                    vssi_segment_index **out, vss_error *err);
 vssi_segment_index *vssi_segment_index_ref(vssi_segment_index *index);
@@ -50,6 +51,7 @@ vss_status vssi_segment_index_get(vssi_segment_index *index, const vssi_vectors 
                                   vss_error *err);
 
 /* Every byte and every number. Returns the faults. */
-uint64_t vssi_segment_index_check(vssi_segment_index *index, const vssi_vectors *vectors, vssi_fault_fn fn, void *state);
+uint64_t vssi_segment_index_check(vssi_segment_index *index, const vssi_vectors *vectors, vssi_fault_fn fn,
+                                  void *state);
 
 #endif

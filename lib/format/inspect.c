@@ -102,6 +102,6 @@ vss_status vssi_file_inspect(const char *name, const void *data, size_t size, vs
         return vssi_inspect_log(&run, err);
     if (inspect_is(&run, VSSI_OBJECT_MAGIC) || size > VSSI_OBJECT_TRAILER) /* its header may be what is damaged */
         return vssi_inspect_object(&run, err);
-    return vssi_fail(err, VSS_ERR_CORRUPT, "\"%s\": %zu bytes that are no manifest, segment, index, deletes or log", name,
-                     size);
+    return vssi_fail(err, VSS_ERR_CORRUPT, "\"%s\": %zu bytes that are no manifest, segment, index, deletes or log",
+                     name, size);
 }

@@ -1,9 +1,9 @@
 /*
  * segment_salvage.c - which rows of a damaged sealed segment are whole, and those rows as columns
  *
- * What is not needed to read rows may be damaged: the header, the statistics, the norms (made anew), the key table (made
- * anew). A segment without sound directory or keys is lost whole. Cost: hashes and decodes everything once, and once
- * more what is taken. No locks.
+ * What is not needed to read rows may be damaged: the header, the statistics, the norms (made anew), the key table
+ * (made anew). A segment without sound directory or keys is lost whole. Cost: hashes and decodes everything once, and
+ * once more what is taken. No locks.
  */
 #include <stdio.h>
 

@@ -74,8 +74,8 @@ vss_status vssi_wal_open(const vss_storage *storage, const char *prefix, uint64_
 
 typedef vss_status (*vssi_wal_fn)(void *state, const vssi_wal_frame *frame, vss_error *err);
 /* Call fn with every frame up to the end of the log or its torn tail; *cut: bytes of that tail; *size: of the log.
- * CORRUPT when a frame is bad that was durable, by what later ones say. fn's failure ends it. Cost: one read of the log,
- * memory for the largest frame. */
+ * CORRUPT when a frame is bad that was durable, by what later ones say. fn's failure ends it. Cost: one read of the
+ * log, memory for the largest frame. */
 vss_status vssi_wal_read(vssi_heap *heap, const vss_storage *storage, const char *prefix,
                          const vssi_wal_header *header, vssi_wal_fn fn, void *state, uint64_t *size, uint64_t *cut,
                          vss_error *err);

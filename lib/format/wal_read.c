@@ -132,7 +132,8 @@ static vss_status wal_look_behind(wal_reader *r, vss_error *err)
             if (wal_head_good(r, bytes + i, at + i) && vssi_load64(bytes + i + VSSI_FRAME_AT_DURABLE) > r->at)
                 status = vssi_fail(err, VSS_ERR_CORRUPT,
                                    "log \"%s\": the frame at byte %" PRIu64
-                                   " is damaged; it was durable when byte %" PRIu64 " was written", r->name, r->at, at + i);
+                                   " is damaged; it was durable when byte %" PRIu64 " was written",
+                                   r->name, r->at, at + i);
         at += n;
     }
     vssi_free(r->heap, bytes);

@@ -39,8 +39,8 @@ static vss_status posix_put_begin(const vssi_posix_storage *s, const char *name,
     for (int attempt = 1;; attempt++) {
         t->folder = vssi_posix_folder(s, name, true, &t->leaf);
         if (t->folder >= 0) {
-            (void)snprintf(t->temporary, sizeof t->temporary, VSSI_POSIX_TEMPORARY "%" PRId64 "-%016" PRIx64, vssi_process_id(),
-                           vssi_random_name());
+            (void)snprintf(t->temporary, sizeof t->temporary, VSSI_POSIX_TEMPORARY "%" PRId64 "-%016" PRIx64,
+                           vssi_process_id(), vssi_random_name());
             t->file = openat(t->folder, t->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
             if (t->file >= 0)
                 return VSS_OK;

@@ -38,7 +38,8 @@ def test_values_that_are_hard_to_write(vss):
     fields = [{"name": "f", "type": "float64"}, {"name": "g", "type": "float32"}, {"name": "s", "type": "string"},
               {"name": "i", "type": "int64"}, {"name": "j", "type": "json"}, {"name": "t", "type": "timestamp"}]
     rows = [{"name": "a\0b", "f": -0.0, "g": -0.0, "s": "\0", "i": 2**63 - 1, "j": {"x": "\0"}, "t": 0},
-            {"name": "\x7f\"\\", "f": 5e-324, "g": 1e-45, "s": "\u2028", "i": -2**63, "j": -0.0, "t": -62135596800000000},
+            {"name": "\x7f\"\\", "f": 5e-324, "g": 1e-45, "s": "\u2028", "i": -2**63, "j": -0.0,
+             "t": -62135596800000000},
             {"name": "c", "f": 0.1, "g": 0.1, "s": "", "i": 0, "j": [1.5, "ä"], "t": 253402300799999999},
             {"name": "d", "f": 1.7976931348623157e308, "g": 3.4028234663852886e38, "s": "x", "i": 1, "j": 7, "t": 1}]
     vss.write("s.json", schema(*fields))

@@ -62,7 +62,8 @@ def test_not_named_and_nowhere(stored):
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"\x89VSS\r\n\x1a\n", b"\x89VSM\r\n\x1a\n" + bytes(100),
-                                  b"\x89VSW\r\n\x1a\n" + bytes(100), bytes(5000), b"\x89VSS\r\n\x1a\n" + b"\xff" * 5000])
+                                  b"\x89VSW\r\n\x1a\n" + bytes(100), bytes(5000),
+                                  b"\x89VSS\r\n\x1a\n" + b"\xff" * 5000])
 def test_hostile(vss, data):
     vss.write("file", data)
     assert '"file"' in vss.fails("inspect", "file")

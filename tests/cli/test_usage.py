@@ -21,7 +21,8 @@ import pytest
     ["search", "db/c", "--queries", "x.npy", "--within", "nan"],
     ["search", "db/c", "--queries", "x.npy", "--within", "1", "-k", "3"],
     ["search", "db/c", "--queries", "x.npy", "--within", "1", "--cap", "16385"],
-    ["search", "db/c", "--queries", "x.npy", "--cap", "3"], ["search", "db/c", "--queries", "x.npy", "more"], ["inspect"], ["inspect", "db/c", "db/d"], ["check"],
+    ["search", "db/c", "--queries", "x.npy", "--cap", "3"], ["search", "db/c", "--queries", "x.npy", "more"],
+    ["inspect"], ["inspect", "db/c", "db/d"], ["check"],
     ["delete", "db/c"], ["delete", "db/c", "--key", "1", "--filter", "true"],
     ["gt", "--base", "b", "--queries", "q", "--metric", "l2"],
     ["gt", "--base", "b", "--queries", "q", "--metric", "no", "--out", "o"],
@@ -47,7 +48,8 @@ def test_not_in_this_version_is_1(vss, words, named):
     assert vss.fails(*words) == f"vss: {named} is not supported in this version\n"
 
 
-@pytest.mark.parametrize("command", "create import index search inspect check compact delete export salvage gt bench".split())
+@pytest.mark.parametrize(
+    "command", "create import index search inspect check compact delete export salvage gt bench".split())
 def test_help_tells_the_options(vss, command):
     assert vss.ok("help", command) == vss.ok(command, "--help")
     assert vss.ok("help", command).startswith(f"usage: vss {command} ")

@@ -2,12 +2,12 @@
  * test_injected.c - every call of the storage and every allocation of the workloads fails in turn, and random programs
  * meet faults at random: what is found afterwards is always explained
  *
- * A fault is one failing call: IO, NO_SPACE, a short read, a success that is hidden, all of it once or until the operation
- * ends; a sync that fails; a sync that is said to be made and was not; an allocation that fails. Explained is: an
- * operation that returned OK is there; one that failed is absent; one that ended in UNKNOWN_COMMIT is whole or absent,
- * and the handle takes no more writes until it is reopened. That holds at once, after reopening, and after a crash;
- * where the disk lied about a sync, a crash may take the newest batches, or opening says CORRUPT. Anything else fails
- * the test. Faults count when they are met. Quick: a sample; VSS_TIER=full: every one.
+ * A fault is one failing call: IO, NO_SPACE, a short read, a success that is hidden, all of it once or until the
+ * operation ends; a sync that fails; a sync that is said to be made and was not; an allocation that fails. Explained
+ * is: an operation that returned OK is there; one that failed is absent; one that ended in UNKNOWN_COMMIT is whole or
+ * absent, and the handle takes no more writes until it is reopened. That holds at once, after reopening, and after a
+ * crash; where the disk lied about a sync, a crash may take the newest batches, or opening says CORRUPT. Anything else
+ * fails the test. Faults count when they are met. Quick: a sample; VSS_TIER=full: every one.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -286,7 +286,8 @@ static void injected__in_every_call(void **state)
         print_message("%6zu  %s\n", met_by[f], faults[f].name);
         assert_true(met_by[f] > 10);
     }
-    print_message("%zu faults met in every call of %zu workloads, %zu unknown, 0 unexplained\n", met, WORKLOADS, unknown);
+    print_message("%zu faults met in every call of %zu workloads, %zu unknown, 0 unexplained\n", met, WORKLOADS,
+                  unknown);
     assert_true(met > 1000);
 }
 
@@ -336,8 +337,9 @@ static void injected__in_random_programs(void **state)
     }
     for (uint64_t seed = 1; seed <= programs; seed++)
         injected_program(seed);
-    print_message("seeds 1 to %llu: %zu faults met, %zu unknown, %zu times refused after the disk lied, 0 unexplained\n",
-                  (unsigned long long)programs, met - before, unknown, refused);
+    print_message(
+        "seeds 1 to %llu: %zu faults met, %zu unknown, %zu times refused after the disk lied, 0 unexplained\n",
+        (unsigned long long)programs, met - before, unknown, refused);
     assert_true(met - before > programs * 10);
 }
 

@@ -20,7 +20,15 @@
 #include "../../lib/storage/storage.h"
 #include "../support/maker.h"
 
-typedef enum call_kind { CALL_OPEN, CALL_MKDIR, CALL_WRITE, CALL_SYNC, CALL_LINK, CALL_UNLINK, CALL_TRUNCATE } call_kind;
+typedef enum call_kind {
+    CALL_OPEN,
+    CALL_MKDIR,
+    CALL_WRITE,
+    CALL_SYNC,
+    CALL_LINK,
+    CALL_UNLINK,
+    CALL_TRUNCATE
+} call_kind;
 
 typedef struct call {
     call_kind kind;
@@ -177,7 +185,10 @@ static vss_status do_put(fixture *f, vss_error *err)
     return f->storage.put(f->storage.state, "c/s/x", parts, 3, err);
 }
 
-static vss_status do_open(fixture *f, vss_error *err) { return f->storage.log_open(f->storage.state, "c/w/2", &f->log, err); }
+static vss_status do_open(fixture *f, vss_error *err)
+{
+    return f->storage.log_open(f->storage.state, "c/w/2", &f->log, err);
+}
 
 static vss_status do_append(fixture *f, vss_error *err)
 {

@@ -1,8 +1,8 @@
 /*
  * fuzz_wal.c - a log of any bytes beside a sound manifest: opened, replayed, read, checked, salvaged, written on
  *
- * Half of the inputs get their hashes, chain, number, base and identity mended, so that what is changed reaches the code
- * behind them; of those, half get sequences without a gap.
+ * Half of the inputs get their hashes, chain, number, base and identity mended, so that what is changed reaches the
+ * code behind them; of those, half get sequences without a gap.
  */
 #include <stdint.h>
 #include <stdio.h>

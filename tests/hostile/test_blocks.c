@@ -190,7 +190,8 @@ static void blocks__may_say_anything(void **state)
 {
     static const struct {
         const char *type, *params;
-    } more[] = {{"flat", "codes=sq8"}, {"hnsw", "codes=f16"}, {"hnsw", "codes=sq4"}, {"ivf_rabitq", "bits=1"}, {"ivf_rabitq", "nlist=1,bits=8"},
+    } more[] = {{"flat", "codes=sq8"}, {"hnsw", "codes=f16"}, {"hnsw", "codes=sq4"},
+                {"ivf_rabitq", "bits=1"}, {"ivf_rabitq", "nlist=1,bits=8"},
                 {"ivf_flat", "nlist=700"},
                 {"ivf_pq", "nbits=8"}, {"ivf_pq", "m=1"}, {"ivf_pq", "nbits=8,m=21,nlist=3"}};
     (void)state;

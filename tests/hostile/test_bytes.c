@@ -159,6 +159,18 @@ static void test_flip_coded(void **state)
     bytes_flip(SPECIMEN_CODED);
 }
 
+static void test_flip_lists(void **state)
+{
+    (void)state;
+    bytes_flip(SPECIMEN_LISTS);
+}
+
+static void test_flip_products(void **state)
+{
+    (void)state;
+    bytes_flip(SPECIMEN_PRODUCTS);
+}
+
 /* ---- whole files ---- */
 
 static void bytes_resized(bytes_run *run, size_t number, size_t size, const char *damage)
@@ -251,6 +263,8 @@ int main(void)
         cmocka_unit_test(test_foreign_manifest),
         cmocka_unit_test(test_flip_indexed),
         cmocka_unit_test(test_flip_coded),
+        cmocka_unit_test(test_flip_lists),
+        cmocka_unit_test(test_flip_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,8 +4,9 @@
  * A scenario is run with its Nth storage call (or allocation) failing, N = 1, 2, ... until it runs through. After each
  * failure: the error is of the right kind and one line, the state is that before the call (a drop may have happened),
  * the same call then succeeds and leaves the state and the answer of a run without faults, closing and reopening
- * changes nothing, every stored byte is right, and nothing is leaked (the allocator's blocks are counted). A failed sync
- * of the log ends in UNKNOWN_COMMIT: the handle takes no more writes, and reopened it has the state before or after.
+ * changes nothing, every stored byte is right, and nothing is leaked (the allocator's blocks are counted). A failed
+ * sync of the log ends in UNKNOWN_COMMIT: the handle takes no more writes, and reopened it has the state before or
+ * after.
  */
 #include <stdio.h>
 #include <string.h>

@@ -138,7 +138,8 @@ static void inspect__tells_sound_files(void **state)
     assert_true(seen > 12);
 }
 
-/* A flipped byte is told, but in an object's tail, whose hash the manifest has: there the structure or that hash tells. */
+/* A flipped byte is told, but in an object's tail, whose hash the manifest has: there the structure or that hash
+ * tells. */
 static void inspect__tells_flipped_bytes(void **state)
 {
     size_t flips = 0, refused = 0, tails = 0;

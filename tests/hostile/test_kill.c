@@ -2,8 +2,8 @@
  * test_kill.c - a writing process is killed at a random moment, again and again, on a real directory
  *
  * A child makes one write after another and tells each that was acknowledged through a pipe. The parent waits
- * for a few and a moment more, kills it with SIGKILL, reopens the collection and finds what was acknowledged, with at most one write more. The next child goes on
- * from there. What write i does follows from i alone.
+ * for a few and a moment more, kills it with SIGKILL, reopens the collection and finds what was acknowledged, with at
+ * most one write more. The next child goes on from there. What write i does follows from i alone.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  *
  * What is stored then says anything at all; the library must end each call, read nothing out of bounds, and hold no
  * more than 4 times the files and 16 MiB of memory. Answers may be wrong. VSS_SEED=n chooses the changes, VSS_CASE=n
- * makes only that one, VSS_TIER=full makes 20 times as many.
+ * makes only that one, VSS_TIER=full makes 40 times as many.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -104,7 +104,7 @@ static void mended_run(specimen_kind kind, size_t cases)
     const uint64_t seed = mended_setting("VSS_SEED", MENDED_SEED), only = mended_setting("VSS_CASE", UINT64_MAX);
     specimen_make(kind, &sound);
     if (tier != NULL && strcmp(tier, "full") == 0)
-        cases *= 20;
+        cases *= 40;
     print_message("%s: seed %llu\n", name, (unsigned long long)seed);
     for (uint64_t number = only != UINT64_MAX ? only : 0; number < (only != UINT64_MAX ? only + 1 : cases); number++)
         mended_one(&sound, name, seed, number, &tally);
@@ -123,31 +123,43 @@ static void mended_run(specimen_kind kind, size_t cases)
 static void test_mended_numbers(void **state)
 {
     (void)state;
-    mended_run(SPECIMEN_NUMBERS, 6000);
+    mended_run(SPECIMEN_NUMBERS, 3000);
 }
 
 static void test_mended_texts(void **state)
 {
     (void)state;
-    mended_run(SPECIMEN_TEXTS, 6000);
+    mended_run(SPECIMEN_TEXTS, 3000);
 }
 
 static void test_mended_indexed(void **state)
 {
     (void)state;
-    mended_run(SPECIMEN_INDEXED, 1500);
+    mended_run(SPECIMEN_INDEXED, 750);
 }
 
 static void test_mended_coded(void **state)
 {
     (void)state;
-    mended_run(SPECIMEN_CODED, 1500);
+    mended_run(SPECIMEN_CODED, 750);
+}
+
+static void test_mended_lists(void **state)
+{
+    (void)state;
+    mended_run(SPECIMEN_LISTS, 750);
+}
+
+static void test_mended_products(void **state)
+{
+    (void)state;
+    mended_run(SPECIMEN_PRODUCTS, 750);
 }
 
 static void test_mended_tiny(void **state)
 {
     (void)state;
-    mended_run(SPECIMEN_TINY, 6000);
+    mended_run(SPECIMEN_TINY, 3000);
 }
 
 /* Mending a sound collection changes nothing: what mend.c knows of the format is what the library wrote. */
@@ -238,6 +250,8 @@ int main(void)
         cmocka_unit_test(test_mend_is_right),   cmocka_unit_test(test_mended_tiny),
         cmocka_unit_test(test_mended_texts),    cmocka_unit_test(test_mended_numbers),
         cmocka_unit_test(test_mended_coded),
+        cmocka_unit_test(test_mended_lists),
+        cmocka_unit_test(test_mended_products),
         cmocka_unit_test(test_mended_indexed),  cmocka_unit_test(test_key_tables),
     };
     signal(SIGALRM, mended_hangs);

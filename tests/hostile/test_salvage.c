@@ -156,8 +156,8 @@ static void salvage__after_any_flipped_byte(void **state)
         for (size_t f = 0; f < files.n_files; f++)
             for (size_t at = 0; at < files.files[f].size; at += full_tier() ? 1 : 1 + files.files[f].size / 60)
                 flip(&files, f, at, name, &sound, &count);
-        print_message("%s: %zu bytes flipped: all rows %zu times, some rows %zu, none %zu\n", name, count.n, count.whole,
-                      count.part, count.none);
+        print_message("%s: %zu bytes flipped: all rows %zu times, some rows %zu, none %zu\n", name, count.n,
+                      count.whole, count.part, count.none);
         assert_true(count.whole > 20 && count.part > 20 && count.none > 5);
         rowset_free(&sound);
         archive_free(&files);
@@ -442,7 +442,8 @@ static void salvage__leaves_nothing_when_it_fails(void **state)
     vss_db *from = open_archive(&files, VSS_OPEN_READ_ONLY);
     MUST(vss_db_open("mem:", NULL, &to, &err));
     assert_int_equal(vss_collection_salvage(NULL, name, to, "n", NULL, NULL, NULL, NULL, NULL, &err), VSS_ERR_INVALID);
-    assert_int_equal(vss_collection_salvage(from, name, NULL, "n", NULL, NULL, NULL, NULL, NULL, &err), VSS_ERR_INVALID);
+    assert_int_equal(vss_collection_salvage(from, name, NULL, "n", NULL, NULL, NULL, NULL, NULL, &err),
+                     VSS_ERR_INVALID);
     assert_int_equal(vss_collection_salvage(from, "A", to, "n", NULL, NULL, NULL, NULL, NULL, &err), VSS_ERR_INVALID);
     assert_int_equal(vss_collection_salvage(from, name, to, NULL, NULL, NULL, NULL, NULL, NULL, &err), VSS_ERR_INVALID);
     assert_int_equal(vss_collection_salvage(from, "other", to, "n", NULL, NULL, NULL, NULL, NULL, &err),

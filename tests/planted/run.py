@@ -14,11 +14,12 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = ROOT / "build" / "planted" / "tree"
 BUILD = ROOT / "build" / "planted" / "build"
-PARTS = ["CMakeLists.txt", "CMakePresets.json", "cmake", "include", "lib", "simd", "index", "tests", "bench", "examples",
-         "gpu", "bindings", "README.md", "LICENSE"]
+PARTS = ["CMakeLists.txt", "CMakePresets.json", "cmake", "include", "lib", "simd", "index", "tests", "bench", 
+         "examples", "gpu", "bindings", "README.md", "LICENSE"]
 # What is tried for every bug, quickest first.
-PROGRAMS = ["test_wal", "test_log_storage", "test_syscalls", "test_deletes", "test_leftovers", "test_storage", "test_bits",
-            "test_salvage", "test_bytes", "test_mended", "test_injected", "test_programs", "test_faults", "test_crash"]
+PROGRAMS = ["test_wal", "test_log_storage", "test_syscalls", "test_deletes", "test_leftovers", "test_storage",
+            "test_posix", "test_bits", "test_salvage", "test_bytes", "test_mended", "test_injected",
+            "test_programs", "test_faults", "test_crash"]
 SECONDS = 600
 JOBS = os.environ.get("VSS_JOBS", "2")
 
@@ -41,7 +42,8 @@ def read_bugs():
 
 
 def run(command, **options):
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **options)
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          **options)
 
 
 def build(targets):
@@ -111,7 +113,8 @@ def main():
         except ValueError as error:
             noticed, bad = f"ERROR: {error}", bad + 1
         bad += noticed is None
-        print(f"{bug['name']:24} {noticed or 'NOT NOTICED':18} {time.monotonic() - begin:5.0f} s  {bug['what']}", flush=True)
+        print(f"{bug['name']:24} {noticed or 'NOT NOTICED':18} {time.monotonic() - begin:5.0f} s  {bug['what']}",
+              flush=True)
     print(f"planted: {len(bugs)} bugs, {len(bugs) - bad} noticed")
     return 1 if bad or len(bugs) < (1 if chosen else 20) else 0
 

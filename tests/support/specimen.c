@@ -182,7 +182,8 @@ vss_collection *specimen_create(vss_db *db, const char *name, const char *schema
 
 /* ---- the collections ---- */
 
-static const char *const specimen_names[SPECIMEN_KINDS] = {"numbers", "texts", "indexed", "tiny", "coded"};
+static const char *const specimen_names[SPECIMEN_KINDS] = {"numbers", "texts", "indexed", "tiny", "coded",
+                                                            "lists", "products"};
 
 static const char *const specimen_schemas[SPECIMEN_KINDS] = {
     "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true},"
@@ -205,7 +206,11 @@ static const char *const specimen_schemas[SPECIMEN_KINDS] = {
     "{\"name\": \"s\", \"type\": \"string\", \"nullable\": true},"
     "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 2, \"metric\": \"cosine\"}]}",
     "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true}, {\"name\": \"n\", \"type\": \"int32\"},"
-    "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 5, \"metric\": \"ip\"}]}"};
+    "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 5, \"metric\": \"ip\"}]}",
+    "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true}, {\"name\": \"n\", \"type\": \"int32\"},"
+    "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 3, \"metric\": \"cosine\"}]}",
+    "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true}, {\"name\": \"n\", \"type\": \"int32\"},"
+    "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 4, \"metric\": \"l2\"}]}"};
 
 static void specimen_flush(vss_collection *col)
 {
@@ -220,10 +225,19 @@ static void specimen_delete(vss_collection *col, const char *filter)
     specimen_flush(col);
 }
 
+/* The index of a kind; NULL: none. */
+static const char *const specimen_indexes[SPECIMEN_KINDS][2] = {
+    [SPECIMEN_INDEXED] = {"hnsw", "m=2,ef_construction=8"},
+    [SPECIMEN_CODED] = {"flat", "codes=sq8,prefix=4"},
+    [SPECIMEN_LISTS] = {"ivf_rabitq", "nlist=9,bits=3"},
+    [SPECIMEN_PRODUCTS] = {"ivf_pq", "nlist=9,m=2"},
+};
+
 static void specimen_build(specimen_kind kind, vss_collection *col)
 {
     vss_error err = {VSS_OK};
-    const bool indexed = kind == SPECIMEN_INDEXED || kind == SPECIMEN_CODED;
+    const char *const *index = specimen_indexes[kind];
+    const bool indexed = index[0] != NULL;
     specimen_insert(col, 0, indexed ? 4200 : kind == SPECIMEN_TINY ? 3 : 20);
     specimen_flush(col);
     if (kind == SPECIMEN_TINY)
@@ -239,9 +253,7 @@ static void specimen_build(specimen_kind kind, vss_collection *col)
         specimen_insert(col, 33, 4);
         specimen_flush(col);
     } else {
-        const bool hnsw = kind == SPECIMEN_INDEXED;
-        specimen_must(vss_collection_build_index(col, "v", hnsw ? "hnsw" : "flat", hnsw ? "m=2,ef_construction=8"
-                                                 : "codes=sq8,prefix=4", NULL, &err), &err, "index");
+        specimen_must(vss_collection_build_index(col, "v", index[0], index[1], NULL, &err), &err, "index");
     }
 }
 

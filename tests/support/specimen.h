@@ -16,6 +16,8 @@ typedef enum specimen_kind {
     SPECIMEN_INDEXED = 2, /* int64 keys, a number, an l2 field; hnsw over 4,200 rows, and 13 scanned; deletes */
     SPECIMEN_TINY = 3,    /* one segment of a key, a text and a vector: the least that is a collection */
     SPECIMEN_CODED = 4,   /* int64 keys, a number, an ip field; flat with codes and a prefix, else as INDEXED */
+    SPECIMEN_LISTS = 5,   /* the same with ivf_rabitq over a cosine field */
+    SPECIMEN_PRODUCTS = 6, /* with ivf_pq over an l2 field */
     SPECIMEN_KINDS
 } specimen_kind;
 

@@ -243,6 +243,34 @@ static void background__refused(void **state)
     assert_int_equal(count(f, NULL), f->next);
 }
 
+static void delete_beside(void *arg, const char *name)
+{
+    fixture *f = arg;
+    vss_error err;
+    (void)name;
+    f->faults.before_put = NULL;
+    MUST(vss_collection_delete_where(f->col, "id >= 4000 && id < 7000", NULL, &err));
+}
+
+/* The last write of all comes while a task is at work: what it leaves to do is done all the same. */
+static void background__nothing_is_missed(void **state)
+{
+    fixture *f = *state;
+    vss_error err;
+    insert(f, 8);
+    MUST(vss_collection_flush(f->col, &err));
+    insert(f, 8);
+    MUST(vss_collection_flush(f->col, &err));
+    f->faults.before_arg = f;
+    f->faults.before_put = delete_beside;
+    MUST(vss_collection_delete_where(f->col, "id < 2500", NULL, &err));
+    assert_null(f->faults.before_put);
+    for (int i = 0; i < 1000 && stats_of(f).deleted > 0; i += 10)
+        (void)usleep(10000);
+    assert_int_equal(stats_of(f).deleted, 0);
+    assert_int_equal(count(f, NULL), 2500);
+}
+
 /* A failure is told, changes nothing, and is made good later. */
 static void background__fails(void **state)
 {
@@ -273,6 +301,7 @@ int main(void)
         CASE(background__keeps_to_its_memory),
         CASE(background__after_the_close),
         CASE(background__refused),
+        CASE(background__nothing_is_missed),
         CASE(background__fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,8 +2,8 @@
  * test_digest_index.c - an index built on codes has the same bytes on every processor and at every level of kernels
  *
  * For each case: 5,000 rows from a seed, an index of them on two threads, XXH3-64 of the index object's bytes; at the
- * level that VSS_SIMD names, else the processor's best. The values change whenever the builder or the format of an index does: then take the new ones that this test prints, if
- * they are the same on x86-64 and arm64 (tests/arm64.sh).
+ * level that VSS_SIMD names, else the processor's best. The values change whenever the builder or the format of an
+ * index does: then take the new ones that this test prints, if they are the same on x86-64 and arm64 (tests/arm64.sh).
  */
 #include <inttypes.h>
 #include <stdio.h>

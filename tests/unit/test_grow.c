@@ -178,6 +178,22 @@ static void test_deterministic(void **state)
     free(f);
 }
 
+/* What makes a stored index move into a copy (segment_index.c) leaves one in memory where it is. */
+static void test_searched_often(void **state)
+{
+    enum { OFTEN = 1100 };
+    fixture *f = *state;
+    uint64_t rows;
+    grow_fill_searched(f);
+    assert_int_equal(grow_indexed(f, &rows), 1);
+    for (size_t i = 0; i < OFTEN; i++) {
+        vss_result *hits = grow_search(f, f->vectors + i * DIM, 1, NULL);
+        assert_int_equal(((const int64_t *)vss_result_keys(hits)->data)[0], i);
+        vss_result_free(hits);
+    }
+    assert_int_equal(grow_indexed(f, &rows), 1);
+}
+
 static void test_deletes_and_upserts(void **state)
 {
     fixture *f = *state;
@@ -285,7 +301,8 @@ static void test_searches_beside(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        GROW_TEST(test_found_at_once),         GROW_TEST(test_deterministic),   GROW_TEST(test_deletes_and_upserts),
+        GROW_TEST(test_found_at_once),         GROW_TEST(test_deterministic),
+        GROW_TEST(test_searched_often),        GROW_TEST(test_deletes_and_upserts),
         GROW_TEST(test_no_memory_for_a_graph), GROW_TEST(test_searches_beside),
         GROW_TEST(test_no_graph_unless_missed),
     };

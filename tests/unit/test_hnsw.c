@@ -312,7 +312,8 @@ static void test_cancel_and_deadline(void **state)
     hnsw_release(&all);
 }
 
-/* A build fits in twice the index, with the vectors for what is not known to be codes yet, and in less with a budget. */
+/* A build fits in twice the index, with the vectors for what is not known to be codes yet, and in less with a
+ * budget. */
 static void test_memory(void **state)
 {
     (void)state;

@@ -2,9 +2,10 @@
  * test_versions.c - eight searching threads beside a writer, flushes and compactions: every answer is that of one
  * committed version
  *
- * The writer keeps, for every sequence, which value each key has then. A search tells its sequence (explain), which must
- * lie between the newest one acknowledged before the call and the newest one begun before its end; its keys and distances
- * must be those of the rows of that version, and a count of all rows must be that of some version. Run under TSan, too.
+ * The writer keeps, for every sequence, which value each key has then. A search tells its sequence (explain), which
+ * must lie between the newest one acknowledged before the call and the newest one begun before its end; its keys and
+ * distances must be those of the rows of that version, and a count of all rows must be that of some version. Run under
+ * TSan, too.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -141,7 +142,8 @@ static void *keeper(void *arg)
     world *w = arg;
     vss_error err;
     for (size_t i = 0; !atomic_load(&w->done); i++) {
-        const vss_status status = i % 3 == 2 ? vss_collection_compact(w->col, &err) : vss_collection_flush(w->col, &err);
+        const vss_status status =
+            i % 3 == 2 ? vss_collection_compact(w->col, &err) : vss_collection_flush(w->col, &err);
         if (status != VSS_OK)
             atomic_fetch_add(&w->wrong, 1);
         (void)usleep(2000);

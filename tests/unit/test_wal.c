@@ -308,7 +308,8 @@ static void wal__knows_a_log_that_was_never_begun(void **state)
     three_end(&t);
 }
 
-/* R5: a log that the manifest covers is passed over, whatever is in it, one of a version that is not there is refused. */
+/* R5: a log that the manifest covers is passed over, whatever is in it, one of a version that is not there is
+ * refused. */
 static void wal__belongs_to_one_version(void **state)
 {
     three t;

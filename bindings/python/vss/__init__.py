@@ -52,8 +52,8 @@ def index_types():
 
 
 def index_estimate(type, vectors, metric, dim, rows, threads=1, **params):
-    """What an index of rows vectors ("f32", "f16", "bf16", "i8", "u8", "binary") of dim components would take, in bytes:
-    (of its objects, of memory that its build holds at most)."""
+    """What an index of rows vectors ("f32", "f16", "bf16", "i8", "u8", "binary") of dim components would take, in
+    bytes: (of its objects, of memory that its build holds at most)."""
     cost = _IndexCost()
     kinds, metrics = ["f32", "f16", "bf16", "i8", "u8", "binary"], ["l2", "ip", "cosine", "hamming", "jaccard"]
     if vectors not in kinds or metric not in metrics:

@@ -27,7 +27,7 @@ OPEN_CREATE, OPEN_EXISTING, OPEN_READ_ONLY = 0, 1, 2
 SYNC_INTERVAL, SYNC_MODES = 1, {"commit": 0, "off": 2}
 
 # vss_result_flags
-RESULT_TRUNCATED, RESULT_APPROXIMATE, RESULT_CAPPED = 1, 2, 4
+RESULT_TRUNCATED, RESULT_APPROXIMATE, RESULT_CAPPED, RESULT_ESTIMATED = 1, 2, 4, 8
 
 # vss_plan
 PLAN_NAMES = {1: "scan", 2: "scan_rows", 3: "index", 4: "index_then_scan", 5: "nothing"}

@@ -187,7 +187,8 @@ class Collection:
         name, limit = text("field", field), _threads(threads)
         choice = s.IndexChoice()
         with self._handle as col:
-            call(lib.vss_collection_choose_index, col, name, number("memory", memory, 2**64 - 1), limit, ctypes.byref(choice))
+            call(lib.vss_collection_choose_index, col, name, number("memory", memory, 2**64 - 1), limit,
+                 ctypes.byref(choice))
         params = dict(item.split("=") for item in choice.params.decode().split(",") if item)
         return {"type": choice.type.decode(), "params": params, "reason": choice.reason.decode(),
                 "index_bytes": choice.index_bytes, "build_bytes": choice.build_bytes}
@@ -201,7 +202,8 @@ class Collection:
         field names the vector field where there are several. filter keeps the rows that match it, exclude leaves out
         keys, fields names what to return beside key and distance. timeout (seconds) ends the search with what was
         found, Hits.truncated set. within=(low, high) keeps the rows whose distance lies between, exactly; None is no
-        bound, and Hits.capped says that there are more than k. params are the index's: ef=64, or exact=True to compare every row.
+        bound, and Hits.capped says that there are more than k. params are the index's: ef=64, or
+        exact=True to compare every row.
         """
         vectors = columns.encode_queries(self._vector_type(field), queries)
         names = self._names(fields, [])

@@ -46,13 +46,14 @@ class Hits:
                float16 for f16; int8 and uint8 for i8 and u8, and [n][k][dim / 8] uint8 for binary, padded with 0
     truncated  the timeout ended the search: rows may be missing
     approximate  an index chose the rows
+    estimated  distances are what an index's codes say (refine=0)
     capped     some query has more rows within its range than the k nearest that it got
     explain    what was done, where it was asked for
 
     len(hits) is n; hits[q] and iteration give each query's rows as a list of Hit.
     """
 
-    __slots__ = ("keys", "distances", "counts", "fields", "truncated", "approximate", "capped", "explain")
+    __slots__ = ("keys", "distances", "counts", "fields", "truncated", "approximate", "capped", "estimated", "explain")
 
     def __init__(self, pointer, k, names, key_field):
         offsets = _offsets(pointer)
@@ -69,6 +70,7 @@ class Hits:
         self.truncated = bool(flags & s.RESULT_TRUNCATED)
         self.approximate = bool(flags & s.RESULT_APPROXIMATE)
         self.capped = bool(flags & s.RESULT_CAPPED)
+        self.estimated = bool(flags & s.RESULT_ESTIMATED)
         self.explain = _explain(pointer)
 
     def __len__(self):
