@@ -1,5 +1,5 @@
 # The two commands: make demo, make test. Everything else is CMake's (CMakePresets.json).
-.PHONY: all demo test test-full bench-flat bench-hnsw bench-ivf clean
+.PHONY: all demo test test-full faiss bench-flat bench-hnsw bench-ivf clean
 
 all: build/release/build.ninja
 	cmake --build build/release
@@ -20,6 +20,12 @@ test:
 test-full:
 	@cmake/setup.sh full
 	@tests/run.sh full
+
+# libvss_faiss.so, the plug-in with FAISS' indexes, in build/faiss/plugin; FAISS comes from the system's packages.
+faiss:
+	@cmake/faiss.sh
+	@cmake -S plugins/faiss -B build/faiss/plugin -G Ninja >/dev/null
+	@cmake --build build/faiss/plugin
 
 # Exact search beside faiss-cpu's IndexFlat on real data, everything the first time: tens of minutes.
 bench-flat: all

@@ -2,7 +2,9 @@
  * cmd_bench.c - vss bench: builds an index over a file of vectors and measures searches, a line a sweep point
  *
  * The collection is in memory, one sealed segment up to 2^20 rows. --set may name parameters of the build and of the
- * search: the index type's own table says which is which.
+ * search: the index type's own table says which is which. With several --engine, or --index and an engine of FAISS,
+ * one index after the other is built over the same rows and measured; each takes of --set and --sweep what its type
+ * knows.
  */
 #include <math.h>
 #include <stdio.h>
@@ -30,13 +32,13 @@ static const cli_option bench_options[] = {
     {"batch", "N", "queries a call (1)", false},
     {"first", "N", "only the first N queries of the file", false},
     {"device", "NAME", "cpu", false},
-    {"engine", "NAME", "vss", false},
+    {"engine", "NAME", "vss, or faiss:FACTORY through the FAISS plug-in; repeat it to compare", true},
     {NULL, NULL, NULL, false},
 };
 
 typedef struct bench_job {
     const cli_args *args;
-    const char *type;
+    const char *engine, *type;    /* of the index that is being measured */
     vss_type dtype;
     char *build_set, *search_set; /* what --set holds for each; "" for nothing */
     uint64_t k, threads, batch, first;
@@ -44,26 +46,47 @@ typedef struct bench_job {
     double filter_rate;
     cli_memdb memdb;
     cli_truth truth;
+    bool truth_known;
     cli_progress progress;
     double build_s;
     uint64_t index_bytes, rss_before;
     cli_table table;              /* without --json */
 } bench_job;
 
-static bool bench_is_search(const char *type, const char *name, size_t size)
+/* Does a type know the parameter. */
+typedef enum bench_known { BENCH_UNKNOWN, BENCH_BUILD, BENCH_SEARCH } bench_known;
+
+static bench_known bench_knows(const char *type, const char *name, size_t size)
 {
-    static const char *const every[] = {"exact", "refine"};
+    static const char *const every[] = {"exact", "refine", "trusted"};
     for (size_t i = 0; i < sizeof every / sizeof every[0]; i++)
         if (strlen(every[i]) == size && memcmp(every[i], name, size) == 0)
-            return true;
+            return BENCH_SEARCH;
     vss_param_info info = VSS_INIT(vss_param_info);
     for (size_t i = 0; vss_index_param(type, i, &info, NULL) == VSS_OK; i++) {
         bool named = strlen(info.name) == size && memcmp(info.name, name, size) == 0;
         bool aliased = info.alias && strlen(info.alias) == size && memcmp(info.alias, name, size) == 0;
         if (named || aliased)
-            return info.search != 0;
+            return info.search ? BENCH_SEARCH : BENCH_BUILD;
     }
-    return false;
+    return BENCH_UNKNOWN;
+}
+
+/* The factory of an engine "faiss:FACTORY"; NULL: it is libvss itself. */
+static const char *bench_factory(const char *engine)
+{
+    return engine && strncmp(engine, "faiss:", 6) == 0 ? engine + 6 : NULL;
+}
+
+/* Is the parameter, which the type at work doesn't know, another's that is measured too. */
+static bool bench_others_know(const bench_job *job, const char *name, size_t size)
+{
+    const char *own = cli_args_text(job->args, "index");
+    bool known = own && bench_knows(own, name, size) != BENCH_UNKNOWN;
+    for (size_t i = 0; i < cli_args_count(job->args, "engine"); i++)
+        known |= bench_factory(cli_args_nth(job->args, "engine", i)) &&
+                 bench_knows("faiss", name, size) != BENCH_UNKNOWN;
+    return known;
 }
 
 static void bench_join(char **set, const char *more)
@@ -73,13 +96,21 @@ static void bench_join(char **set, const char *more)
     *set = joined;
 }
 
+/* What of --set is for the index that is being measured. An item without "=" goes on with the one before it. */
 static void bench_split_set(bench_job *job)
 {
-    char *set = cli_args_joined(job->args, "set"), *rest = NULL;
-    job->build_set = cli_copy("");
-    job->search_set = cli_copy("");
-    for (char *one = set ? strtok_r(set, ",", &rest) : NULL; one; one = strtok_r(NULL, ",", &rest))
-        bench_join(bench_is_search(job->type, one, strcspn(one, "=")) ? &job->search_set : &job->build_set, one);
+    char *set = cli_args_joined(job->args, "set"), *rest = NULL, **to = &job->build_set;
+    const char *factory = bench_factory(job->engine);
+    job->build_set = factory ? cli_format("factory=%s", factory) : cli_copy("");
+    job->search_set = cli_copy(factory ? "trusted=1" : "");
+    for (char *one = set ? strtok_r(set, ",", &rest) : NULL; one; one = strtok_r(NULL, ",", &rest)) {
+        size_t name = strcspn(one, "=");
+        bench_known known = bench_knows(job->type, one, name);
+        if (one[name])
+            to = known == BENCH_SEARCH ? &job->search_set : &job->build_set;
+        if (!one[name] || known != BENCH_UNKNOWN || !bench_others_know(job, one, name))
+            bench_join(to, one);
+    }
     free(set);
 }
 
@@ -111,6 +142,7 @@ static vss_status bench_build(bench_job *job, vss_error *err)
     options.progress = job->progress.shown ? cli_progress_step : NULL;
     options.progress_state = &job->progress;
     double begin = cli_seconds();
+    job->index_bytes = 0;
     vss_status status = vss_collection_build_index(job->memdb.col, "vector", job->type, job->build_set, &options, err);
     job->build_s = cli_seconds() - begin;
     cli_progress_end(&job->progress);
@@ -129,7 +161,7 @@ static void bench_print_json(const bench_job *job, const cli_bench_run *run)
 {
     cli_json json;
     cli_json_begin(&json, stdout);
-    cli_json_text(&json, "engine", "vss");
+    cli_json_text(&json, "engine", job->engine);
     cli_json_text(&json, "index", job->type);
     cli_json_text(&json, "build_params", job->build_set);
     cli_json_text(&json, "search_params", run->params);
@@ -190,7 +222,8 @@ static vss_status bench_point(bench_job *job, const char *params, vss_error *err
 static vss_status bench_sweep(bench_job *job, vss_error *err)
 {
     const char *sweep = cli_args_text(job->args, "sweep");
-    if (!sweep)
+    if (!sweep || (bench_knows(job->type, sweep, strcspn(sweep, "=")) == BENCH_UNKNOWN &&
+                   bench_others_know(job, sweep, strcspn(sweep, "="))))
         return bench_point(job, job->search_set, err);
     size_t name = strcspn(sweep, "=");
     char *values = cli_copy(sweep + name + 1), *rest = NULL;
@@ -204,25 +237,49 @@ static vss_status bench_sweep(bench_job *job, vss_error *err)
     return status;
 }
 
-static vss_status bench_work(bench_job *job, vss_error *err)
+/* Build one index and measure it. */
+static vss_status bench_engine(bench_job *job, const char *engine, vss_error *err)
 {
     const char *truth = cli_args_text(job->args, "truth");
+    job->engine = engine;
+    job->type = bench_factory(engine) ? "faiss" : cli_args_text(job->args, "index");
+    bench_split_set(job);
+    vss_status status = bench_build(job, err);
+    if (status == VSS_OK && !job->truth_known) {
+        status = truth ? cli_truth_load(&job->memdb, truth, (uint32_t)job->k, &job->truth, err)
+                       : cli_truth_search(&job->memdb, (uint32_t)job->k, job->filter, cli_processors(), &job->progress,
+                                          &job->truth, err);
+        job->truth_known = status == VSS_OK;
+    }
+    bool as_json = cli_args_has(job->args, "json");
+    if (status == VSS_OK && !as_json)
+        bench_begin_table(job);
+    if (status == VSS_OK)
+        status = bench_sweep(job, err);
+    if (status == VSS_OK && !as_json)
+        cli_table_print(&job->table, stdout);
+    cli_table_free(&job->table);
+    free(job->build_set);
+    free(job->search_set);
+    return status;
+}
+
+static vss_status bench_work(bench_job *job, vss_error *err)
+{
+    size_t engines = cli_args_count(job->args, "engine");
+    bool own = cli_args_has(job->args, "index");
     job->rss_before = bench_memory("VmRSS");
     CLI_TRY(cli_memdb_load(&job->memdb, cli_args_text(job->args, "base"), job->dtype,
                            cli_metric_parse(cli_args_text(job->args, "metric")), job->filter != NULL, &job->progress,
                            err));
     CLI_TRY(cli_memdb_queries(&job->memdb, cli_args_text(job->args, "queries"), job->first, err));
-    CLI_TRY(bench_build(job, err));
-    if (truth)
-        CLI_TRY(cli_truth_load(&job->memdb, truth, (uint32_t)job->k, &job->truth, err));
-    else
-        CLI_TRY(cli_truth_search(&job->memdb, (uint32_t)job->k, job->filter, cli_processors(), &job->progress,
-                                 &job->truth, err));
-    if (!cli_args_has(job->args, "json"))
-        bench_begin_table(job);
-    CLI_TRY(bench_sweep(job, err));
-    if (!cli_args_has(job->args, "json"))
-        cli_table_print(&job->table, stdout);
+    if (own)
+        CLI_TRY(bench_engine(job, "vss", err));
+    for (size_t i = 0; i < engines; i++) {
+        const char *engine = cli_args_nth(job->args, "engine", i);
+        if (bench_factory(engine))
+            CLI_TRY(bench_engine(job, engine, err));
+    }
     return VSS_OK;
 }
 
@@ -250,8 +307,9 @@ static bool bench_read_rate(bench_job *job)
 /* The options that must be there, and those that only name what this version has. CLI_DONE to go on. */
 static int bench_check_options(const cli_args *args)
 {
-    static const char *const needed[] = {"base", "queries", "metric", "index"};
-    const char *device = cli_args_text(args, "device"), *engine = cli_args_text(args, "engine");
+    static const char *const needed[] = {"base", "queries", "metric"};
+    const char *device = cli_args_text(args, "device");
+    bool measured = cli_args_has(args, "index");
     const char *sweep = cli_args_text(args, "sweep");
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
         if (!cli_args_has(args, needed[i]))
@@ -265,10 +323,14 @@ static int bench_check_options(const cli_args *args)
         return cli_refuse("--device cuda is not supported in this version");
     if (device && strcmp(device, "cpu") != 0)
         return cli_usage("bench", "--device %s: expected cpu or cuda", device);
-    if (engine && (strcmp(engine, "faiss") == 0 || strncmp(engine, "faiss:", 6) == 0))
-        return cli_refuse("--engine faiss is not supported in this version");
-    if (engine && strcmp(engine, "vss") != 0)
-        return cli_usage("bench", "--engine %s: expected vss or faiss:FACTORY", engine);
+    for (size_t i = 0; i < cli_args_count(args, "engine"); i++) {
+        const char *engine = cli_args_nth(args, "engine", i);
+        if (strcmp(engine, "vss") != 0 && (!bench_factory(engine) || !*bench_factory(engine)))
+            return cli_usage("bench", "--engine %s: expected vss or faiss:FACTORY", engine);
+        measured |= bench_factory(engine) != NULL;
+    }
+    if (!measured)
+        return cli_usage("bench", "bench needs --index");
     return CLI_DONE;
 }
 
@@ -284,20 +346,16 @@ static int bench_run(const cli_args *args)
         !cli_args_number(args, "first", 1, UINT64_MAX, &job.first) || !cli_memdb_type(args, &job.dtype) ||
         !bench_read_rate(&job))
         return CLI_WRONG_USAGE;
-    job.type = cli_args_text(args, "index");
-    bench_split_set(&job);
     cli_progress_begin(&job.progress);
     vss_status status = bench_work(&job, &err);
     cli_progress_end(&job.progress);
     cli_truth_free(&job.truth);
     cli_memdb_close(&job.memdb);
-    cli_table_free(&job.table);
-    free(job.build_set);
-    free(job.search_set);
     free(job.filter);
     return status == VSS_OK ? CLI_DONE : cli_report(&err);
 }
 
 const cli_command cli_bench = {"bench",
-                               "--base F --queries F --metric M --index TYPE [--set ...] [--sweep ef=16,32] [-k 10]",
+                               "--base F --queries F --metric M --index TYPE [--engine faiss:FACTORY] [--set ...] "
+                               "[--sweep ef=16,32] [-k 10]",
                                "measure recall and speed", 0, 0, bench_options, bench_run, NULL};

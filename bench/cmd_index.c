@@ -25,10 +25,13 @@ static void index_help(void)
     for (size_t t = 0; vss_index_type(t); t++) {
         printf("\n%s\n", vss_index_type(t));
         vss_param_info info = VSS_INIT(vss_param_info);
-        for (size_t i = 0; vss_index_param(vss_index_type(t), i, &info, NULL) == VSS_OK; i++)
-            printf("  %-16s %s; %llu to %llu, by default %llu%s\n", info.name, info.help, (unsigned long long)info.min,
-                   (unsigned long long)info.max, (unsigned long long)info.default_value,
-                   info.search ? " (given to a search)" : "");
+        for (size_t i = 0; vss_index_param(vss_index_type(t), i, &info, NULL) == VSS_OK; i++) {
+            printf("  %-16s %s", info.name, info.help);
+            if (!info.text)
+                printf("; %llu to %llu, by default %llu%s", (unsigned long long)info.min, (unsigned long long)info.max,
+                       (unsigned long long)info.default_value, info.search ? " (given to a search)" : "");
+            putchar('\n');
+        }
     }
 }
 

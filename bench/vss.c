@@ -2,10 +2,11 @@
  * vss.c - the vss command line tool: finds the command, runs it, answers with its exit code
  *
  * Exit codes: 0 done, 1 failed, 2 wrong usage. Every error is one line on stderr. Everything the tool does goes through
- * the library's public interface.
+ * the library's public interface. Plug-ins with index types are loaded where --plugin or VSS_PLUGINS names them.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tool.h"
@@ -18,11 +19,12 @@ enum { VSS_COMMANDS = sizeof vss_commands / sizeof vss_commands[0] };
 
 static void vss_print_usage(void)
 {
-    puts("usage: vss COMMAND ...\n");
+    puts("usage: vss [--plugin FILE] COMMAND ...\n");
     for (size_t i = 0; i < VSS_COMMANDS; i++)
         printf("  %-8s %s\n", vss_commands[i]->name, vss_commands[i]->summary);
     puts("\nvss help COMMAND tells a command's options; vss version, which library is loaded.\n"
-         "DB is a directory, DB/COLL a collection in it.");
+         "DB is a directory, DB/COLL a collection in it. --plugin loads a library that brings index types, as\n"
+         "./libvss_faiss.so; VSS_PLUGINS may name several, with colons between.");
 }
 
 static const cli_command *vss_find_command(const char *name)
@@ -45,8 +47,47 @@ static int vss_print_help(const char *name)
     return CLI_DONE;
 }
 
+/* Load the plug-ins of VSS_PLUGINS. CLI_DONE: all. */
+static int vss_load_named(void)
+{
+    const char *names = getenv("VSS_PLUGINS");
+    char *copy = names ? cli_copy(names) : NULL, *rest = NULL;
+    vss_error err = {0};
+    vss_status status = VSS_OK;
+    char *one = copy ? strtok_r(copy, ":", &rest) : NULL;
+    for (; one && status == VSS_OK; one = strtok_r(NULL, ":", &rest))
+        status = vss_plugin_load(one, &err);
+    free(copy);
+    return status == VSS_OK ? CLI_DONE : cli_report(&err);
+}
+
+/* And those before the command; *taken: words they take. */
+static int vss_load_plugins(int argc, char **argv, int *taken)
+{
+    static const char option[] = "--plugin";
+    vss_error err = {0};
+    int code = vss_load_named();
+    for (*taken = 0; code == CLI_DONE && *taken + 1 < argc;) {
+        const char *word = argv[*taken + 1];
+        if (strncmp(word, option, sizeof option - 1) != 0)
+            break;
+        const char *tail = word + sizeof option - 1;
+        if (*tail != '=' && (*tail || *taken + 2 >= argc))
+            return cli_usage(NULL, *tail ? "unknown option %s" : "%s needs a value", word);
+        *taken += *tail ? 1 : 2;
+        if (vss_plugin_load(*tail ? tail + 1 : argv[*taken], &err) != VSS_OK)
+            code = cli_report(&err);
+    }
+    return code;
+}
+
 static int vss_run(int argc, char **argv)
 {
+    int taken, loaded = vss_load_plugins(argc, argv, &taken);
+    if (loaded != CLI_DONE)
+        return loaded;
+    argc -= taken;
+    argv += taken;
     if (argc < 2)
         return cli_usage(NULL, "no command given");
     const char *name = argv[1];

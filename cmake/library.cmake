@@ -7,7 +7,7 @@ set_target_properties(vss PROPERTIES
 set_target_properties(vss_static PROPERTIES OUTPUT_NAME vss)
 target_link_options(vss PRIVATE
     LINKER:--version-script=${CMAKE_CURRENT_SOURCE_DIR}/cmake/exports.map LINKER:--no-undefined)
-set(VSS_PRIVATE_LIBRARIES PkgConfig::ZSTD PkgConfig::XXHASH PkgConfig::JANSSON Threads::Threads m)
+set(VSS_PRIVATE_LIBRARIES PkgConfig::ZSTD PkgConfig::XXHASH PkgConfig::JANSSON Threads::Threads m ${CMAKE_DL_LIBS})
 target_link_libraries(vss PRIVATE ${VSS_PRIVATE_LIBRARIES})
 target_link_libraries(vss_static PRIVATE ${VSS_PRIVATE_LIBRARIES})
 foreach(target vss vss_static)

@@ -32,6 +32,7 @@
 #include "vss/index.h"
 #include "vss/inspect.h"
 #include "vss/log.h"
+#include "vss/plugin.h"
 #include "vss/salvage.h"
 #include "vss/scan.h"
 #include "vss/schema.h"

@@ -85,6 +85,7 @@ typedef struct vssi_build {
     const vss_executor *executor;  /* or NULL */
     size_t threads;
     vssi_control *control;
+    const char *text;              /* that the values of text parameters point into; NULL where the type has none */
 } vssi_build;
 
 /* Bytes of an index, and of the memory that its build holds at most. */
@@ -112,9 +113,13 @@ typedef struct vssi_index_ops {
     bool exact;                   /* returns what a scan returns */
     bool scattered;               /* its blocks are read at random: better from memory than from a mapped file */
     bool filters;                 /* it takes few passing rows well: fewer than one in 20 (lib/collection/plan.c) */
+    bool trusting;                /* open is not safe on hostile bytes: for searches that say trusted=1 only */
     const vssi_param *params;     /* build and search parameters, one table */
     size_t n_params;
-    /* Build from vectors. An image without blocks: nothing is kept beside the vectors, which are scanned.
+    /* Are build parameters right for vectors of this type, metric and dim? text: as in vssi_build. NULL: always. */
+    vss_status (*check)(const vssi_vectors *shape, const uint64_t *params, const char *text, vss_error *err);
+    /* Build from vectors. An image without blocks: nothing is kept beside the vectors, which are scanned. INVALID: they
+     * can't be indexed so.
      * CANCELLED, DEADLINE, NO_MEMORY, BUDGET; *image is empty then. Same input, same bytes, on any number of
      * threads. */
     vss_status (*build)(const vssi_build *build, vssi_image *image, vss_error *err);
@@ -137,7 +142,7 @@ typedef struct vssi_index_ops {
     void (*free)(void *index);
 } vssi_index_ops;
 
-/* registry.c: the i-th type, NULL past the last; a type by name, NULL if unknown. */
+/* registry.c: the i-th type, NULL past the last; a type by name, NULL if unknown. Those of plug-ins come last. */
 const vssi_index_ops *vssi_index_type_at(size_t i);
 const vssi_index_ops *vssi_index_type_find(const char *name);
 

@@ -6,6 +6,7 @@
 #include "flat/flat.h"
 #include "hnsw/hnsw.h"
 #include "ivf/ivf.h"
+#include "plugin/plugin.h"
 
 static const vssi_index_ops *const registry_types[] = {
     &vssi_flat_ops,
@@ -18,7 +19,8 @@ static const vssi_index_ops *const registry_types[] = {
 
 const vssi_index_ops *vssi_index_type_at(size_t i)
 {
-    return i < sizeof registry_types / sizeof *registry_types ? registry_types[i] : NULL;
+    const size_t own = sizeof registry_types / sizeof *registry_types;
+    return i < own ? registry_types[i] : vssi_plugin_at(i - own);
 }
 
 const vssi_index_ops *vssi_index_type_find(const char *name)

@@ -39,12 +39,23 @@ build asan
 ASAN_OPTIONS=detect_leaks=1 units asan
 stage "thread sanitizer"
 build tsan
-units tsan 'test_(threads|kmeans|pq|versions|parallel|storage|posix|hnsw|index_copy|grow|compact|compact_beside|background)$' 7
+threaded='threads|kmeans|pq|versions|parallel|storage|posix|hnsw|index_copy|grow|compact|compact_beside|background'
+units tsan "test_($threaded)\$" 7
 # Where the files of the tests below go: memory where it is offered, because every flush waits for the disk.
 folder=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
 trap 'rm -rf "$folder"' EXIT
 stage "the tool"
 VSS_TOOL=$PWD/build/release/vss $python -m pytest -q --basetemp="$folder/cli" tests/cli
+stage "the FAISS plug-in"
+faiss=$(cmake/faiss.sh 2>&1) && code=0 || code=$?
+if [ "$code" = 3 ]; then
+    echo "skipped: $faiss"
+else
+    echo "$faiss"
+    make --no-print-directory faiss | tail -n 3
+    VSS_TOOL=$PWD/build/release/vss VSS_LIBRARY=$PWD/build/release/libvss.so.0 \
+        $python -m pytest -q -W ignore::DeprecationWarning --basetemp="$folder/faiss" tests/faiss
+fi
 stage "Python"
 VSS_LIBRARY=$PWD/build/release/libvss.so.0 $python -m pytest -q --basetemp="$folder/python" tests/python
 

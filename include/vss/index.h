@@ -25,7 +25,7 @@ typedef struct vss_build_options {
  * sealed later get theirs when they are sealed; smaller ones are scanned. A field has one index: a second replaces it.
  * type: one of vss_index_type. field: NULL for the only vector field. params, options: NULL for defaults. Flushes
  * first. INVALID names the parameter and its range. CANCELLED, DEADLINE, READ_ONLY, IO, NO_SPACE, NO_MEMORY.
- * The bytes built do not depend on the number of threads. */
+ * The bytes built do not depend on the number of threads, but for types of plug-ins. */
 VSS_API vss_status vss_collection_build_index(vss_collection *col, const char *field, const char *type,
                                               const char *params, const vss_build_options *options, vss_error *err);
 
@@ -75,7 +75,7 @@ typedef struct vss_index_choice {
 VSS_API vss_status vss_collection_choose_index(vss_collection *col, const char *field, uint64_t memory_bytes,
                                                uint32_t threads, vss_index_choice *choice, vss_error *err);
 
-/* The i-th index type's name, NULL past the last. Static text. */
+/* The i-th index type's name, NULL past the last; those of plug-ins (vss/plugin.h) come last. Static text. */
 VSS_API const char *vss_index_type(size_t i);
 
 /* One parameter of an index type. search is 1 for those given to a search. Static texts. */
@@ -86,6 +86,7 @@ typedef struct vss_param_info {
     uint64_t min, max, default_value;
     int search;
     const char *help;
+    int text;            /* 1: a text, which may hold commas; min, max and default_value are 0 */
 } vss_param_info;
 
 /* The i-th parameter of a type. NOT_FOUND past the last; INVALID for an unknown type. */

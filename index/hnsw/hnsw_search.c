@@ -215,9 +215,10 @@ static void search_run(search_walk *walk, vssi_control *control)
 
 /*
  * The greatest sum of squared steps that a row may have and still matter. Rounding moves a row by r (as usual where the
- * model knows it, else at most) from its point and the query by s, in directions that have nothing to do with each other or with the way from one to the
- * other: then the sum is off by r^2 + s^2 in the mean, with a deviation of sqrt((4 A^2 + 2 (r^2 + s^2)) (r^2 + s^2) /
- * width), A the distance. SEARCH_DEVIATIONS of them are allowed for, or what codec/sq8.h proves where that is less.
+ * model knows it, else at most) from its point and the query by s, in directions that have nothing to do with each
+ * other or with the way from one to the other: then the sum is off by r^2 + s^2 in the mean, with a deviation of
+ * sqrt((4 A^2 + 2 (r^2 + s^2)) (r^2 + s^2) / width), A the distance. SEARCH_DEVIATIONS of them are allowed for, or what
+ * codec/sq8.h proves where that is less.
  */
 static double search_cut(const search_walk *walk, float threshold)
 {

@@ -104,7 +104,7 @@ vss_status vss_index_param(const char *type, size_t i, vss_param_info *info, vss
         return vssi_fail(err, VSS_ERR_NOT_FOUND, "%s has %zu parameters", ops->name, ops->n_params);
     const vssi_param *p = &ops->params[i];
     vss_param_info out = {.struct_size = sizeof out, .name = p->name, .alias = p->alias, .min = p->min, .max = p->max,
-                          .default_value = p->default_value, .search = p->search, .help = p->help};
+                          .default_value = p->default_value, .search = p->search, .help = p->help, .text = p->text};
     vssi_door_return(&out, info);
     return VSS_OK;
 }

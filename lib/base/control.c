@@ -3,9 +3,9 @@
  *
  * The first answer against it is kept, and every thread of the call sees it at its next question. Asking costs one read
  * of the clock where there is a deadline, else one atomic load. Reports may come as often as the work likes: the host's
- * callback is called for few of them. A report gives the processor away where somebody waits for it: a job reports between
- * pieces of work, and a search that shares its core with a build or a compaction gets on after one piece, not after the
- * scheduler's time slice.
+ * callback is called for few of them. A report gives the processor away where somebody waits for it: a job reports
+ * between pieces of work, and a search that shares its core with a build or a compaction gets on after one piece, not
+ * after the scheduler's time slice.
  */
 #include "parallel.h"
 

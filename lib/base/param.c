@@ -1,7 +1,7 @@
 /*
  * param.c - parse "m=32,ef_construction=200" against a table
  *
- * One pass over the text, a linear look-up in a table of a few rows. Takes no memory.
+ * One pass over the text, a linear look-up in a table of a few rows. Takes no memory: the value of a text is its place.
  */
 #include "param.h"
 
@@ -102,10 +102,36 @@ static vss_status param_value(const char *what, const vssi_param *param, param_s
     return VSS_OK;
 }
 
-/* One "name=value". seen has bit i where parameter i was given before. */
-static vss_status param_item(const char *what, const vssi_param *table, size_t n_params, bool search, param_slice item,
-                             uint64_t *values, uint64_t *seen, vss_error *err)
+/* Where an item ends: at the comma or the end. */
+static const char *param_stop(const char *at, const char *end)
 {
+    const char *comma = memchr(at, ',', (size_t)(end - at));
+    return comma != NULL ? comma : end;
+}
+
+/* A text that begins at `at`; *stop moves on over the items that belong to it. */
+static vss_status param_text(const char *what, const vssi_param *param, const char *whole, const char *at,
+                             const char **stop, const char *end, uint64_t *value, vss_error *err)
+{
+    while (*stop < end) {
+        const char *next = param_stop(*stop + 1, end);
+        if (memchr(*stop + 1, '=', (size_t)(next - *stop - 1)) != NULL)
+            break;
+        *stop = next;
+    }
+    param_slice s = param_trim(at, *stop);
+    if (s.size == 0 || s.size > VSSI_PARAM_TEXT_MAX)
+        return vssi_fail(err, VSS_ERR_INVALID, "%s: parameter \"%s\" has %zu bytes, must have 1 to %u", what,
+                         param->name, s.size, VSSI_PARAM_TEXT_MAX);
+    *value = vssi_param_text_value((size_t)(s.text - whole), s.size);
+    return VSS_OK;
+}
+
+/* One "name=value" of the whole text, from `at` to *stop. seen has bit i where parameter i was given before. */
+static vss_status param_item(const char *what, const vssi_param *table, size_t n_params, bool search, const char *whole,
+                             const char *at, const char **stop, uint64_t *values, uint64_t *seen, vss_error *err)
+{
+    const param_slice item = param_trim(at, *stop);
     const char *equals = item.size != 0 ? memchr(item.text, '=', item.size) : NULL;
     if (equals == NULL)
         return vssi_fail(err, VSS_ERR_INVALID, "%s: expected name=value, got \"%.*s\"", what, param_shown(item),
@@ -121,6 +147,8 @@ static vss_status param_item(const char *what, const vssi_param *table, size_t n
     if ((*seen >> i & 1) != 0)
         return vssi_fail(err, VSS_ERR_INVALID, "%s: parameter \"%s\" is given twice", what, table[i].name);
     *seen |= (uint64_t)1 << i;
+    if (table[i].text)
+        return param_text(what, &table[i], whole, equals + 1, stop, *stop + strlen(*stop), &values[i], err);
     return param_value(what, &table[i], value, &values[i], err);
 }
 
@@ -137,11 +165,10 @@ vss_status vssi_param_parse(const char *what, const vssi_param *table, size_t n_
         return VSS_OK;
     uint64_t seen = 0;
     for (const char *at = text;;) {
-        const char *comma = memchr(at, ',', (size_t)(end - at));
-        const char *stop = comma != NULL ? comma : end;
-        VSSI_TRY(param_item(what, table, n_params, search, param_trim(at, stop), values, &seen, err));
-        if (comma == NULL)
+        const char *stop = param_stop(at, end);
+        VSSI_TRY(param_item(what, table, n_params, search, text, at, &stop, values, &seen, err));
+        if (stop == end)
             return VSS_OK;
-        at = comma + 1;
+        at = stop + 1;
     }
 }

@@ -5,6 +5,7 @@
  * seal_mutex for the flush that comes first, for segments that were sealed while others were indexed, and for the
  * commit. Writes and searches go on beside it.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "seal_job.h"
@@ -46,17 +47,31 @@ static vss_status build_define(vss_collection *col, vssi_manifest_definition *de
     return status;
 }
 
+static vss_status build_unknown(const char *type, vss_error *err)
+{
+    char known[300] = "";
+    const vssi_index_ops *ops;
+    for (size_t i = 0, length = 0; (ops = vssi_index_type_at(i)) != NULL && length < sizeof known; i++) {
+        int written = snprintf(known + length, sizeof known - length, "%s%s", i > 0 ? ", " : "", ops->name);
+        length += written > 0 ? (size_t)written : 0;
+    }
+    return vssi_fail(err, VSS_ERR_INVALID, "unknown index type \"%.64s\"; known: %s", type, known);
+}
+
 /* Type and parameters are right, before anything is done. */
-static vss_status build_check(vss_collection *col, const char *type, const char *params, vss_error *err)
+static vss_status build_check(vss_collection *col, size_t field, const char *type, const char *params, vss_error *err)
 {
     const vssi_index_ops *ops = vssi_index_type_find(type);
+    const vssi_field *f = &vssi_collection_fields(col)->fields[field];
+    vssi_vectors shape = {.type = f->type, .metric = f->metric, .dim = f->dim};
     uint64_t *values;
     if (ops == NULL)
-        return vssi_fail(err, VSS_ERR_INVALID,
-                         "unknown index type \"%.64s\"; known: flat, hnsw, ivf_flat, ivf_sq8, ivf_rabitq, ivf_pq",
-                         type);
+        return build_unknown(type, err);
+    vssi_vectors_bind(&shape);
     VSSI_TRY(vssi_alloc(&col->db->heap, ops->n_params + 1, sizeof *values, &values, err));
     vss_status status = vssi_param_parse(ops->name, ops->params, ops->n_params, false, params, values, err);
+    if (status == VSS_OK && ops->check != NULL)
+        status = ops->check(&shape, values, params, err);
     vssi_free(&col->db->heap, values);
     return status;
 }
@@ -87,7 +102,7 @@ vss_status vssi_collection_build_index(vss_collection *col, const char *field_na
     if (params == NULL)
         params = "";
     VSSI_TRY(vssi_schema_vector_field(vssi_collection_fields(col), field_name, &field, err));
-    VSSI_TRY(build_check(col, type, params, err));
+    VSSI_TRY(build_check(col, field, type, params, err));
     vssi_control_init(&control, options->deadline_ms, options->progress, options->progress_state);
     const vssi_seal_options seal = {options->threads == 0 ? 1 : options->threads, &control};
     vss_status status = build_texts(col, field, type, params, &seal, err);

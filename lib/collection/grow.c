@@ -62,7 +62,7 @@ static vss_status grow_build(vss_collection *col, vssi_part *part, const vssi_ma
         return VSS_OK;
     VSSI_TRY(vssi_vectors_of(part->segment, schema, field, &vectors, err));
     VSSI_TRY(vssi_param_parse(ops->name, ops->params, ops->n_params, false, definition->params, values, err));
-    vssi_build build = {&col->db->heap, &vectors, values, vssi_db_executor(col->db), 1, NULL};
+    vssi_build build = {&col->db->heap, &vectors, values, vssi_db_executor(col->db), 1, NULL, definition->params};
     return vssi_segment_index_make(&build, ops, field, out, err);
 }
 

@@ -88,6 +88,15 @@ static void plan_miss(search *s, const search_part *p)
         atomic_store(&s->col->growing_scanned, true);
 }
 
+/* What the index's search wants. */
+static vss_status plan_open(const search *s, search_part *p, vssi_segment_index *index, vss_error *err)
+{
+    if (index->ops->trusting && !s->trusted)
+        return vssi_fail(err, VSS_ERR_UNSUPPORTED, "%s: indexes of this type are not safe to open on hostile bytes: "
+                         "say trusted=1 where the files are trusted, or exact=1", index->ops->name);
+    return vssi_segment_index_get(index, &p->vectors, &p->opened, err);
+}
+
 static vss_status plan_part(search *s, search_part *p, vss_error *err)
 {
     VSSI_TRY(vssi_segment_keys_ready(p->part->segment, err));
@@ -101,7 +110,7 @@ static vss_status plan_part(search *s, search_part *p, vss_error *err)
     if (index != NULL) {
         p->plan = VSS_PLAN_INDEX;
         p->ops = index->ops;
-        VSSI_TRY(vssi_segment_index_get(index, &p->vectors, &p->opened, err));
+        VSSI_TRY(plan_open(s, p, index, err));
         return index->ops->exact ? vssi_search_verify(s, p, err) : VSS_OK; /* it leaves rows out by what it reads */
     }
     p->plan = p->allow == NULL ? VSS_PLAN_SCAN : VSS_PLAN_SCAN_ROWS;

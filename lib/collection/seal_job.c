@@ -113,7 +113,7 @@ static vss_status seal_index_object(seal_job *job, vssi_segment *segment, size_t
     VSSI_TRY(vssi_vectors_of(segment, schema, field, &vectors, err));
     VSSI_TRY(seal_params(ops, params, heap, &values, err));
     vssi_build build = {heap, &vectors, values, vssi_db_executor(col->db), job->options->threads,
-                        job->options->control};
+                        job->options->control, params};
     vss_status status = ops->build(&build, &image, err);
     if (status == VSS_OK && image.n_blocks > 0) {
         status = seal_name(job, "i", "idx", name, err);
@@ -171,7 +171,15 @@ static vss_status seal_piece_index(seal_job *job, seal_piece *piece, const vssi_
     vssi_manifest_segment *g = &piece->entry;
     vssi_part *p = &piece->part;
     seal_built built = {0};
-    vss_status status = seal_index_make(job, p->segment, definition, &built, err);
+    vss_error own;
+    vss_status status = seal_index_make(job, p->segment, definition, &built, &own);
+    if (status == VSS_ERR_INVALID) { /* too few rows for its parameters, say: no reason not to seal them */
+        vssi_db_log(job->col->db, VSS_LOG_WARNING, "collection \"%s\": a segment is scanned: %s", job->col->name,
+                    own.message);
+        status = VSS_OK;
+    } else if (status != VSS_OK && err != NULL) {
+        *err = own;
+    }
     if (status == VSS_OK && built.opened != NULL)
         status = vssi_realloc(heap, g->n_indexes + 1, sizeof *g->indexes, &g->indexes, err);
     if (status == VSS_OK && built.opened != NULL)

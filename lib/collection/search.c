@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-/* The type's search parameters and "exact", from one text. */
+/* The type's search parameters, "exact" and, for a type that trusts its bytes, "trusted", from one text. */
 static vss_status search_params(search *s, vss_error *err)
 {
     vssi_param table[64];
@@ -20,11 +20,13 @@ static vss_status search_params(search *s, vss_error *err)
     for (size_t i = 0; i < n; i++)
         table[i] = s->type->params[i];
     table[n] = (vssi_param){.name = "exact", .max = 1, .search = true, .help = "1: compare every row"};
-    VSSI_TRY(vssi_param_parse("search", table, n + 1, true, s->request->params, values, err));
+    table[n + 1] = (vssi_param){.name = "trusted", .max = 1, .search = true, .help = "1: the stored bytes are trusted"};
+    VSSI_TRY(vssi_param_parse("search", table, n + 1 + s->type->trusting, true, s->request->params, values, err));
     memcpy(s->params, values, n * sizeof *values);
     s->exact = values[n] == 1;
     for (size_t i = 0; i < n; i++)
         s->estimates = s->estimates || (strcmp(table[i].name, VSSI_PARAM_REFINE) == 0 && values[i] == 0);
+    s->trusted = s->type->trusting && values[n + 1] == 1;
     return VSS_OK;
 }
 

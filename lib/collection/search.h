@@ -31,7 +31,8 @@ typedef struct search {
     size_t query_size;             /* bytes of one */
     bool similarity;               /* larger is nearer */
     bool exact;                    /* asked for */
-    bool estimates;                /* the same: the type's scores are the values */
+    bool estimates;                /* asked for: the type's scores are the values */
+    bool trusted;                  /* stored bytes of a type that trusts them may be opened */
     uint32_t k;                    /* rows sought for a query: the request's; with a range one more, which tells of a
                                       cap */
     float near, far;               /* least and greatest value of a row, smaller is nearer; infinite without a range */

@@ -73,7 +73,9 @@ static vss_status index_header_check(const vssi_object *object, const uint8_t *h
     memcpy(name, header, INDEX_NAME_SIZE);
     *ops = vssi_index_type_find(name);
     if (*ops == NULL || (*ops)->open == NULL)
-        return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "%s: unknown index type \"%.32s\"", object->name, name);
+        return vssi_fail(err, VSS_ERR_NEWER_FORMAT,
+                         "%s: unknown index type \"%.32s\": it is a newer library's, or a plug-in's that is not loaded",
+                         object->name, name);
     if (vssi_load32(header + 32) > (*ops)->format)
         return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "%s: %s format %u, this library reads up to %u", object->name, name,
                          vssi_load32(header + 32), (*ops)->format);
@@ -197,7 +199,8 @@ static vss_status index_open(vssi_segment_index *index, const vssi_vectors *vect
 /* True once: when searches of a stored index have come often. */
 static bool index_often(vssi_segment_index *index)
 {
-    if (index->object == NULL || !index->ops->scattered || atomic_load_explicit(&index->asked, memory_order_relaxed) > INDEX_OFTEN)
+    if (index->object == NULL || !index->ops->scattered ||
+        atomic_load_explicit(&index->asked, memory_order_relaxed) > INDEX_OFTEN)
         return false;
     return atomic_fetch_add_explicit(&index->asked, 1, memory_order_relaxed) == INDEX_OFTEN;
 }
@@ -259,7 +262,7 @@ uint64_t vssi_segment_index_check(vssi_segment_index *index, const vssi_vectors 
     uint64_t faults = vssi_object_check(index->object, fn, state);
     const void *opened;
     vss_error err;
-    if (faults > 0)
+    if (faults > 0 || index->ops->trusting)
         return faults;
     if (vssi_segment_index_get(index, vectors, &opened, &err) != VSS_OK) {
         index_fault(&relay, err.message);

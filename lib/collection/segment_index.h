@@ -50,7 +50,7 @@ void vssi_segment_index_unref(vssi_segment_index *index); /* NULL is fine */
 vss_status vssi_segment_index_get(vssi_segment_index *index, const vssi_vectors *vectors, const void **opened,
                                   vss_error *err);
 
-/* Every byte and every number. Returns the faults. */
+/* Every byte and every number; of a type that trusts its bytes, these alone. Returns the faults. */
 uint64_t vssi_segment_index_check(vssi_segment_index *index, const vssi_vectors *vectors, vssi_fault_fn fn,
                                   void *state);
 

@@ -3,7 +3,8 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ["include", "lib", "simd", "index", "gpu", "bench", "bindings", "examples", "tests", "cmake", ".ci"]
+FOLDERS = ["include", "lib", "simd", "index", "gpu", "plugins", "bench", "bindings", "examples", "tests", "cmake",
+           ".ci"]
 ENDINGS = {".c", ".h", ".cpp", ".cu", ".cuh", ".py", ".sh", ".cmake"}
 WARN, FAIL, COLUMNS = 600, 900, 120
 

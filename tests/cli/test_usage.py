@@ -41,8 +41,6 @@ def test_wrong_usage_is_2(vss, words):
 @pytest.mark.parametrize("words, named", [
     (["bench", "--base", "b", "--queries", "q", "--metric", "l2", "--index", "flat", "--device", "cuda"],
      "--device cuda"),
-    (["bench", "--base", "b", "--queries", "q", "--metric", "l2", "--index", "x", "--engine", "faiss:HNSW32"],
-     "--engine faiss"),
 ])
 def test_not_in_this_version_is_1(vss, words, named):
     assert vss.fails(*words) == f"vss: {named} is not supported in this version\n"

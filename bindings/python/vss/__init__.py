@@ -11,6 +11,7 @@
 """
 
 import ctypes
+import os
 
 from ._library import call as _call, lib as _lib, number as _number, text as _text
 from ._structs import IndexCost as _IndexCost, ParamInfo as _ParamInfo
@@ -27,7 +28,8 @@ __all__ = [
     "Budget", "Busy", "Cancelled", "CheckReport", "Collection", "Corrupt", "Database", "Deadline", "Device", "Error",
     "Exists", "Explain", "Fenced", "Forked", "Hit", "Hits", "Internal", "InvalidArgument", "NewerFormat", "NoMemory",
     "NoSpace", "NotFound", "Poisoned", "ReadOnly", "SalvageReport", "SegmentExplain", "Stale", "StorageError",
-    "UnknownCommit", "Unsupported", "index_estimate", "index_params", "index_types", "open", "simd_level", "version",
+    "UnknownCommit", "Unsupported", "index_estimate", "index_params", "index_types", "load_plugin", "open",
+    "simd_level", "version",
 ]
 
 
@@ -51,6 +53,11 @@ def index_types():
         names.append(name.decode())
 
 
+def load_plugin(path):
+    """Load a shared library that brings index types, as libvss_faiss.so: its path, which holds a "/"."""
+    _call(_lib.vss_plugin_load, _text("path", os.fspath(path)))
+
+
 def index_estimate(type, vectors, metric, dim, rows, threads=1, **params):
     """What an index of rows vectors ("f32", "f16", "bf16", "i8", "u8", "binary") of dim components would take, in
     bytes: (of its objects, of memory that its build holds at most)."""
@@ -65,7 +72,7 @@ def index_estimate(type, vectors, metric, dim, rows, threads=1, **params):
 
 
 def index_params(type):
-    """A dict a parameter of an index type: name, alias, min, max, default, search, help."""
+    """A dict a parameter of an index type: name, alias, min, max, default, search, text, help."""
     params = []
     while True:
         info = _ParamInfo()
@@ -75,4 +82,5 @@ def index_params(type):
             return params
         params.append({"name": info.name.decode(), "alias": info.alias.decode() if info.alias else None,
                        "min": info.min, "max": info.max, "default": info.default_value, "search": bool(info.search),
+                       "text": bool(info.text),
                        "help": (info.help or b"").decode()})

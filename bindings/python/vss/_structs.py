@@ -113,7 +113,7 @@ class IndexChoice(Sized):
 
 class ParamInfo(Sized):
     _fields_ = [("struct_size", c_uint32), ("name", c_char_p), ("alias", c_char_p), ("min", c_uint64),
-                ("max", c_uint64), ("default_value", c_uint64), ("search", c_int), ("help", c_char_p)]
+                ("max", c_uint64), ("default_value", c_uint64), ("search", c_int), ("help", c_char_p), ("text", c_int)]
 
 
 class ExplainSegment(ctypes.Structure):

@@ -322,7 +322,7 @@ def _params(params):
     parts = []
     for name, value in params.items():
         value = str(int(value)) if isinstance(value, (bool, np.bool_)) else str(value)
-        if any(letter in name + value for letter in ",="):
+        if "," in name or "=" in name + value:  # a text may hold commas
             raise errors.InvalidArgument(f"{name}: {value!a} is no parameter's value")
         parts.append(f"{name}={value}")
     return text("parameters", ",".join(parts)) if parts else None
