@@ -26,13 +26,13 @@ static const choose_option choose_small[] = {
 static const choose_option choose_short[] = {
     {"hnsw", "m=24", "a graph is fastest at this length of vectors"},
     {"hnsw", "m=12", "a graph is fastest at this length of vectors, fewer links fit the memory"},
-    {"ivf_rabitq", "bits=5", "lists of codes of 5 bits a component are the fastest that fit the memory"},
-    {"ivf_rabitq", "bits=3", "lists of codes of 3 bits a component are the fastest that fit the memory"},
+    {"ivf_rabitq", "bits=4", "lists of codes of 4 bits a component are the fastest that fit the memory"},
+    {"ivf_rabitq", "bits=2", "lists of codes of 2 bits a component are the fastest that fit the memory"},
     {"ivf_rabitq", "bits=1", "lists of codes of a bit a component are the fastest that fit the memory"},
 };
 static const choose_option choose_long[] = {
-    {"ivf_rabitq", "bits=5", "lists whose codes begin with a bit a component are fastest at this length of vectors"},
-    {"ivf_rabitq", "bits=3", "lists of codes of 3 bits a component fit the memory"},
+    {"ivf_rabitq", "bits=4", "lists whose codes begin with a bit a component are fastest at this length of vectors"},
+    {"ivf_rabitq", "bits=2", "lists of codes of 2 bits a component fit the memory"},
     {"ivf_rabitq", "bits=1", "lists of codes of a bit a component fit the memory"},
 };
 static const choose_option choose_last[] = {

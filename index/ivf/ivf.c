@@ -30,7 +30,7 @@ static const vssi_param ivf_codes_params[] = {
     [IVF_PARAM_NPROBE] = IVF_NPROBE,
     [IVF_PARAM_RERANK] = IVF_RERANK,
     [IVF_PARAM_REFINE] = IVF_REFINE,
-    [IVF_PARAM_BITS] = {"bits", "rbq_bits", 1, VSSI_RABITQ_BITS, 5, false,
+    [IVF_PARAM_BITS] = {"bits", "rbq_bits", 1, VSSI_RABITQ_BITS, 4, false,
                         "bits a component: the first ranks all rows of a list, the others the best of them"},
 };
 

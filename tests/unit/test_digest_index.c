@@ -33,7 +33,7 @@ static const struct {
     {"flat", "codes=sq8,prefix=8", VSS_TYPE_VECTOR_F16, VSS_METRIC_IP, 0x7ace283dbd434527u},
     {"ivf_flat", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x4f9c88dc9db67d4bu},
     {"ivf_sq8", "nlist=40", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x11abe2bab096d76eu},
-    {"ivf_rabitq", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x889fab1f94236fc9u},
+    {"ivf_rabitq", "bits=5", VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x889fab1f94236fc9u},
     {"ivf_rabitq", "bits=1", VSS_TYPE_VECTOR_BINARY, VSS_METRIC_JACCARD, 0x8574d396429e4e96u},
     {"ivf_pq", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x5cad8a69caab23f5u},
     {"ivf_pq", "nbits=8,m=7", VSS_TYPE_VECTOR_I8, VSS_METRIC_IP, 0x717c4bae6fc16757u},
