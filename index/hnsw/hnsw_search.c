@@ -9,10 +9,11 @@
  * read from the index are bounded where they are used; whatever they hold, each place enters the pool at most once.
  *
  * With a filter the walk goes over all rows, so that it can't be cut off from any, and the allowed ones of its pool are
- * offered. L is such that, where they lie as everywhere, ef of them are in it or, if that takes fewer, half as many again
- * as k beside ef rows: the pool's last rows are found less surely than its first. Where the filter turns away what is
- * near the query fewer than k may be in it: then the walk is begun anew with a larger pool, as long as that costs
- * less than to score the allowed rows one by one. Where there was none at all, or that does not do, the caller scans.
+ * offered. L is such that, where they lie as everywhere, ef of them are in it or, if that takes fewer, half as many
+ * again as k beside ef rows: the pool's last rows are found less surely than its first. Where the filter turns away
+ * what is near the query fewer than k may be in it: then the walk is begun anew with a larger pool, as long as that
+ * costs less than to score the allowed rows one by one. Where there was none at all, or that does not do, the caller
+ * scans.
  *
  * Where the index has codes, the walk scores those, and in the end the vectors of the first k rows of the pool and of
  * all that their k-th score does not rule out (search_cut): of the pool, what is found is what scoring all of it
