@@ -3,7 +3,7 @@
 curves  every index at several nprobe, all queries in one call, rounds interleaved: the fastest setting that reaches a
         recall@10 of .90 and .95, medians of queries/s, and how many times faster each is than faiss's.
 turned  the same of the same rows turned by a fixed random rotation.
-        VSS_HNSWLIB="PROGRAM GRAPH M" takes a graph over BASE too: the program that compare_hnsw.sh builds, and its file.
+        VSS_HNSWLIB="PROGRAM GRAPH M" takes a graph over BASE too: the program of compare_hnsw.sh, and its file.
 codes   recall@10 of the codes' own order, without rerank, all lists read, at the same bytes a row.
 kmeans  10 rounds of k-means over BASE, a .u8bin file, on 1 and 2 threads: seconds, and the inertia of the centers.
 """

@@ -31,6 +31,7 @@ uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Origin
 from="[signed-by=/usr/share/keyrings/$ID-archive-keyring.gpg] ${uri:-$default} $suite $components"
 wanted="$from: $(g++ -dumpfullversion): script $(cksum <cmake/faiss.sh)"
 [ "$(cat "$root/complete" 2>/dev/null)" = "$wanted" ] && exit 0
+[ "${VSS_NO_INSTALL:-}" != 1 ] || refuse "VSS_NO_INSTALL=1, nothing is downloaded"
 
 echo "faiss: downloading $packages and FAISS' source from ${uri:-$default} $suite"
 rm -rf "$top"

@@ -2,12 +2,18 @@
  * hnsw_search.c - walk the graph towards a query
  *
  * Best-first search with a pool (simd/pool.h) of the L nearest rows seen, sorted, each marked once its links have been
- * followed; the walk ends when all are. L is ef, at least k; with a filter it grows by the reciprocal of the share of
- * allowed rows, and only allowed rows of the pool are offered in the end. Marks of visited rows are 8-bit epochs, few
+ * followed; the walk ends when all are. L is ef, at least k. Marks of visited rows are 8-bit epochs, few
  * enough bytes to stay in the second cache, cleared when the epoch wraps. The links of a row are asked for as they are
  * met, and the unvisited ones, picked without a branch, are scored in one call; the links of the row expected next are
  * prefetched meanwhile, and those of the best new one before the pool is sorted. No allocation a hop. Counts and places
  * read from the index are bounded where they are used; whatever they hold, each place enters the pool at most once.
+ *
+ * With a filter the walk goes over all rows, so that it can't be cut off from any, and the allowed ones of its pool are
+ * offered. L is such that, where they lie as everywhere, ef of them are in it or, if that takes fewer, half as many
+ * again as k beside ef rows: the pool's last rows are found less surely than its first. Where the filter turns away
+ * what is near the query fewer than k may be in it: then the walk is begun anew with a larger pool, as long as that
+ * costs less than to score the allowed rows one by one. Where there was none at all, or that does not do, the caller
+ * scans.
  *
  * Where the index has codes, the walk scores those, and in the end the vectors of the first k rows of the pool and of
  * all that their k-th score does not rule out (search_cut): of the pool, what is found is what scoring all of it
@@ -24,6 +30,8 @@
 
 #define SEARCH_ASK 256u          /* expansions between two questions to the control */
 #define SEARCH_POOL_MAX 65536u   /* rows, with a filter */
+#define SEARCH_WIDEN 8u          /* times as large a pool, at most, for a filter */
+#define SEARCH_ROWS_A_PLACE 12u  /* rows that are scored in the time that a place in the pool takes */
 #define SEARCH_OUTSIDE 4.0       /* steps a component that a query may be off its code, in the mean square */
 #define SEARCH_DEVIATIONS 3.0    /* of rounding, that a row is scored by its vector for */
 #define SEARCH_FETCH 1024u       /* bytes of a row fetched ahead */
@@ -52,12 +60,22 @@ typedef struct search_walk {
 static size_t search_capacity(const vssi_query *query, size_t rows, size_t k)
 {
     size_t ef = vssi_max((size_t)query->params[HNSW_PARAM_EF], k), most = vssi_min(rows, vssi_max(SEARCH_POOL_MAX, ef));
+    size_t all, some;
     if (!query->allow || query->n_allow >= rows)
         return vssi_min(ef, rows);
-    size_t wanted;
-    if (query->n_allow == 0 || !vssi_mul(ef, rows, &wanted))
+    if (!vssi_mul(ef, rows, &all) || !vssi_mul(k + k / 2, rows, &some))
         return most;
-    return vssi_min(wanted / query->n_allow + (wanted % query->n_allow != 0), most);
+    return vssi_min(vssi_min(all / query->n_allow + 1, ef + some / query->n_allow), most);
+}
+
+/* A larger pool for a walk that has met `found` allowed rows; 0: there are enough, or a scan costs less. */
+static size_t search_wider(const search_walk *walk, const vssi_query *query, size_t k, size_t found)
+{
+    size_t capacity = walk->pool.capacity, most = vssi_min(walk->index->rows, SEARCH_POOL_MAX);
+    if (!query->allow || found == 0 || found >= vssi_min(k, query->n_allow) || vssi_control_stopped(query->control))
+        return 0;
+    size_t wider = vssi_min(capacity * vssi_min(SEARCH_WIDEN, 1 + (k + k / 2) / found), most);
+    return wider > capacity && wider * SEARCH_ROWS_A_PLACE <= query->n_allow ? wider : 0;
 }
 
 /* A fresh epoch of the visited marks. Marks are 0 where the slot has grown, and no epoch is 0. */
@@ -234,7 +252,8 @@ static size_t search_rerank(search_walk *walk, size_t n, size_t rerank, const vs
     return end;
 }
 
-static void search_offer(search_walk *walk, const vssi_query *query, vssi_topk *topk)
+/* Put the allowed rows of the pool, and their scores, in walk->rows and walk->scores. Returns how many. */
+static size_t search_found(search_walk *walk, const vssi_query *query)
 {
     size_t n = 0;
     for (size_t i = 0; i < walk->pool.n; i++) {
@@ -244,6 +263,11 @@ static void search_offer(search_walk *walk, const vssi_query *query, vssi_topk *
         walk->rows[n] = row;
         walk->scores[n++] = walk->pool.scores[i];
     }
+    return n;
+}
+
+static void search_offer(search_walk *walk, const vssi_query *query, size_t n, vssi_topk *topk)
+{
     float *scores = walk->scores;
     if (walk->coded) {
         n = search_rerank(walk, n, (size_t)query->params[HNSW_PARAM_RERANK], topk);
@@ -258,13 +282,18 @@ vss_status vssi_hnsw_search(const void *index, const vssi_vectors *vectors, cons
     search_walk walk = {.index = index, .vectors = vectors, .query = &query->probe};
     if (walk.index->rows == 0 || (query->allow && query->n_allow == 0))
         return VSS_OK;
-    walk.pool.capacity = search_capacity(query, walk.index->rows, topk->k);
-    VSSI_TRY(search_prepare(&walk, scratch, err));
+    size_t capacity = search_capacity(query, walk.index->rows, topk->k), found = 0;
     if (walk.index->coded)
         VSSI_TRY(search_prepare_code(&walk, scratch, err));
     search_bind(&walk);
-    search_run(&walk, query->control);
-    search_offer(&walk, query, topk);
+    while (capacity > 0) {
+        walk.pool.capacity = capacity;
+        VSSI_TRY(search_prepare(&walk, scratch, err));
+        search_run(&walk, query->control);
+        found = search_found(&walk, query);
+        capacity = search_wider(&walk, query, topk->k, found);
+    }
+    search_offer(&walk, query, found, topk);
     scratch->distances += walk.scored;
     return topk->status;
 }

@@ -30,7 +30,7 @@ static vss_status plugin_param_check(const vss_index_plugin *plugin, const vss_p
 {
     if (!plugin_name_valid(p->name) || p->help == NULL)
         return vssi_fail(err, VSS_ERR_INVALID, "index type \"%s\": a parameter has no name or no help", plugin->name);
-    if (strcmp(p->name, "exact") == 0 || strcmp(p->name, "trusted") == 0)
+    if (strcmp(p->name, "exact") == 0 || strcmp(p->name, "trusted") == 0 || strcmp(p->name, "refine") == 0)
         return vssi_fail(err, VSS_ERR_INVALID, "index type \"%s\": parameter \"%s\" is libvss' own", plugin->name,
                          p->name);
     if (p->text ? p->search != 0 : p->min > p->max || p->default_value < p->min || p->default_value > p->max)

@@ -1,8 +1,10 @@
 /*
  * plan.c - how each segment is searched: which rows may be returned, and by scan or by index
  *
- * Until there is a cost model: the index, unless at most 4,096 or 5 % of the rows pass, or 1,024 or 0.4 % for a type
- * that filters well, when those are scanned. Decided once a search and segment, for all its queries.
+ * The index, unless few rows pass, when those are scanned: of a graph n with n^2 at most 18 * k * rows, of a type that
+ * filters well 1,024 or 0.4 %, of others 5 %; but for the second, 4,096 in any case. A walk over a graph takes a time
+ * that grows with k * rows / n, a scan with n; where they are equal was measured (docs/performance.md). Decided once a
+ * search and segment, for all its queries.
  */
 #include <string.h>
 
@@ -14,6 +16,7 @@
 #define PLAN_SCAN_SHARE 20 /* one in */
 #define PLAN_FILTER_ROWS 1024 /* for a type that filters */
 #define PLAN_FILTER_SHARE 256
+#define PLAN_WALK 18.0
 
 static void plan_exclude(const search *s, search_part *p)
 {
@@ -56,9 +59,12 @@ static vss_status plan_rows(search *s, search_part *p, vss_error *err)
 /* Do so few rows pass that comparing those is the least work. */
 static bool plan_few(const search *s, const search_part *p)
 {
-    size_t least = s->type->filters ? PLAN_FILTER_ROWS : PLAN_SCAN_ROWS;
-    size_t share = s->type->filters ? PLAN_FILTER_SHARE : PLAN_SCAN_SHARE;
-    return p->allow != NULL && (p->n_allow <= least || p->n_allow <= p->vectors.rows / share);
+    double n = (double)p->n_allow, rows = (double)p->vectors.rows;
+    if (p->allow == NULL || p->n_allow <= (s->type->filters ? PLAN_FILTER_ROWS : PLAN_SCAN_ROWS))
+        return p->allow != NULL;
+    if (s->type->scattered)
+        return n * n <= PLAN_WALK * (double)s->k * rows;
+    return n * (s->type->filters ? PLAN_FILTER_SHARE : PLAN_SCAN_SHARE) <= rows;
 }
 
 /* The part's index of the field, if it is to be used. */

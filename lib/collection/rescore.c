@@ -48,6 +48,8 @@ static vss_status rescore_exact(void *state, const uint32_t *rows, size_t n, flo
 {
     const rescore *r = state;
     const vssi_vectors *vectors = &r->part->vectors;
+    for (size_t i = 0; i < n && i < RESCORE_AHEAD; i++)
+        rescore_fetch(vectors, rows[i]);
     for (size_t i = 0; i < n; i++) {
         if (i + RESCORE_AHEAD < n)
             rescore_fetch(vectors, rows[i + RESCORE_AHEAD]);

@@ -20,6 +20,8 @@
 #define GROUP_SPLIT 64u                 /* queries a thread, below which rows are shared instead */
 #define GROUP_HITS ((size_t)1 << 20)    /* of all queries, above which rows are not shared */
 #define GROUP_ROWS 16384u               /* at least, in a range */
+#define GROUP_FETCH 16u                 /* candidates whose rows are asked for ahead */
+#define GROUP_FETCH_BYTES 512u          /* of each */
 
 /* One query of the group. */
 typedef struct group_query {
@@ -130,12 +132,25 @@ static vss_status group_begin(group *g, search_part *p, bool scan, size_t first,
     return VSS_OK;
 }
 
+/* Rows of a query's candidates, which are anywhere, are wanted soon. */
+static void group_fetch(const search_part *p, const vssi_topk *topk)
+{
+    const size_t size = vssi_min(p->vectors.row_size, GROUP_FETCH_BYTES);
+    for (size_t i = 0; i < topk->n_candidates && i < GROUP_FETCH; i++) {
+        const char *row = vssi_vectors_row(&p->vectors, topk->candidates[i].row);
+        for (size_t offset = 0; offset < size; offset += 64)
+            __builtin_prefetch(row + offset);
+    }
+}
+
 /* Exact hits of the queries [first, first + n), and the counts that explain. */
 static vss_status group_finish(group *g, search_part *p, size_t first, size_t n, uint64_t before, vss_error *err)
 {
     uint64_t recomputed = 0;
     vss_status status = VSS_OK;
     for (size_t q = first; q < first + n && status == VSS_OK; q++) {
+        if (q + 1 < first + n)
+            group_fetch(p, &g->topks[q + 1]);
         status = vssi_topk_finish(&g->topks[q], err);
         recomputed += g->topks[q].recomputed;
     }
