@@ -14,7 +14,7 @@
 typedef struct vssi_select {
     /* Bit i is set where values[i] <= cut, i < n <= 32. Reads 32 values. */
     uint32_t (*below)(const float *values, size_t n, float cut);
-    /* Bit i is set where rows[i] < count and the bitmap bits[count] has it, i < n <= 32. Reads n rows. */
+    /* Bit i is set where rows[i] < count and the bitmap bits[count] has it, i < n <= 32; count >= 1. Reads n rows. */
     uint32_t (*allowed)(const uint32_t *rows, size_t n, const uint64_t *bits, uint32_t count);
     /* Append values[i] and first + i for every bit i of mask. Writes up to 32 places past *n. */
     void (*take)(const float *values, uint32_t first, uint32_t mask, float *kept, uint32_t *places, size_t *n);

@@ -20,7 +20,10 @@ SELECT_INLINE uint32_t avx512_allowed_half(const uint32_t *rows, __mmask16 valid
 {
     __m512i row = _mm512_maskz_loadu_epi32(valid, rows), place = _mm512_and_si512(row, _mm512_set1_epi32(31));
     valid = _mm512_mask_cmplt_epu32_mask(valid, row, _mm512_set1_epi32((int)count));
-    __m512i words = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), valid, _mm512_srli_epi32(row, 5), bits, 4);
+    __m512i word = _mm512_maskz_srli_epi32(valid, row, 5); /* of no row: the first */
+    __m256i low = _mm256_i32gather_epi32((const int *)(const void *)bits, _mm512_castsi512_si256(word), 4);
+    __m256i high = _mm256_i32gather_epi32((const int *)(const void *)bits, _mm512_extracti64x4_epi64(word, 1), 4);
+    __m512i words = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
     return _mm512_mask_test_epi32_mask(valid, words, _mm512_sllv_epi32(_mm512_set1_epi32(1), place));
 }
 
