@@ -86,8 +86,8 @@ static int tear_down(void **state)
 /* Rows of keys first, first + 1, ...: number and vector say which write they are of. */
 static void write_rows(vss_collection *col, int64_t first, size_t n, int64_t stamp, bool replace)
 {
-    static _Thread_local int64_t keys[4200], numbers[4200];
-    static _Thread_local float vectors[4200 * DIM];
+    int64_t *keys = malloc(n * sizeof *keys), *numbers = malloc(n * sizeof *numbers);
+    float *vectors = malloc(n * DIM * sizeof *vectors);
     const char *names[] = {"id", "number", "v"};
     vss_error err;
     for (size_t i = 0; i < n; i++) {
@@ -105,6 +105,9 @@ static void write_rows(vss_collection *col, int64_t first, size_t n, int64_t sta
         MUST(vss_collection_upsert(col, &batch, NULL, &err));
     else
         MUST(vss_collection_insert(col, &batch, NULL, &err));
+    free(keys);
+    free(numbers);
+    free(vectors);
 }
 
 static void remove_rows(vss_collection *col, int64_t first, size_t n)
