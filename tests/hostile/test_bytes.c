@@ -3,7 +3,7 @@
  *
  * Each damage must be reported by vss_collection_check; opening, searching, filtering and getting beside it must end
  * in an error or in exactly the sound answer. Quick: every byte of headers, tails, manifests and blocks of at most 4
- * KiB, every seventh of larger ones; VSS_TIER=full: every byte.
+ * KiB, every 31st of larger ones; VSS_TIER=full: every byte.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@
 #include "../support/specimen.h"
 
 #define BYTES_SMALL 4096u
-#define BYTES_STEP 7u
+#define BYTES_STEP 31u
 #define BYTES_ASK_EVERY 8u /* flips of an indexed collection, whose answers cost more */
 #define BYTES_SHOWN 10u
 
