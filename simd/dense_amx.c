@@ -17,7 +17,7 @@
 
 #define AMX_INLINE static inline __attribute__((always_inline))
 #define AMX_TILE 1024u
-#define AMX_AHEAD 4096u /* bytes, of the rows that are packed */
+#define AMX_AHEAD 2048u /* bytes, of the rows that are packed */
 
 #define AMX_LOAD(tile, at, stride)                                                                                    \
     __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile : : "r"(at), "r"((size_t)(stride)) : "memory")
@@ -40,9 +40,10 @@ static const amx_config amx_tiles = {
 AMX_INLINE void amx_take(void) { __asm__ volatile("ldtilecfg %0" : : "m"(amx_tiles)); }
 AMX_INLINE void amx_give_back(void) { __asm__ volatile("tilerelease"); }
 
-/* Sums of one panel with all queries, or with the first 16, to sums[32][32]. */
+/* Sums of panel p with all queries, or with the first 16, to sums[32][32]. */
 #define AMX_PANEL(what)                                                                                               \
-    for (size_t s = 0; s < steps; s++, panel += 2 * AMX_TILE, queries += 2 * AMX_TILE) {                              \
+    const char *panel = job->panels + p * vssi_dense_size(job->steps), *queries = job->queries;                       \
+    for (size_t s = 0; s < job->steps; s++, panel += 2 * AMX_TILE, queries += 2 * AMX_TILE) {                         \
         AMX_LOAD(4, panel, 64);                                                                                       \
         AMX_LOAD(6, queries, 64);                                                                                     \
         AMX_LOAD(5, panel + AMX_TILE, 64);                                                                            \
@@ -62,8 +63,8 @@ AMX_INLINE void amx_give_back(void) { __asm__ volatile("tilerelease"); }
     }
 
 /* Sums begin at -least, so that they are compared with numbers of the row alone. */
-AMX_INLINE void amx_codes_panel(const char *panel, const char *queries, size_t steps, const bool two,
-                                const int32_t *begin, int32_t *sums)
+AMX_INLINE void amx_codes_panel(const vssi_dense_job *job, size_t p, const bool two, const int32_t *begin,
+                                int32_t *sums)
 {
     AMX_LOAD(0, begin, 0);
     AMX_LOAD(2, begin, 0);
@@ -74,7 +75,7 @@ AMX_INLINE void amx_codes_panel(const char *panel, const char *queries, size_t s
     AMX_PANEL("tdpbusd")
 }
 
-AMX_INLINE void amx_floats_panel(const char *panel, const char *queries, size_t steps, const bool two, float *sums)
+AMX_INLINE void amx_floats_panel(const vssi_dense_job *job, size_t p, const bool two, float *sums)
 {
     AMX_ZERO(0);
     AMX_ZERO(2);
@@ -123,8 +124,7 @@ AMX_INLINE size_t amx_codes_all(const vssi_dense_job *job, const vssi_dense_code
         begin[q] = -with->least[q];
     for (size_t p = 0; p <= job->n_panels; p++) { /* compared one panel later than multiplied */
         if (p < job->n_panels)
-            amx_codes_panel(job->panels + p * vssi_dense_size(job->steps), job->queries, job->steps, two, begin,
-                            sums[p % 2]);
+            amx_codes_panel(job, p, two, begin, sums[p % 2]);
         for (size_t r = 0; p > 0 && r < VSSI_DENSE_ROWS; r++)
             n = amx_codes_row(sums[(p - 1) % 2] + r * VSSI_DENSE_QUERIES, with, (p - 1) * VSSI_DENSE_ROWS + r, two,
                               where, values, n);
@@ -164,7 +164,7 @@ AMX_INLINE size_t amx_floats_all(const vssi_dense_job *job, const vssi_dense_flo
     size_t n = 0;
     for (size_t p = 0; p <= job->n_panels; p++) { /* compared one panel later than multiplied */
         if (p < job->n_panels)
-            amx_floats_panel(job->panels + p * vssi_dense_size(job->steps), job->queries, job->steps, two, sums[p % 2]);
+            amx_floats_panel(job, p, two, sums[p % 2]);
         for (size_t r = 0; p > 0 && r < VSSI_DENSE_ROWS; r++)
             n = amx_floats_row(sums[(p - 1) % 2] + r * VSSI_DENSE_QUERIES, with, (p - 1) * VSSI_DENSE_ROWS + r, two,
                                where, n);
@@ -181,7 +181,7 @@ static size_t amx_floats(const vssi_dense_job *job, const vssi_dense_floats *wit
 }
 
 /* Asks for what follows the row some way on: through an integer, as that may lie past the end of the rows. */
-AMX_INLINE void amx_ahead(const char *at) { __builtin_prefetch((const void *)((uintptr_t)at + AMX_AHEAD), 0, 2); }
+AMX_INLINE void amx_ahead(const char *at) { __builtin_prefetch((const void *)((uintptr_t)at + AMX_AHEAD), 0, 3); }
 
 static void amx_pack_codes(const char *const *rows, size_t n, size_t bytes, char *panel, int32_t *halves)
 {

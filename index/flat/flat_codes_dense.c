@@ -202,6 +202,17 @@ static void dense_hits(dense_search *s, size_t g, size_t n_hits)
     }
 }
 
+/* All queries against the panels. */
+static void dense_multiply(dense_search *s, vssi_dense_job *job)
+{
+    for (size_t g = 0; g < s->groups; g++) {
+        vssi_dense_codes with = {s->halves, s->least + g * VSSI_DENSE_QUERIES};
+        job->queries = s->queries + g * vssi_dense_size(s->steps);
+        job->n_queries = vssi_min(VSSI_DENSE_QUERIES, s->n - g * VSSI_DENSE_QUERIES);
+        dense_hits(s, g, s->kernels->codes(job, &with, s->where, s->values));
+    }
+}
+
 /* Pack up to `panels` panels of the rows from *at on; returns how many rows. */
 static size_t dense_pack(dense_search *s, size_t *at, size_t end, size_t panels, vssi_dense_job *job)
 {
@@ -236,13 +247,8 @@ vss_status vssi_flat_codes_dense(const flat_index *index, const vssi_vectors *v,
         count = dense_pack(&s, &at, end, panels, &job);
         if (count == 0)
             break;
-        for (size_t g = 0; g < s.groups; g++) {
-            vssi_dense_codes with = {s.halves, s.least + g * VSSI_DENSE_QUERIES};
-            job.queries = s.queries + g * vssi_dense_size(s.steps);
-            job.n_queries = vssi_min(VSSI_DENSE_QUERIES, n - g * VSSI_DENSE_QUERIES);
-            dense_hits(&s, g, s.kernels->codes(&job, &with, s.where, s.values));
-        }
         panels = vssi_min(2 * panels, s.most);
+        dense_multiply(&s, &job);
         scratch->distances += count * n;
     }
     for (size_t q = 0; q < n; q++) {

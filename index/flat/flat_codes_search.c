@@ -214,7 +214,7 @@ vss_status vssi_flat_codes_batch(const void *opened, const vssi_vectors *vectors
         codes_outliers(index, vectors, &of[q], queries->begin, end);
     bool few = queries->allow && queries->n_allow < vectors->rows / CODES_FEW;
     bool prefix = codes_prefixed(index, queries, vectors->rows, n);
-    if (vssi_dense_best() != NULL && n >= CODES_DENSE)
+    if (vssi_dense_best() != NULL && n >= (prefix && index->sq8.model.size < 8 * index->prefix.model.size ? 64 : CODES_DENSE))
         VSSI_TRY(vssi_flat_codes_dense(index, vectors, of, n, scratch, err));
     else if (prefix || n >= CODES_TILE)
         VSSI_TRY(vssi_flat_codes_tile(index, vectors, of, n, prefix, scratch, err));
