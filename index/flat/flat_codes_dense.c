@@ -233,18 +233,18 @@ static size_t dense_pack(dense_search *s, size_t *at, size_t end, size_t panels,
 }
 
 vss_status vssi_flat_codes_dense(const flat_index *index, const vssi_vectors *v, flat_codes_query *of, size_t n,
-                                 vssi_scratch *scratch, vss_error *err)
+                                 const flat_codes_range *range, vssi_scratch *scratch, vss_error *err)
 {
     dense_search s = {.index = index, .v = v, .kernels = vssi_dense_best(), .of = of, .n = n};
     const vssi_query *query = of->query;
-    size_t end = query->end != 0 ? query->end : v->rows, asked = FLAT_ASK, panels = 1, count;
+    size_t asked = FLAT_ASK, panels = 1, count;
     VSSI_TRY(dense_begin(&s, scratch, err));
     vssi_dense_job job = {.panels = s.panels, .steps = s.steps};
-    for (size_t at = query->begin;; asked += count * n) {
+    for (size_t at = range->begin;; asked += count * n) {
         if (asked >= FLAT_ASK && vssi_control_stopped(query->control))
             return VSS_OK;
         asked = asked >= FLAT_ASK ? 0 : asked;
-        count = dense_pack(&s, &at, end, panels, &job);
+        count = dense_pack(&s, &at, range->end, panels, &job);
         if (count == 0)
             break;
         panels = vssi_min(2 * panels, s.most);
