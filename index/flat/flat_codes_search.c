@@ -24,8 +24,8 @@
 #define CODES_TRIAL_LEAST 1024u
 #define CODES_RATE_DENSE 600.0  /* products a nanosecond of a matrix unit, lists included */
 #define CODES_RATE_PREFIX 370.0
-#define CODES_RATE_LEFT 60.0    /* and where a row's code is alone */
-#define CODES_LEFT 5.0          /* nanoseconds of such a row beside its products */
+#define CODES_RATE_LEFT 30.0    /* and where a row's code is alone */
+#define CODES_LEFT 10.0         /* nanoseconds of such a row beside its products */
 #define CODES_FETCH 0.1         /* nanoseconds a byte from memory */
 #define CODES_MARGIN 1.1        /* by which all codes must be better */
 #define CODES_LATER 0.4         /* what all rows leave over, of what the first ones do, whose thresholds are high */
