@@ -3,11 +3,11 @@
  *
  *     vss-bench-faiss BASE.u8bin QUERIES.u8bin [ROWS [ROUNDS]]
  *
- * The plug-in is linked in, so that both run the same code of FAISS, on two indexes read from bytes. Calls of each take
- * turns, in one process on one thread, each pair gives a difference of processor times (what else runs on the machine is
- * not counted), and medians of those are told: of calls of 1,000 queries, and of calls of one. The two indexes differ by
- * where their memory lies; so a call through libvss is compared, too, with what the plug-in's search took of it. A call
- * of libvss includes making and freeing its result.
+ * The plug-in is linked in, so that both run the same code of FAISS, on two indexes read from bytes. Calls of each
+ * take turns, in one process on one thread, each pair gives a difference of processor times (what else runs on the
+ * machine is not counted), and medians of those are told: of calls of 1,000 queries, and of calls of one. The two
+ * indexes differ by where their memory lies; so a call through libvss is compared, too, with what the plug-in's search
+ * took of it. A call of libvss includes making and freeing its result.
  */
 #include <faiss/IndexHNSW.h>
 #include <faiss/IndexIVF.h>
