@@ -6,12 +6,14 @@
  * are scanned. A write brings at most one segment its indexes, after its rows are visible, and only when a search has
  * had to scan such a segment since: loading pays for none. Readers go on with the snapshot without them meanwhile. So a
  * row is built into a graph at most once before it is sealed, some 15 microseconds of the writer's time at 128
- * components; growing a graph row by row would cost more of it (docs/performance.md). Deleted rows stay in the graph
+ * components; growing a graph row by row would cost more of it (docs/performance.md). Where the index has a model that
+ * suits the rows, they are only assigned to its lists and coded, and sealing takes that over. Deleted rows stay in the graph
  * and are left out by the bitmap of the search, as in sealed segments. A build that fails leaves the segment to be
  * scanned. Locks: write_mutex, held by the caller.
  */
 #include "../base/checked.h"
 #include "collection.h"
+#include "model.h"
 
 #define GROW_PARAMS 64u /* parameters of an index type at most, as search.c has room for */
 
@@ -46,6 +48,19 @@ static vss_status grow_snapshot(const vssi_snapshot *old, vssi_snapshot **out, v
     return VSS_OK;
 }
 
+/* The definition's model for a build that it suits; else the build trains what it needs, for itself. */
+static void grow_model(const vss_collection *col, const vssi_manifest_definition *definition, const vssi_index_ops *ops,
+                       const vssi_field *field, vssi_model *model, vssi_build *build)
+{
+    bool suits = false;
+    if (vssi_model_open(&col->db->heap, &col->db->storage, col->prefix, &definition->model, ops, field, model, NULL) !=
+        VSS_OK)
+        return;
+    build->model = &model->image;
+    if (ops->suits(build, &suits, NULL) != VSS_OK || !suits)
+        build->model = NULL;
+}
+
 /* The index that a definition asks of a part; *out NULL: its type keeps nothing. */
 static vss_status grow_build(vss_collection *col, vssi_part *part, const vssi_manifest_definition *definition,
                              vssi_segment_index **out, vss_error *err)
@@ -62,8 +77,14 @@ static vss_status grow_build(vss_collection *col, vssi_part *part, const vssi_ma
         return VSS_OK;
     VSSI_TRY(vssi_vectors_of(part->segment, schema, field, &vectors, err));
     VSSI_TRY(vssi_param_parse(ops->name, ops->params, ops->n_params, false, definition->params, values, err));
-    vssi_build build = {&col->db->heap, &vectors, values, vssi_db_executor(col->db), 1, NULL, definition->params};
-    return vssi_segment_index_make(&build, ops, field, out, err);
+    vssi_build build = {.heap = &col->db->heap, .vectors = &vectors, .params = values,
+                        .executor = vssi_db_executor(col->db), .threads = 1, .text = definition->params};
+    vssi_model model = {.heap = NULL};
+    if (ops->train != NULL && definition->model.name != NULL)
+        grow_model(col, definition, ops, &schema->fields[field], &model, &build);
+    vss_status status = vssi_segment_index_make(&build, ops, field, out, err);
+    vssi_model_close(&model);
+    return status;
 }
 
 static vss_status grow_indexes(vss_collection *col, vssi_part *part, vss_error *err)

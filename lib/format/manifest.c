@@ -60,13 +60,31 @@ static void manifest_write_segment(vssi_writer *w, const vssi_manifest_segment *
     }
 }
 
+static uint32_t manifest_models(const vssi_manifest *m)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < m->n_definitions; i++)
+        n += m->definitions[i].model.name != NULL;
+    return n;
+}
+
+static void manifest_write_models(vssi_writer *w, const vssi_manifest *m)
+{
+    vssi_write32(w, manifest_models(m));
+    for (size_t i = 0; i < m->n_definitions; i++)
+        if (m->definitions[i].model.name != NULL) {
+            vssi_write32(w, m->definitions[i].field);
+            manifest_write_ref(w, &m->definitions[i].model);
+        }
+}
+
 static void manifest_write_head(vssi_writer *w, const vssi_manifest *m)
 {
     vssi_write_bytes(w, VSSI_MANIFEST_MAGIC, VSSI_MANIFEST_MAGIC_SIZE);
     vssi_write16(w, VSSI_FORMAT_MAJOR);
     vssi_write16(w, VSSI_FORMAT_MINOR);
     vssi_write32(w, m->dropped ? VSSI_MANIFEST_DROPPED : 0);
-    vssi_write64(w, m->refuse_mask);
+    vssi_write64(w, m->refuse_mask | (manifest_models(m) > 0 ? VSSI_MANIFEST_MODELS : 0));
     vssi_write64(w, m->read_only_mask);
     vssi_write64(w, m->ignore_mask);
     vssi_write64(w, m->version);
@@ -94,6 +112,8 @@ static void manifest_write_body(vssi_writer *w, const vssi_manifest *m)
         vssi_write_text(w, m->pairs[i].key, strlen(m->pairs[i].key));
         vssi_write_text(w, m->pairs[i].value, strlen(m->pairs[i].value));
     }
+    if (manifest_models(m) > 0)
+        manifest_write_models(w, m);
 }
 
 vss_status vssi_manifest_encode(const vssi_manifest *manifest, vssi_heap *heap, uint8_t **data, size_t *size,
@@ -236,6 +256,7 @@ static vss_status manifest_copy(const vssi_manifest *from, vssi_manifest *to, vs
         to->definitions[i].field = from->definitions[i].field;
         VSSI_TRY(manifest_copy_text(heap, from->definitions[i].type, &to->definitions[i].type, err));
         VSSI_TRY(manifest_copy_text(heap, from->definitions[i].params, &to->definitions[i].params, err));
+        VSSI_TRY(vssi_object_ref_copy(heap, &from->definitions[i].model, &to->definitions[i].model, err));
     }
     VSSI_TRY(vssi_alloc_zero(heap, from->n_pairs, sizeof *to->pairs, &to->pairs, err));
     to->n_pairs = from->n_pairs;
@@ -275,6 +296,20 @@ static void manifest_free_segment(vssi_heap *heap, vssi_manifest_segment *s)
     vssi_free(heap, s->indexes);
 }
 
+vss_status vssi_manifest_set_model(vssi_manifest *manifest, uint32_t field, const vssi_object_ref *model,
+                                   vss_error *err)
+{
+    vssi_object_ref copy;
+    for (size_t i = 0; i < manifest->n_definitions; i++) {
+        if (manifest->definitions[i].field != field)
+            continue;
+        VSSI_TRY(vssi_object_ref_copy(manifest->heap, model, &copy, err));
+        vssi_object_ref_free(manifest->heap, &manifest->definitions[i].model);
+        manifest->definitions[i].model = copy;
+    }
+    return VSS_OK;
+}
+
 void vssi_manifest_drop_segment(vssi_manifest *manifest, size_t i)
 {
     manifest_free_segment(manifest->heap, &manifest->segments[i]);
@@ -293,6 +328,7 @@ void vssi_manifest_free(vssi_manifest *manifest)
     for (size_t i = 0; i < manifest->n_definitions; i++) {
         vssi_free(heap, manifest->definitions[i].type);
         vssi_free(heap, manifest->definitions[i].params);
+        vssi_object_ref_free(heap, &manifest->definitions[i].model);
     }
     for (size_t i = 0; i < manifest->n_pairs; i++) {
         vssi_free(heap, manifest->pairs[i].key);
