@@ -264,6 +264,54 @@ static void growing_rows_are_read_by_lists(void **state)
     check(f, VSS_OK);
 }
 
+/* All lists are read and all of their rows scored: what the exact search returns. */
+static void expect_exact(fixture *f)
+{
+    const float *queries = f->vectors + 2 * BATCH * DIM;
+    vss_result *truth = search(f, queries, QUERIES, "exact=1");
+    vss_result *hits = search(f, queries, QUERIES, "nprobe=64,rerank=65536");
+    assert_int_equal(vss_result_rows(hits), vss_result_rows(truth));
+    assert_memory_equal(vss_result_keys(hits)->data, vss_result_keys(truth)->data,
+                        vss_result_rows(truth) * sizeof(int64_t));
+    assert_memory_equal(vss_result_distances(hits), vss_result_distances(truth),
+                        vss_result_rows(truth) * sizeof(float));
+    vss_result_free(truth);
+    vss_result_free(hits);
+}
+
+/* Small batches, some of whose rows replace others: from 4,096 rows on they are in lists, and what is merged with them
+ * is at once, without another search. */
+static void growing_rows_join_the_lists(void **state)
+{
+    enum { SMALL = 1000, BATCHES = 16 };
+    fixture *f = *state;
+    vss_error err;
+    uint64_t hashes[8];
+    add_sealed(f, 0);
+    build(f, "ivf_rabitq", "nlist=64");
+    for (size_t b = 0; b < BATCHES; b++) {
+        const float *rows = f->vectors + (BATCH + b * SMALL) * DIM;
+        maker_insert(f->col, rows, SMALL, DIM, (int64_t)(BATCH + b * SMALL), 1);
+        if (b == 8) { /* eight batches are one part, which was missed by the search before */
+            assert_int_equal(models(f, hashes), 3);
+            assert_true(hashes[1] == hashes[0] && hashes[2] == 0);
+        }
+        if (b == 7 || b == 8)
+            expect_exact(f);
+        const int64_t gone[] = {BATCH + (int64_t)b * SMALL + 3, BATCH + (int64_t)b * 100};
+        const vss_column keys = maker_keys(gone, 2);
+        MUST(vss_collection_delete(f->col, &keys, NULL, &err));
+    }
+    assert_int_equal(models(f, hashes), 2);
+    assert_true(hashes[1] == hashes[0]);
+    expect_exact(f);
+    MUST(vss_collection_flush(f->col, &err));
+    assert_int_equal(models(f, hashes), 2);
+    assert_true(hashes[1] == hashes[0]);
+    expect_exact(f);
+    check(f, VSS_OK);
+}
+
 /* The codes that are taken over are those that a build from the rows would make: the same object, byte for byte. */
 static void merging_gives_the_bytes_of_building(void **state)
 {
@@ -398,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_index_built_anew_has_a_new_model, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_that_drifted_are_trained_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(growing_rows_are_read_by_lists, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(growing_rows_join_the_lists, set_up, tear_down),
         cmocka_unit_test_setup_teardown(merging_gives_the_bytes_of_building, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_model_is_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_build_trains_once, set_up, tear_down),
