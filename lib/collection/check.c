@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "check_run.h"
+#include "model.h"
 
 static void *check_alloc(void *state, size_t size, size_t align)
 {
@@ -55,6 +56,34 @@ static void check_index(check_run *run, const vssi_manifest *m, const vssi_manif
     vssi_check_counted(run, index->object.size);
 }
 
+/* A model is what its definition says, and can be built by. */
+static void check_model(check_run *run, const vssi_manifest *m, const vssi_manifest_definition *d)
+{
+    vss_error err = {.status = VSS_OK};
+    const vssi_index_ops *ops = vssi_index_type_find(d->type);
+    const vssi_field *field = NULL;
+    vssi_model model = {.heap = NULL};
+    bool fits = false;
+    for (size_t f = 0; f < m->schema->n_fields; f++)
+        if (m->schema->fields[f].id == d->field)
+            field = &m->schema->fields[f];
+    if (field == NULL || ops == NULL || ops->train == NULL) {
+        vssi_check_fault(run, d->model.name, "a model of an index that has none, or is not known");
+    } else if (vssi_model_open(&run->heap, &run->db->storage, run->prefix, &d->model, ops, field, &model, &err) !=
+               VSS_OK) {
+        vssi_check_error(run, d->model.name, &err);
+    } else {
+        uint64_t faults = vssi_object_check(model.object, vssi_check_line, run);
+        run->report->errors += faults;
+        if (faults == 0 && vssi_model_fits(&model, ops, d->params, field, &fits, &err) != VSS_OK)
+            vssi_check_error(run, d->model.name, &err);
+        else if (faults == 0 && !fits)
+            vssi_check_fault(run, d->model.name, "a model of another shape than its index is defined with");
+        vssi_model_close(&model);
+    }
+    vssi_check_counted(run, d->model.size);
+}
+
 static void check_deletes(check_run *run, const vssi_manifest_segment *g)
 {
     vss_error err = {.status = VSS_OK};
@@ -96,6 +125,8 @@ static uint64_t check_total(const vssi_manifest *m)
         for (size_t j = 0; j < m->segments[i].n_indexes; j++)
             total += m->segments[i].indexes[j].object.size;
     }
+    for (size_t i = 0; i < m->n_definitions; i++)
+        total += m->definitions[i].model.name != NULL ? m->definitions[i].model.size : 0;
     return total;
 }
 
@@ -128,6 +159,9 @@ static vss_status check_manifest(check_run *run, vss_error *err)
     vssi_check_counted(run, size);
     for (size_t i = 0; i < m->n_segments && !vssi_check_stopped(run); i++)
         check_segment(run, m, &m->segments[i]);
+    for (size_t i = 0; i < m->n_definitions && !vssi_check_stopped(run); i++)
+        if (m->definitions[i].model.name != NULL)
+            check_model(run, m, &m->definitions[i]);
     if (!vssi_check_stopped(run))
         vssi_check_logs(run, m);
     vssi_manifest_free(m);

@@ -47,13 +47,31 @@ static void manifest_write_segment(vssi_writer *w, const vssi_manifest_segment *
     }
 }
 
+static uint32_t manifest_models(const vssi_manifest *m)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < m->n_definitions; i++)
+        n += m->definitions[i].model.name != NULL;
+    return n;
+}
+
+static void manifest_write_models(vssi_writer *w, const vssi_manifest *m)
+{
+    vssi_write32(w, manifest_models(m));
+    for (size_t i = 0; i < m->n_definitions; i++)
+        if (m->definitions[i].model.name != NULL) {
+            vssi_write32(w, m->definitions[i].field);
+            manifest_write_ref(w, &m->definitions[i].model);
+        }
+}
+
 static void manifest_write_head(vssi_writer *w, const vssi_manifest *m)
 {
     vssi_write_bytes(w, VSSI_MANIFEST_MAGIC, VSSI_MANIFEST_MAGIC_SIZE);
     vssi_write16(w, VSSI_FORMAT_MAJOR);
     vssi_write16(w, VSSI_FORMAT_MINOR);
     vssi_write32(w, m->dropped ? VSSI_MANIFEST_DROPPED : 0);
-    vssi_write64(w, m->refuse_mask);
+    vssi_write64(w, m->refuse_mask | (manifest_models(m) > 0 ? VSSI_MANIFEST_MODELS : 0));
     vssi_write64(w, m->read_only_mask);
     vssi_write64(w, m->ignore_mask);
     vssi_write64(w, m->version);
@@ -81,6 +99,8 @@ static void manifest_write_body(vssi_writer *w, const vssi_manifest *m)
         vssi_write_text(w, m->pairs[i].key, strlen(m->pairs[i].key));
         vssi_write_text(w, m->pairs[i].value, strlen(m->pairs[i].value));
     }
+    if (manifest_models(m) > 0)
+        manifest_write_models(w, m);
 }
 
 vss_status vssi_manifest_encode(const vssi_manifest *manifest, vssi_heap *heap, uint8_t **data, size_t *size,

@@ -53,6 +53,7 @@ static vss_status manifest_copy(const vssi_manifest *from, vssi_manifest *to, vs
         to->definitions[i].field = from->definitions[i].field;
         VSSI_TRY(manifest_copy_text(heap, from->definitions[i].type, &to->definitions[i].type, err));
         VSSI_TRY(manifest_copy_text(heap, from->definitions[i].params, &to->definitions[i].params, err));
+        VSSI_TRY(vssi_object_ref_copy(heap, &from->definitions[i].model, &to->definitions[i].model, err));
     }
     VSSI_TRY(vssi_alloc_zero(heap, from->n_pairs, sizeof *to->pairs, &to->pairs, err));
     to->n_pairs = from->n_pairs;
@@ -92,6 +93,20 @@ static void manifest_free_segment(vssi_heap *heap, vssi_manifest_segment *s)
     vssi_free(heap, s->indexes);
 }
 
+vss_status vssi_manifest_set_model(vssi_manifest *manifest, uint32_t field, const vssi_object_ref *model,
+                                   vss_error *err)
+{
+    vssi_object_ref copy;
+    for (size_t i = 0; i < manifest->n_definitions; i++) {
+        if (manifest->definitions[i].field != field)
+            continue;
+        VSSI_TRY(vssi_object_ref_copy(manifest->heap, model, &copy, err));
+        vssi_object_ref_free(manifest->heap, &manifest->definitions[i].model);
+        manifest->definitions[i].model = copy;
+    }
+    return VSS_OK;
+}
+
 void vssi_manifest_drop_segment(vssi_manifest *manifest, size_t i)
 {
     manifest_free_segment(manifest->heap, &manifest->segments[i]);
@@ -110,6 +125,7 @@ void vssi_manifest_free(vssi_manifest *manifest)
     for (size_t i = 0; i < manifest->n_definitions; i++) {
         vssi_free(heap, manifest->definitions[i].type);
         vssi_free(heap, manifest->definitions[i].params);
+        vssi_object_ref_free(heap, &manifest->definitions[i].model);
     }
     for (size_t i = 0; i < manifest->n_pairs; i++) {
         vssi_free(heap, manifest->pairs[i].key);
