@@ -23,6 +23,8 @@
 /* Sum of squares as stored in `type`; for 16-bit floats that are given as float32, of the rounded values. */
 static double value_square(vss_type given, vss_type type, const void *v, uint32_t dim)
 {
+    if (given == type && type == VSS_TYPE_VECTOR_F32)
+        return vssi_exact_ip_f32(v, v, dim);
     float block[VALUE_BLOCK];
     double sum = 0;
     for (uint32_t at = 0; at < dim; at += VALUE_BLOCK) {
