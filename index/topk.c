@@ -218,10 +218,11 @@ static size_t topk_surely(vssi_topk *topk)
     return sure;
 }
 
-/* Drop the candidates above the threshold, which first falls to what the k-th best of them proves. */
+/* Drop the candidates above the threshold, which first falls to what the k-th best of them proves. The worst of k
+ * proves nothing about the others. */
 static void topk_prune(vssi_topk *topk)
 {
-    size_t sure = topk_surely(topk);
+    size_t sure = topk->n_candidates > topk->k ? topk_surely(topk) : 0;
     if (sure >= topk->k) {
         float kth = topk_select(topk->candidates, sure, topk->k);
         topk_lower(topk, topk_threshold(topk, topk_high(topk, kth)));

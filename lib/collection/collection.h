@@ -20,7 +20,7 @@
 #include "vss/scan.h"
 
 #define VSSI_INDEX_MIN_ROWS 4096u /* smaller segments are scanned */
-#define VSSI_GROW_ROWS 16384u     /* growing segments from here on have indexes in memory */
+#define VSSI_GROW_ROWS 16384u     /* growing segments from here on have indexes in memory, and are merged no more */
 
 struct vss_collection {
     vss_db *db;
