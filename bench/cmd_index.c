@@ -15,6 +15,7 @@ static const cli_option index_options[] = {
     {"field", "NAME", "the vector field; the only one by default", false},
     {"set", "K=V,...", "parameters of the index, see below", true},
     {"memory", "MIB", "with auto: the most that the index may take, in MiB (0: no limit)", false},
+    {"model-of", "DB/COLL", "take the trained model of that collection's index, of the field of the same name", false},
     {"threads", "N", "threads that build (the processors this process may use)", false},
     {NULL, NULL, NULL, false},
 };
@@ -83,7 +84,7 @@ static vss_status index_choose(cli_target *target, const vss_field *field, uint6
 }
 
 static vss_status index_build(cli_target *target, const cli_args *args, uint64_t mebibytes, uint32_t threads,
-                              vss_error *err)
+                              vss_collection *model_of, vss_error *err)
 {
     const vss_field *field;
     cli_progress progress;
@@ -92,6 +93,7 @@ static vss_status index_build(cli_target *target, const cli_args *args, uint64_t
     cli_progress_begin(&progress);
     vss_build_options options = VSS_INIT(vss_build_options);
     options.threads = threads;
+    options.model_of = model_of;
     options.progress = progress.shown ? cli_progress_step : NULL;
     options.progress_state = &progress;
     char *params = cli_args_joined(args, "set");
@@ -113,16 +115,30 @@ static vss_status index_build(cli_target *target, const cli_args *args, uint64_t
     return vss_collection_indexes(target->col, index_print_one, &print, err);
 }
 
+/* The same with the model of a collection that is opened for it, to be read only. */
+static vss_status index_build_by(cli_target *target, const cli_args *args, uint64_t mebibytes, uint32_t threads,
+                                 cli_target *model, vss_error *err)
+{
+    if (cli_args_has(args, "model-of"))
+        CLI_TRY(cli_target_open(model, VSS_OPEN_READ_ONLY, err));
+    return index_build(target, args, mebibytes, threads, model->col, err);
+}
+
 static int index_run(const cli_args *args)
 {
-    cli_target target;
+    cli_target target, model = {0};
     vss_error err = {0};
     uint64_t threads = cli_processors(), mebibytes = 0;
     if (!cli_args_number(args, "threads", 1, 1024, &threads) ||
         !cli_args_number(args, "memory", 0, UINT64_C(1) << 40, &mebibytes) ||
         !cli_target_split("index", args->words[0], &target))
         return CLI_WRONG_USAGE;
-    vss_status status = index_build(&target, args, mebibytes, (uint32_t)threads, &err);
+    if (cli_args_has(args, "model-of") && !cli_target_split("index", cli_args_text(args, "model-of"), &model)) {
+        (void)cli_target_close(&target, VSS_OK, &err);
+        return CLI_WRONG_USAGE;
+    }
+    vss_status status = index_build_by(&target, args, mebibytes, (uint32_t)threads, &model, &err);
+    status = cli_target_close(&model, status, &err);
     status = cli_target_close(&target, status, &err);
     return status == VSS_OK ? CLI_DONE : cli_report(&err);
 }

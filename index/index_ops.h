@@ -14,7 +14,7 @@
 #include "../simd/simd.h"
 #include "scratch.h"
 #include "topk.h"
-#include "vss/types.h"
+#include "vss/plugin.h"
 
 /* The vectors of one field of one segment. Ids are row numbers below rows. */
 typedef struct vssi_vectors {
@@ -78,6 +78,13 @@ typedef struct vssi_image {
 } vssi_image;
 void vssi_image_free(vssi_heap *heap, vssi_image *image);
 
+/* An index of rows that are also among those of a build: the live ones of them are rows first, first + 1, ... there. */
+typedef struct vssi_source {
+    const void *index;       /* opened, of the type that is built */
+    const uint64_t *deleted; /* bit r: row r is left out; NULL: none */
+    size_t rows, first;
+} vssi_source;
+
 typedef struct vssi_build {
     vssi_heap *heap;
     const vssi_vectors *vectors;
@@ -86,6 +93,9 @@ typedef struct vssi_build {
     size_t threads;
     vssi_control *control;
     const char *text;              /* that the values of text parameters point into; NULL where the type has none */
+    const vssi_image *model;       /* that suits; NULL: train one. Types that train nothing ignore what follows */
+    const vssi_source *sources;    /* [n_sources], by rising first: codes made by the same model are taken over */
+    size_t n_sources;
 } vssi_build;
 
 /* Bytes of an index, and of the memory that its build holds at most. */
@@ -123,6 +133,12 @@ typedef struct vssi_index_ops {
      * CANCELLED, DEADLINE, NO_MEMORY, BUDGET; *image is empty then. Same input, same bytes, on any number of
      * threads. */
     vss_status (*build)(const vssi_build *build, vssi_image *image, vss_error *err);
+    /* What is trained before any row is coded, as blocks like an index's, so that many segments can share it (their
+     * codes are then alike). NULL: nothing is. Status as build's. */
+    vss_status (*train)(const vssi_build *build, vssi_image *model, vss_error *err);
+    /* Does build->model serve the build's vectors? It may be anything; a sample of the rows is looked at, and without
+     * rows the shape alone. CORRUPT: it is no model. INVALID as build. With train only. */
+    vss_status (*suits)(const vssi_build *build, bool *suits, vss_error *err);
     /* What build would make and hold, from rows, dim, type and metric of the vectors and the parameters: within a
      * tenth, but for what depends on the values. Memory of the vectors is not counted. */
     void (*estimate)(const vssi_build *build, vssi_cost *cost);
@@ -145,6 +161,8 @@ typedef struct vssi_index_ops {
 /* registry.c: the i-th type, NULL past the last; a type by name, NULL if unknown. Those of plug-ins come last. */
 const vssi_index_ops *vssi_index_type_at(size_t i);
 const vssi_index_ops *vssi_index_type_find(const char *name);
+/* Make a plug-in's type known for good; INVALID, EXISTS. Thread-safe. */
+vss_status vssi_index_type_register(const vss_index_plugin *plugin, vss_error *err);
 
 /* flat/: compare the query with every row (or every allowed one). The scan that every plan falls back to; index is not
  * looked at. */

@@ -58,6 +58,12 @@ static inline size_t vssi_panel_size(size_t size) { return VSSI_NEAREST_LANES * 
 
 /* Write n <= 32 rows of codes; the places without a row repeat the last. */
 void vssi_panel_set(uint8_t *panel, const uint8_t *const *rows, size_t n, size_t size);
+/* The code [size] of the row in a lane. */
+static inline void vssi_panel_get(const uint8_t *panel, size_t lane, size_t size, uint8_t *code)
+{
+    for (size_t i = 0; i < size; i++)
+        code[i] = panel[(i / 4 * VSSI_NEAREST_LANES + lane) * 4 + i % 4];
+}
 
 /* Points for the panels' kernels: packed [size / 4][count], squares [count]; count 1, 2, 4, 8 or 12, the last point
  * again from n on. */

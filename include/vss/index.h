@@ -19,12 +19,19 @@ typedef struct vss_build_options {
     vss_progress_fn progress; /* NULL: none */
     void *progress_state;
     uint64_t deadline_ms;     /* from the call's begin; 0: none. VSS_ERR_DEADLINE, and nothing has changed */
+    vss_collection *model_of; /* NULL: train. An open collection, of any database, whose model of the field of the same
+                               * name is used in place of training, whatever the rows are: segments that are built in
+                               * different processes can then be merged without being coded again */
 } vss_build_options;
 
 /* Define the index of a vector field, build it for every sealed segment of at least 4,096 rows, and commit. Segments
  * sealed later get theirs when they are sealed; smaller ones are scanned. A field has one index: a second replaces it.
+ * ivf_*: centers and codewords are trained on the largest segment and serve the others, and those that are sealed or
+ * merged later, until rows come that lie much farther from their centers, or ask for many more lists; then, and when
+ * the index is built again, they are trained anew.
  * type: one of vss_index_type. field: NULL for the only vector field. params, options: NULL for defaults. Flushes
- * first. INVALID names the parameter and its range. CANCELLED, DEADLINE, READ_ONLY, IO, NO_SPACE, NO_MEMORY.
+ * first. INVALID names the parameter and its range, or what of model_of's index does not fit; NOT_FOUND: model_of has
+ * no such field, or no model for it. CANCELLED, DEADLINE, READ_ONLY, IO, NO_SPACE, NO_MEMORY.
  * The bytes built do not depend on the number of threads, but for types of plug-ins. */
 VSS_API vss_status vss_collection_build_index(vss_collection *col, const char *field, const char *type,
                                               const char *params, const vss_build_options *options, vss_error *err);
@@ -36,7 +43,7 @@ typedef struct vss_index_info {
     const char *params;   /* as defined */
     uint64_t segments;    /* that have it */
     uint64_t rows;        /* in those segments */
-    uint64_t bytes;       /* of the index objects */
+    uint64_t bytes;       /* of the index objects, and of the model they are built by */
 } vss_index_info;
 
 /* The indexes defined, one call fn each; texts are borrowed for the call of fn. A non-zero result of fn ends it. */

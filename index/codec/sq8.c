@@ -142,7 +142,7 @@ void vssi_sq8_query_carrier(const vssi_sq8 *sq8, const vssi_probe *probe, double
 {
     const vssi_sq8_model *m = &sq8->model;
     const float *vector = probe->vector;
-    double norm = sqrt(vssi_exact_ip_f32(vector, vector, m->dim));
+    double norm = m->metric == VSS_METRIC_L2 ? 0 : sqrt(vssi_exact_ip_f32(vector, vector, m->dim));
     query->scale = 1;
     if (m->metric == VSS_METRIC_IP && norm > 0 && m->most > 0)
         query->scale = m->most / norm;

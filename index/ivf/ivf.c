@@ -51,6 +51,14 @@ static const vssi_param ivf_pq_params[] = {
     {                                                                                                                 \
         return vssi_ivf_build(build, kind_, image, err);                                                              \
     }                                                                                                                 \
+    static vss_status type##_train(const vssi_build *build, vssi_image *model, vss_error *err)                        \
+    {                                                                                                                 \
+        return vssi_ivf_train(build, kind_, model, err);                                                              \
+    }                                                                                                                 \
+    static vss_status type##_suits(const vssi_build *build, bool *suits, vss_error *err)                              \
+    {                                                                                                                 \
+        return vssi_ivf_suits(build, kind_, suits, err);                                                              \
+    }                                                                                                                 \
     static void type##_estimate(const vssi_build *build, vssi_cost *cost) { vssi_ivf_estimate(build, kind_, cost); } \
     static vss_status type##_open(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks,                         \
                                   const vssi_vectors *vectors, void **index, vss_error *err)                          \
@@ -65,7 +73,7 @@ IVF_TYPE(ivf_pq, IVF_PQ)
 #define IVF_OPS(type, name_, params_, n_params_)                                                                      \
     {                                                                                                                 \
         .name = name_, .format = IVF_FORMAT, .filters = true, .params = params_, .n_params = n_params_,              \
-        .build = type##_build,                                                                                        \
+        .build = type##_build, .train = type##_train, .suits = type##_suits,                                          \
         .estimate = type##_estimate,                                                                                 \
         .open = type##_open, .search = vssi_ivf_search, .search_batch = vssi_ivf_search_batch,                        \
         .validate = vssi_ivf_validate, .free = vssi_ivf_free                                                          \

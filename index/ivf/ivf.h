@@ -10,6 +10,9 @@
  *     ivf_sq8     their codes on the grid, a byte a component
  *     ivf_pq      product codes of 4 or 8 bits of their residuals (codec/pq.h)
  *     ivf_rabitq  signs of their rotated residuals, and more bits where asked (codec/rabitq.h)
+ * Grid, centers and codewords are the model. It is trained apart from the coding of rows (ivf_train.c) and may serve
+ * many segments (ivf_model.c); every index holds a copy of it, so that a search needs nothing else. Where rows were
+ * coded by the same model before, in segments that are merged, lists and codes are taken over (ivf_source.c).
  * Codes choose a shortlist, the vectors decide: what is offered to the top-k is scored by the vectors, unless refine=0,
  * when it is what the codes say and no vector is read.
  */
@@ -24,7 +27,7 @@
 #include "../codec/rabitq.h"
 #include "../index_ops.h"
 
-#define IVF_FORMAT 1u
+#define IVF_FORMAT 2u
 #define IVF_MAX_LISTS 65536u
 #define IVF_MAX_ROWS (1u << 30)
 #define IVF_ROTATION 0x726f74u /* seed */
@@ -45,9 +48,11 @@ enum {
 };
 
 typedef struct ivf_header {
-    uint32_t format, kind, rows, dim, metric, lists, width, size, bits, subs; /* subs: ivf_pq */
-    float step; /* of the grid, above 0 */
-    uint32_t zero;
+    uint32_t format, kind, rows, dim, metric, lists, width, size, bits, subs; /* subs: ivf_pq; rows 0: a model */
+    float step;     /* of the grid, above 0 */
+    float far;      /* mean squared distance of a row from its center, to be expected of rows like those trained on */
+    double most;    /* ip: the length of carriers; else 0 */
+    uint64_t model; /* hash of all that was trained: codes of one model are alike */
 } ivf_header;
 
 /* The first parameters of every type; then their own. */
@@ -72,17 +77,20 @@ typedef struct ivf_index {
 /* A build in the making. */
 typedef struct ivf_build {
     const vssi_build *in;
-    const vssi_vectors *v;
+    vssi_vectors v;      /* with the model's max_norm */
     ivf_header header;
     float *low, *points; /* low: [2][width] */
-    uint8_t *grid;       /* [rows][size]: codes of the rows */
     uint8_t *centers;    /* [lists][size] */
     uint8_t *panels;     /* the same by panels */
     uint32_t *where;     /* [rows]: list */
+    uint32_t *origin;    /* [rows]: position in the source that has the row (ivf_source.c), or IVF_FRESH; NULL: no
+                          * sources */
     uint32_t *lists, *rows;
     uint8_t *codes, *more;
     float *words;
 } ivf_build;
+
+#define IVF_FRESH UINT32_MAX
 
 /* Components of a rotated residual. */
 static inline size_t ivf_turned_width(const ivf_header *h) { return (h->width + 15u) / 16u * 16u; }
@@ -125,19 +133,40 @@ static inline size_t ivf_more_size(const ivf_header *h)
 
 extern const vssi_index_ops vssi_ivf_flat_ops, vssi_ivf_sq8_ops, vssi_ivf_rabitq_ops, vssi_ivf_pq_ops;
 
-/* ivf_grid.c: fit the grid to the rows; codes of rows and queries. */
+/* ivf_grid.c: fit the grid to all rows; codes[n][size] of n rows evenly spread over all, or with `rows` of rows[n];
+ * code of a carrier. */
 vss_status vssi_ivf_grid_fit(ivf_build *b, vss_error *err);
+vss_status vssi_ivf_grid_rows(const ivf_build *b, const uint32_t *rows, size_t n, uint8_t *codes, vss_error *err);
 void vssi_ivf_grid_code(const ivf_header *h, const float *low, const float *carrier, uint8_t *code);
 
-/* ivf_build.c: the header, without the grid's step, by rows and parameters (INVALID); rows that centers are trained
- * on. */
+/* ivf_train.c: the header, without what is trained, by rows and parameters (INVALID); rows that centers, and codewords,
+ * are trained on; all that rows are coded by. */
 vss_status vssi_ivf_plan(ivf_build *b, ivf_kind kind, vss_error *err);
 size_t vssi_ivf_sample(const ivf_header *h);
+vss_status vssi_ivf_train(const vssi_build *build, ivf_kind kind, vssi_image *model, vss_error *err);
+
+/* ivf_model.c: what the build has as a model's blocks; a model, which may be anything, into the build (CORRUPT); as in
+ * vssi_index_ops. */
+void vssi_ivf_model_image(const ivf_build *b, ivf_header *header, vssi_image *image);
+vss_status vssi_ivf_model_load(ivf_build *b, const vssi_image *model, vss_error *err);
+vss_status vssi_ivf_suits(const vssi_build *build, ivf_kind kind, bool *suits, vss_error *err);
+
+/* ivf_source.c: lists of the rows that sources have, and where; the source of a row, with its position there; NULL: it
+ * has none. Copy its code to a slot of the list, of types with codes by 32 rows; `codes` is room for a row's. */
+vss_status vssi_ivf_sources(ivf_build *b, vss_error *err);
+const ivf_index *vssi_ivf_source(const ivf_build *b, uint32_t row, size_t *position);
+void vssi_ivf_source_copy(const ivf_index *from, size_t position, size_t list, uint8_t *block, size_t slot,
+                          uint8_t *codes);
+
+/* ivf_build.c */
 vss_status vssi_ivf_build(const vssi_build *build, ivf_kind kind, vssi_image *image, vss_error *err);
+void vssi_ivf_build_free(ivf_build *b);
 
 /* ivf_encode.c: blocks of 32 rows of all lists together; where each list's begin in blocks[lists + 1], unless NULL. */
 size_t vssi_ivf_blocks(const ivf_header *h, const uint32_t *lists, uint32_t *blocks);
-/* What the lists hold. */
+/* The centers by panels; what they stand for; what the lists hold. */
+vss_status vssi_ivf_encode_centers(ivf_build *b, vss_error *err);
+vss_status vssi_ivf_encode_points(ivf_build *b, vss_error *err);
 vss_status vssi_ivf_encode(ivf_build *b, vss_error *err);
 
 /* Lists shared among threads, each once with a worker's scratch memory of scratch_size bytes. blocks as above, or NULL
@@ -148,9 +177,10 @@ vss_status vssi_ivf_encode_lists(ivf_build *b, size_t scratch_size, ivf_encode_l
 /* Places of a block without a row hold no number: they are never below a cut. add: of the block. */
 void vssi_ivf_encode_pad(float *add, size_t first);
 
-/* ivf_pq.c: the number of runs for `m` (0: by the width), or INVALID; codewords and codes; tables of a query, which is
+/* ivf_pq.c: the number of runs for `m` (0: by the width), or INVALID; codewords; codes; tables of a query, which is
  * measured from the mean; values of the n rows from a position on, of codes of 8 bits. */
 vss_status vssi_ivf_pq_subs(uint64_t m, uint32_t width, uint32_t bits, uint32_t *subs, vss_error *err);
+vss_status vssi_ivf_pq_train(ivf_build *b, vss_error *err);
 vss_status vssi_ivf_pq_encode(ivf_build *b, vss_error *err);
 vssi_scan4_query vssi_ivf_pq_prepare(const ivf_index *index, const float *query, uint8_t *tables);
 void vssi_ivf_pq_scan(const ivf_index *index, const uint8_t *tables, size_t position, size_t n, float base,
@@ -158,6 +188,9 @@ void vssi_ivf_pq_scan(const ivf_index *index, const uint8_t *tables, size_t posi
 
 /* ivf_estimate.c */
 void vssi_ivf_estimate(const vssi_build *in, ivf_kind kind, vssi_cost *cost);
+
+/* ivf_open.c: are the numbers of a header, but for its rows, those of an index or a model. */
+bool vssi_ivf_header_valid(const ivf_header *h);
 
 /* ivf_open.c, ivf_search.c, ivf_validate.c: as in vssi_index_ops. */
 vss_status vssi_ivf_open(vssi_heap *heap, ivf_kind kind, const vssi_block *blocks, size_t n_blocks,

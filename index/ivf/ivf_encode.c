@@ -1,7 +1,8 @@
 /*
  * ivf_encode.c - what each type keeps of the rows of its lists
  *
- * A list is a unit of work. ivf_rabitq rotates every residual, O(n log n), and tries a few steps for its bits.
+ * A list is a unit of work. ivf_rabitq rotates every residual, O(n log n), and tries a few steps for its bits. Codes
+ * that a source has are copied.
  */
 #include <math.h>
 #include <string.h>
@@ -100,31 +101,57 @@ static void encode_put(const ivf_header *h, const uint8_t *codes, const vssi_rab
     memcpy(more + planes + sizeof(float), &factors->more_mul, sizeof(float));
 }
 
+/* What a thread needs for a row of ivf_rabitq. */
+typedef struct encode_row {
+    const float *signs, *point;
+    float *r, *center;        /* [turned width] */
+    uint8_t *codes, *nibbles; /* the same; a quarter of it */
+} encode_row;
+
+static void encode_sign(const ivf_build *b, const encode_row *e, uint32_t row, uint8_t *block, size_t slot,
+                        uint8_t *more)
+{
+    const ivf_header *h = &b->header;
+    const size_t n = ivf_turned_width(h);
+    vssi_rabitq_row factors;
+    memset(e->r, 0, n * sizeof *e->r);
+    vssi_carrier_row(&b->v, row, e->r);
+    for (size_t i = 0; i < h->width; i++)
+        e->r[i] -= e->point[i];
+    vssi_rotate(e->signs, n, e->r);
+    vssi_rabitq_encode(e->r, e->center, n, h->bits, e->codes, &factors);
+    encode_put(h, e->codes, &factors, block, slot, more, e->nibbles);
+}
+
 static void encode_signs(ivf_build *b, const uint32_t *blocks, const void *state, uint8_t *scratch, size_t c)
 {
     const ivf_header *h = &b->header;
-    const float *signs = state, *point = b->points + c * h->width, *mean = b->low + h->width;
+    const float *point = b->points + c * h->width, *mean = b->low + h->width;
     size_t n = ivf_turned_width(h), begin = b->lists[c], end = b->lists[c + 1], more = ivf_more_size(h);
-    float *r = (float *)(void *)scratch, *center = r + n;
-    uint8_t *codes = (uint8_t *)(center + n), *nibbles = codes + n, *block = NULL;
-    vssi_rabitq_row factors;
-    memset(center, 0, n * sizeof *center);
+    encode_row e = {.signs = state, .point = point, .r = (float *)(void *)scratch};
+    e.center = e.r + n;
+    e.codes = (uint8_t *)(e.center + n);
+    e.nibbles = e.codes + n;
+    memset(e.center, 0, n * sizeof *e.center);
     for (size_t i = 0; i < h->width; i++)
-        center[i] = point[i] - mean[i];
-    vssi_rotate(signs, n, center);
+        e.center[i] = point[i] - mean[i];
+    vssi_rotate(e.signs, n, e.center);
     for (size_t at = begin; at < end; at++) {
-        size_t slot = (at - begin) % VSSI_SCAN4_ROWS;
-        block = b->codes + (blocks[c] + (at - begin) / VSSI_SCAN4_ROWS) * ivf_block_size(h);
-        memset(r, 0, n * sizeof *r);
-        vssi_carrier_row(b->v, b->rows[at], r);
-        for (size_t i = 0; i < h->width; i++)
-            r[i] -= point[i];
-        vssi_rotate(signs, n, r);
-        vssi_rabitq_encode(r, center, n, h->bits, codes, &factors);
-        encode_put(h, codes, &factors, block, slot, b->more + at * more, nibbles);
+        size_t slot = (at - begin) % VSSI_SCAN4_ROWS, position;
+        uint8_t *block = b->codes + (blocks[c] + (at - begin) / VSSI_SCAN4_ROWS) * ivf_block_size(h);
+        const ivf_index *from = vssi_ivf_source(b, b->rows[at], &position);
+        if (from == NULL) {
+            encode_sign(b, &e, b->rows[at], block, slot, b->more + at * more);
+            continue;
+        }
+        vssi_ivf_source_copy(from, position, c, block, slot, e.nibbles);
+        if (more > 0)
+            memcpy(b->more + at * more, from->more + position * more, more);
     }
-    if (block != NULL && (end - begin) % VSSI_SCAN4_ROWS != 0)
-        vssi_ivf_encode_pad((float *)(void *)(block + 4 * n), (end - begin) % VSSI_SCAN4_ROWS);
+    if (end > begin && (end - begin) % VSSI_SCAN4_ROWS != 0) {
+        uint8_t *last = b->codes + (blocks[c] + (end - begin) / VSSI_SCAN4_ROWS) * ivf_block_size(h);
+        vssi_ivf_encode_pad((float *)(void *)(last + 4 * n), (end - begin) % VSSI_SCAN4_ROWS);
+    }
 }
 
 static vss_status encode_rabitq(ivf_build *b, vss_error *err)
@@ -145,51 +172,84 @@ static vss_status encode_rabitq(ivf_build *b, vss_error *err)
 
 static vss_status encode_vectors(ivf_build *b, vss_error *err)
 {
-    size_t size = b->v->row_size;
+    size_t size = b->v.row_size;
     VSSI_TRY(vssi_alloc(b->in->heap, b->header.rows, size, &b->codes, err));
     for (size_t i = 0; i < b->header.rows; i++)
-        memcpy(b->codes + i * size, vssi_vectors_row(b->v, b->rows[i]), size);
+        memcpy(b->codes + i * size, vssi_vectors_row(&b->v, b->rows[i]), size);
     return VSS_OK;
 }
 
-/* The codes of n <= 32 rows as a panel; rows NULL: of the rows from first on. */
-static void encode_panel(const uint8_t *codes, size_t size, const uint32_t *rows, size_t first, size_t n,
-                         uint8_t *panel)
+/* The code of a row on the grid. */
+static void encode_code(const ivf_build *b, uint32_t row, size_t list, float *carrier, uint8_t *code)
 {
-    const uint8_t *at[VSSI_NEAREST_LANES];
-    for (size_t i = 0; i < n; i++)
-        at[i] = codes + (rows ? rows[first + i] : first + i) * size;
-    vssi_panel_set(panel, at, n, size);
+    const ivf_header *h = &b->header;
+    size_t position;
+    const ivf_index *from = vssi_ivf_source(b, row, &position);
+    if (from == NULL) {
+        vssi_carrier_row(&b->v, row, carrier);
+        vssi_ivf_grid_code(h, b->low, carrier, code);
+        return;
+    }
+    size_t at = position - from->lists[list];
+    const uint8_t *panel = from->codes + (from->blocks[list] + at / VSSI_NEAREST_LANES) * from->code_size;
+    vssi_panel_get(panel, at % VSSI_NEAREST_LANES, h->size, code);
+}
+
+static void encode_panels(ivf_build *b, const uint32_t *blocks, const void *state, uint8_t *scratch, size_t c)
+{
+    const size_t size = b->header.size, panel = vssi_panel_size(size), floats = (b->header.width + 15u) / 16u * 16u;
+    uint8_t *codes = scratch + floats * sizeof(float), *out = b->codes + blocks[c] * panel;
+    const uint8_t *rows[VSSI_NEAREST_LANES];
+    (void)state;
+    for (size_t at = b->lists[c], end = b->lists[c + 1]; at < end; at += VSSI_NEAREST_LANES, out += panel) {
+        size_t n = vssi_min(VSSI_NEAREST_LANES, end - at);
+        for (size_t i = 0; i < n; i++) {
+            encode_code(b, b->rows[at + i], c, (float *)(void *)scratch, codes + i * size);
+            rows[i] = codes + i * size;
+        }
+        vssi_panel_set(out, rows, n, size);
+    }
 }
 
 static vss_status encode_codes(ivf_build *b, vss_error *err)
 {
     const ivf_header *h = &b->header;
-    VSSI_TRY(vssi_alloc(b->in->heap, vssi_ivf_blocks(h, b->lists, NULL), ivf_code_size(h, b->v), &b->codes, err));
-    uint8_t *panel = b->codes;
-    for (size_t c = 0; c < h->lists; c++) {
-        for (size_t at = b->lists[c], end = b->lists[c + 1]; at < end; at += 32, panel += ivf_code_size(h, b->v))
-            encode_panel(b->grid, h->size, b->rows, at, vssi_min(VSSI_NEAREST_LANES, end - at), panel);
+    size_t scratch = (h->width + 15u) / 16u * 16u * sizeof(float) + VSSI_NEAREST_LANES * (size_t)h->size;
+    VSSI_TRY(vssi_alloc(b->in->heap, vssi_ivf_blocks(h, b->lists, NULL), vssi_panel_size(h->size), &b->codes, err));
+    return vssi_ivf_encode_lists(b, scratch, encode_panels, NULL, err);
+}
+
+vss_status vssi_ivf_encode_centers(ivf_build *b, vss_error *err)
+{
+    const ivf_header *h = &b->header;
+    size_t panels = (h->lists + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES;
+    const uint8_t *rows[VSSI_NEAREST_LANES];
+    VSSI_TRY(vssi_alloc(b->in->heap, panels, vssi_panel_size(h->size), &b->panels, err));
+    for (size_t p = 0; p < panels; p++) {
+        size_t first = p * VSSI_NEAREST_LANES, n = vssi_min(VSSI_NEAREST_LANES, h->lists - first);
+        for (size_t i = 0; i < n; i++)
+            rows[i] = b->centers + (first + i) * h->size;
+        vssi_panel_set(b->panels + p * vssi_panel_size(h->size), rows, n, h->size);
     }
     return VSS_OK;
 }
 
-/* The centers by panels. */
-static vss_status encode_centers(ivf_build *b, vss_error *err)
+vss_status vssi_ivf_encode_points(ivf_build *b, vss_error *err)
 {
     const ivf_header *h = &b->header;
-    size_t panels = (h->lists + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES;
-    VSSI_TRY(vssi_alloc(b->in->heap, panels, vssi_panel_size(h->size), &b->panels, err));
-    for (size_t p = 0; p < panels; p++)
-        encode_panel(b->centers, h->size, NULL, p * VSSI_NEAREST_LANES,
-                     vssi_min(VSSI_NEAREST_LANES, h->lists - p * VSSI_NEAREST_LANES),
-                     b->panels + p * vssi_panel_size(h->size));
+    size_t points;
+    if (!vssi_mul(h->lists, h->width, &points))
+        return vssi_fail_memory(err, SIZE_MAX);
+    VSSI_TRY(vssi_alloc(b->in->heap, points, sizeof *b->points, &b->points, err));
+    for (size_t c = 0; c < h->lists; c++) {
+        for (size_t i = 0; i < h->width; i++)
+            b->points[c * h->width + i] = b->low[i] + h->step * b->centers[c * h->size + i];
+    }
     return VSS_OK;
 }
 
 vss_status vssi_ivf_encode(ivf_build *b, vss_error *err)
 {
-    VSSI_TRY(encode_centers(b, err));
     switch (b->header.kind) {
     case IVF_FLAT:
         return encode_vectors(b, err);

@@ -24,35 +24,45 @@ static uint64_t estimate_codes(const ivf_header *h, const vssi_vectors *v)
     return codes;
 }
 
-/* Of k-means over so many rows: while it runs. */
-static uint64_t estimate_means(const vssi_kmeans *job)
+/* Of an assignment of rows to lists. */
+static uint64_t estimate_assign(const vssi_kmeans *job)
 {
     size_t panels = 0;
     (void)vssi_nearest_room(job->clusters, job->size, &panels);
-    return job->threads * vssi_kmeans_assign_scratch(job) + panels + 12 * (uint64_t)job->rows + 12 * job->clusters;
+    return job->threads * vssi_kmeans_assign_scratch(job) + panels;
 }
 
-/* Of the stages that come before the codes. */
+/* Of k-means over so many rows: while it runs. */
+static uint64_t estimate_means(const vssi_kmeans *job)
+{
+    return estimate_assign(job) + 12 * (uint64_t)job->rows + 12 * job->clusters;
+}
+
+/* Of the centers' training: the corners of the grid, then the sample. */
 static uint64_t estimate_train(const ivf_header *h, size_t threads)
 {
     uint64_t sample = vssi_ivf_sample(h), grid = 3 * sizeof(float) * ((uint64_t)h->rows / 4096 + 1) * h->width;
     const vssi_kmeans job = {.threads = threads, .rows = (size_t)sample, .size = h->size, .clusters = h->lists};
-    uint64_t means = estimate_means(&job) + (sample < h->rows ? sample * h->size : 0);
+    uint64_t means = estimate_means(&job) + sample * h->size;
     return means > grid ? means : grid;
 }
 
+/* Of the codewords' training. */
 static uint64_t estimate_words(const ivf_header *h, size_t threads)
 {
     uint64_t sample = vssi_min(h->rows, vssi_pq_sample(h->bits));
     uint64_t run = vssi_round_up((h->width + h->subs - 1) / h->subs, 4);
     const vssi_kmeans job = {.threads = 1, .rows = (size_t)sample, .size = (size_t)run,
                              .clusters = (size_t)1 << h->bits};
-    return vssi_min(threads, h->subs) * (sample * (run + sizeof(uint32_t)) + estimate_means(&job));
+    return sample * (h->size + sizeof(uint32_t)) +
+           vssi_min(threads, h->subs) * (sample * (run + sizeof(uint32_t)) + estimate_means(&job));
 }
+
+static uint64_t estimate_most(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 void vssi_ivf_estimate(const vssi_build *in, ivf_kind kind, vssi_cost *cost)
 {
-    ivf_build b = {.in = in, .v = in->vectors};
+    ivf_build b = {.in = in};
     const ivf_header *h = &b.header;
     size_t threads = vssi_max(1, in->threads);
     *cost = (vssi_cost){0, 0};
@@ -60,10 +70,14 @@ void vssi_ivf_estimate(const vssi_build *in, ivf_kind kind, vssi_cost *cost)
         return;
     uint64_t rows = h->rows, lists = h->lists, codes = estimate_codes(h, in->vectors);
     uint64_t panels = (lists + VSSI_NEAREST_LANES - 1) / VSSI_NEAREST_LANES * vssi_panel_size(h->size);
-    uint64_t centers = lists * (sizeof(float) * (uint64_t)h->width + sizeof(uint32_t));
-    uint64_t kept = panels + centers + 2 * sizeof(float) * (uint64_t)h->width + sizeof(uint32_t) * rows;
-    uint64_t train = estimate_train(h, threads), words = h->kind == IVF_PQ ? estimate_words(h, threads) : 0;
-    cost->bytes = kept + codes;
-    uint64_t stage = train > codes ? train : codes;
-    cost->build_bytes = kept + rows * (h->size + sizeof(uint32_t)) + lists * h->size + (stage > words ? stage : words);
+    uint64_t points = lists * sizeof(float) * h->width, low = 2 * sizeof(float) * (uint64_t)h->width;
+    uint64_t words = h->kind == IVF_PQ ? ((uint64_t)h->width << h->bits) * sizeof(float) : 0;
+    uint64_t numbers = sizeof(uint32_t) * (rows + lists), codebook = low + words + lists * h->size;
+    const vssi_kmeans all = {.threads = threads, .rows = (size_t)rows, .size = h->size, .clusters = h->lists};
+    uint64_t train = codebook - words + estimate_train(h, threads);
+    uint64_t train_words = h->kind == IVF_PQ ? codebook + panels + estimate_words(h, threads) : 0;
+    uint64_t assign = codebook + numbers + rows * (sizeof(uint32_t) + h->size) + estimate_assign(&all);
+    uint64_t encode = codebook + numbers + rows * sizeof(uint32_t) + panels + points + codes - words;
+    cost->bytes = low + panels + points + numbers + codes;
+    cost->build_bytes = estimate_most(estimate_most(train, train_words), estimate_most(assign, encode));
 }

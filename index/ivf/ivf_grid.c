@@ -2,7 +2,7 @@
  * ivf_grid.c - a grid of bytes over the carriers: a low corner, one step
  *
  * The step follows from the widest component, so that the distance of two codes is that of two points in steps. One
- * pass over the rows for the corners, on all threads, and one for the codes.
+ * pass over the rows for the corners, on all threads; codes are made of the rows that are asked for.
  */
 #include <math.h>
 #include <string.h>
@@ -21,10 +21,18 @@ typedef struct grid_job {
     float *carriers;     /* [tasks][width] */
 } grid_job;
 
+typedef struct grid_rows {
+    const ivf_build *build;
+    const uint32_t *rows; /* NULL: evenly spread */
+    size_t n;
+    uint8_t *codes;  /* [n][size] */
+    float *carriers; /* [tasks][width] */
+} grid_rows;
+
 static void grid_corners(void *arg, size_t task)
 {
     grid_job *job = arg;
-    const vssi_vectors *v = job->build->v;
+    const vssi_vectors *v = &job->build->v;
     size_t width = job->build->header.width, first = task * GRID_TASK, end = vssi_min(first + GRID_TASK, v->rows);
     float *low = job->lows + task * width, *high = job->highs + task * width, *carrier = job->carriers + task * width;
     for (size_t row = first; row < end; row++) {
@@ -49,14 +57,26 @@ void vssi_ivf_grid_code(const ivf_header *h, const float *low, const float *carr
 
 static void grid_codes(void *arg, size_t task)
 {
-    grid_job *job = arg;
-    const ivf_header *h = &job->build->header;
-    size_t first = task * GRID_TASK, end = vssi_min(first + GRID_TASK, job->build->v->rows);
+    const grid_rows *job = arg;
+    const ivf_build *b = job->build;
+    const ivf_header *h = &b->header;
     float *carrier = job->carriers + task * h->width;
-    for (size_t row = first; row < end; row++) {
-        vssi_carrier_row(job->build->v, row, carrier);
-        vssi_ivf_grid_code(h, job->build->low, carrier, job->build->grid + row * h->size);
+    for (size_t i = task * GRID_TASK, end = vssi_min(i + GRID_TASK, job->n); i < end; i++) {
+        vssi_carrier_row(&b->v, job->rows ? job->rows[i] : (size_t)((uint64_t)i * b->v.rows / job->n), carrier);
+        vssi_ivf_grid_code(h, b->low, carrier, job->codes + i * h->size);
     }
+}
+
+vss_status vssi_ivf_grid_rows(const ivf_build *b, const uint32_t *rows, size_t n, uint8_t *codes, vss_error *err)
+{
+    grid_rows job = {.build = b, .rows = rows, .n = n, .codes = codes};
+    size_t tasks = (n + GRID_TASK - 1) / GRID_TASK, numbers;
+    if (!vssi_mul(tasks, b->header.width, &numbers))
+        return vssi_fail_memory(err, SIZE_MAX);
+    VSSI_TRY(vssi_alloc(b->in->heap, numbers, sizeof(float), &job.carriers, err));
+    vssi_parallel_for(b->in->executor, b->in->threads, tasks, grid_codes, &job);
+    vssi_free(b->in->heap, job.carriers);
+    return VSS_OK;
 }
 
 /* The corner and the step of all tasks together. */
@@ -78,7 +98,7 @@ static void grid_join(grid_job *job)
 
 vss_status vssi_ivf_grid_fit(ivf_build *b, vss_error *err)
 {
-    grid_job job = {.build = b, .tasks = (b->v->rows + GRID_TASK - 1) / GRID_TASK};
+    grid_job job = {.build = b, .tasks = (b->v.rows + GRID_TASK - 1) / GRID_TASK};
     size_t numbers;
     if (!vssi_mul(job.tasks, 3 * (size_t)b->header.width, &numbers))
         return vssi_fail_memory(err, SIZE_MAX);
@@ -87,7 +107,6 @@ vss_status vssi_ivf_grid_fit(ivf_build *b, vss_error *err)
     job.carriers = job.highs + job.tasks * b->header.width;
     vssi_parallel_for(b->in->executor, b->in->threads, job.tasks, grid_corners, &job);
     grid_join(&job);
-    vssi_parallel_for(b->in->executor, b->in->threads, job.tasks, grid_codes, &job);
     vssi_free(b->in->heap, job.lows);
     return VSS_OK;
 }

@@ -87,7 +87,7 @@ static float offer_score(const ivf_walk *walk, float far)
     const vssi_vectors *v = walk->v;
     const vssi_simd_type kind = v->kind == VSSI_SIMD_F16 || v->kind == VSSI_SIMD_BF16 ? VSSI_SIMD_F32 : v->kind;
     const void *vector = walk->query->probe.vector;
-    double most = v->max_norm, d = far > 0 ? (double)far : 0, cosine = 1 - fmin(d, 4) / 2;
+    double most = walk->index->header.most, d = far > 0 ? (double)far : 0, cosine = 1 - fmin(d, 4) / 2;
     double norm = v->metric == VSS_METRIC_IP ? sqrt(vssi_exact(kind, VSSI_SIMD_IP, vector, vector, v->dim)) : 1;
     switch (v->metric) {
     case VSS_METRIC_COSINE:

@@ -11,6 +11,7 @@
 #include "../../lib/base/fail.h"
 #include "../codec/rotate.h"
 #include "ivf.h"
+#include "vss/schema.h"
 
 static const char *const ivf_names[IVF_KINDS] = {[IVF_FLAT] = "ivf_flat", [IVF_SQ8] = "ivf_sq8",
                                                  [IVF_RABITQ] = "ivf_rabitq", [IVF_PQ] = "ivf_pq"};
@@ -39,19 +40,25 @@ static bool open_bits(const ivf_header *h)
     return bits && h->subs == 0;
 }
 
+bool vssi_ivf_header_valid(const ivf_header *h)
+{
+    return h->format == IVF_FORMAT && h->kind >= IVF_FLAT && h->kind < IVF_KINDS && h->dim >= 1 &&
+           h->dim <= VSS_MAX_DIM && h->width == h->dim + (h->metric == VSS_METRIC_IP) &&
+           h->size == (h->width + 3) / 4 * 4 && h->lists >= 1 && h->lists <= IVF_MAX_LISTS && open_bits(h) &&
+           h->step > 0 && h->step <= FLT_MAX && h->far >= 0 && h->far <= FLT_MAX && h->most >= 0 && h->most <= DBL_MAX;
+}
+
 static vss_status open_header(const ivf_header *h, ivf_kind kind, const vssi_vectors *v, vss_error *err)
 {
-    uint32_t width = vssi_carrier_width(v);
     if (h->format > IVF_FORMAT)
         return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "%s: format %u, this library reads up to %u", ivf_names[kind],
                          h->format, IVF_FORMAT);
     if (h->format != IVF_FORMAT || h->kind != (uint32_t)kind)
         return vssi_fail(err, VSS_ERR_CORRUPT, "%s: format %u, kind %u", ivf_names[kind], h->format, h->kind);
-    if (h->rows != v->rows || h->dim != v->dim || h->metric != (uint32_t)v->metric || h->width != width ||
-        h->size != (width + 3) / 4 * 4)
+    if (h->rows != v->rows || h->dim != v->dim || h->metric != (uint32_t)v->metric)
         return vssi_fail(err, VSS_ERR_CORRUPT, "%s: made for %u rows of %u components, the segment has %zu of %u",
                          ivf_names[kind], h->rows, h->dim, v->rows, v->dim);
-    if (h->lists == 0 || h->lists > IVF_MAX_LISTS || !open_bits(h) || !(h->step > 0 && h->step <= FLT_MAX))
+    if (!vssi_ivf_header_valid(h))
         return vssi_fail(err, VSS_ERR_CORRUPT, "%s: %u lists, %u bits, %u runs, step %g", ivf_names[kind], h->lists,
                          h->bits, h->subs, (double)h->step);
     return VSS_OK;

@@ -8,6 +8,7 @@
 
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
+#include "../quant/kmeans.h"
 #include "ivf.h"
 
 vss_status vssi_ivf_pq_subs(uint64_t m, uint32_t width, uint32_t bits, uint32_t *subs, vss_error *err)
@@ -25,60 +26,104 @@ static vssi_pq pq_of(const ivf_build *b)
     return (vssi_pq){.width = b->header.width, .subs = b->header.subs, .bits = b->header.bits, .words = b->words};
 }
 
-/* A row's codes and what is added to its sums, to its place in the list. */
-static void pq_put(ivf_build *b, const uint32_t *blocks, size_t list, size_t at, const uint8_t *codes, float add)
+/* Where the codes of a list's row are put: a row's own bytes, or its block. */
+static uint8_t *pq_place(const ivf_build *b, const uint32_t *blocks, size_t list, size_t at)
 {
     const ivf_header *h = &b->header;
+    if (h->bits == 8)
+        return b->codes + at * ivf_bytes_size(h);
+    return b->codes + (blocks[list] + (at - b->lists[list]) / VSSI_SCAN4_ROWS) * ivf_block_size(h);
+}
+
+/* A row's codes and what is added to its sums, to its slot. */
+static void pq_put(const ivf_header *h, uint8_t *place, size_t slot, const uint8_t *codes, float add)
+{
     if (h->bits == 8) {
-        uint8_t *row = b->codes + at * ivf_bytes_size(h);
-        memcpy(row, &add, sizeof add);
-        memcpy(row + sizeof add, codes, h->subs);
+        memcpy(place, &add, sizeof add);
+        memcpy(place + sizeof add, codes, h->subs);
         return;
     }
-    size_t slot = at - b->lists[list], subs = ivf_block_subs(h);
-    uint8_t *block = b->codes + (blocks[list] + slot / VSSI_SCAN4_ROWS) * ivf_block_size(h);
-    vssi_scan4_set(block, subs, slot % VSSI_SCAN4_ROWS, codes);
-    ((float *)(void *)(block + 16 * subs))[slot % VSSI_SCAN4_ROWS] = add;
+    vssi_scan4_set(place, ivf_block_subs(h), slot, codes);
+    memcpy(place + 16 * ivf_block_subs(h) + slot * sizeof add, &add, sizeof add);
+}
+
+/* r, p: [width] floats to work in. */
+static void pq_row(const ivf_build *b, const vssi_pq *pq, size_t list, uint32_t row, float *r, float *p, uint8_t *codes,
+                   float *add)
+{
+    const ivf_header *h = &b->header;
+    const float *point = b->points + list * h->width, *mean = b->low + h->width;
+    double sum = 0;
+    vssi_carrier_row(&b->v, row, r);
+    for (size_t i = 0; i < h->width; i++)
+        r[i] -= point[i];
+    vssi_pq_encode(pq, r, codes, p);
+    for (size_t i = 0; i < h->width; i++)
+        sum += vssi_pq_add((double)r[i], (double)p[i], (double)(point[i] - mean[i]));
+    *add = (float)sum;
 }
 
 static void pq_list(ivf_build *b, const uint32_t *blocks, const void *state, uint8_t *scratch, size_t list)
 {
     const ivf_header *h = &b->header;
-    const vssi_pq *pq = state;
-    const float *point = b->points + list * h->width, *mean = b->low + h->width;
-    float *r = (float *)(void *)scratch, *p = r + h->width;
+    float *r = (float *)(void *)scratch, *p = r + h->width, add;
     uint8_t *codes = (uint8_t *)(p + h->width);
-    size_t end = b->lists[list + 1], rows = end - b->lists[list];
+    size_t begin = b->lists[list], end = b->lists[list + 1], position;
     memset(codes, 0, ivf_bytes_size(h));
-    for (size_t at = b->lists[list]; at < end; at++) {
-        double add = 0;
-        vssi_carrier_row(b->v, b->rows[at], r);
-        for (size_t i = 0; i < h->width; i++)
-            r[i] -= point[i];
-        vssi_pq_encode(pq, r, codes, p);
-        for (size_t i = 0; i < h->width; i++)
-            add += vssi_pq_add((double)r[i], (double)p[i], (double)(point[i] - mean[i]));
-        pq_put(b, blocks, list, at, codes, (float)add);
+    for (size_t at = begin; at < end; at++) {
+        const ivf_index *from = vssi_ivf_source(b, b->rows[at], &position);
+        uint8_t *place = pq_place(b, blocks, list, at);
+        size_t slot = (at - begin) % VSSI_SCAN4_ROWS;
+        if (from == NULL) {
+            pq_row(b, state, list, b->rows[at], r, p, codes, &add);
+            pq_put(h, place, slot, codes, add);
+        } else if (h->bits == 8) {
+            memcpy(place, from->codes + position * from->code_size, from->code_size);
+        } else {
+            vssi_ivf_source_copy(from, position, list, place, slot, codes);
+        }
     }
-    if (h->bits == 4 && rows % VSSI_SCAN4_ROWS != 0) {
-        uint8_t *block = b->codes + (blocks[list] + rows / VSSI_SCAN4_ROWS) * ivf_block_size(h);
-        vssi_ivf_encode_pad((float *)(void *)(block + 16 * ivf_block_subs(h)), rows % VSSI_SCAN4_ROWS);
-    }
+    if (h->bits == 4 && (end - begin) % VSSI_SCAN4_ROWS != 0)
+        vssi_ivf_encode_pad((float *)(void *)(pq_place(b, blocks, list, end) + 16 * ivf_block_subs(h)),
+                            (end - begin) % VSSI_SCAN4_ROWS);
+}
+
+vss_status vssi_ivf_pq_train(ivf_build *b, vss_error *err)
+{
+    const ivf_header *h = &b->header;
+    vssi_heap *heap = b->in->heap;
+    const size_t n = vssi_min(h->rows, vssi_pq_sample(h->bits));
+    size_t numbers;
+    uint8_t *codes;
+    uint32_t *where = NULL;
+    if (!vssi_mul(h->width, (size_t)1 << h->bits, &numbers))
+        return vssi_fail_memory(err, SIZE_MAX);
+    VSSI_TRY(vssi_alloc(heap, numbers, sizeof *b->words, &b->words, err));
+    VSSI_TRY(vssi_alloc(heap, n, h->size, &codes, err));
+    const vssi_kmeans nearest = {.heap = heap, .executor = b->in->executor, .threads = b->in->threads,
+                                 .control = b->in->control, .codes = codes, .rows = n, .size = h->size,
+                                 .clusters = h->lists};
+    const vssi_pq pq = pq_of(b);
+    vss_status status = vssi_alloc(heap, n, sizeof *where, &where, err);
+    if (status == VSS_OK)
+        status = vssi_ivf_grid_rows(b, NULL, n, codes, err);
+    if (status == VSS_OK)
+        status = vssi_kmeans_assign(&nearest, b->centers, where, NULL, err);
+    const vssi_pq_job job = {.heap = heap, .executor = b->in->executor, .threads = b->in->threads,
+                             .control = b->in->control, .codes = codes, .centers = b->centers, .where = where,
+                             .rows = n, .size = h->size, .step = h->step};
+    if (status == VSS_OK)
+        status = vssi_pq_train(&job, &pq, b->words, err);
+    vssi_free(heap, codes);
+    vssi_free(heap, where);
+    return status;
 }
 
 vss_status vssi_ivf_pq_encode(ivf_build *b, vss_error *err)
 {
     const ivf_header *h = &b->header;
     vssi_heap *heap = b->in->heap;
-    size_t numbers;
-    if (!vssi_mul(h->width, (size_t)1 << h->bits, &numbers))
-        return vssi_fail_memory(err, SIZE_MAX);
-    VSSI_TRY(vssi_alloc(heap, numbers, sizeof *b->words, &b->words, err));
     const vssi_pq pq = pq_of(b);
-    const vssi_pq_job job = {.heap = heap, .executor = b->in->executor, .threads = b->in->threads,
-                             .control = b->in->control, .codes = b->grid, .centers = b->centers, .where = b->where,
-                             .rows = h->rows, .size = h->size, .step = h->step};
-    VSSI_TRY(vssi_pq_train(&job, &pq, b->words, err));
     if (h->bits == 8)
         VSSI_TRY(vssi_alloc_zero(heap, h->rows, ivf_bytes_size(h), &b->codes, err));
     else

@@ -101,7 +101,9 @@ void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
     vssi_shortlist_begin(&walk->near, walk->n_probes, rest);
     vssi_shortlist_begin(&walk->list, walk_first(walk), rest + s.near);
     walk->few = walk->query->allow && walk->query->n_allow < h->rows / WALK_FEW;
-    vssi_carrier_probe(walk->v, &walk->query->probe, walk->carrier);
+    vssi_vectors v = *walk->v;
+    v.max_norm = h->most;
+    vssi_carrier_probe(&v, &walk->query->probe, walk->carrier);
     vssi_ivf_grid_code(h, walk->index->low, walk->carrier, walk->code);
     walk->panel = vssi_panel_best();
     const uint8_t *code = walk->code;

@@ -13,6 +13,8 @@ vss_status vss_collection_build_index(vss_collection *col, const char *field, co
     DOOR_NEED("vss_collection_build_index", type);
     VSSI_TRY(vssi_door_db(col->db, err));
     VSSI_TRY(vssi_door_struct("vss_build_options", &o, sizeof o, options, err));
+    if (o.model_of != NULL)
+        VSSI_TRY(vssi_door_db(o.model_of->db, err));
     return vssi_collection_build_index(col, field, type, params, &o, err);
 }
 

@@ -3,18 +3,26 @@
  *
  * Cost: the type's building of each segment of VSSI_INDEX_MIN_ROWS rows and more. Locks: job_mutex throughout;
  * seal_mutex for the flush that comes first, for segments that were sealed while others were indexed, and for the
- * commit. Writes and searches go on beside it.
+ * commit; for a moment the write_mutex of the collection whose model is taken. Writes and searches go on beside it.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "seal_job.h"
 
-/* Parts of the base from `first` on. */
+/* Parts of the base from `first` on; that with the most rows comes first, as a model is trained on it. */
 static vss_status build_parts(seal_job *job, size_t first, vss_error *err)
 {
+    const vssi_part *parts = job->base->parts;
+    size_t most = first;
     for (size_t i = first; i < job->base->n_parts; i++)
-        VSSI_TRY(vssi_seal_index(job, i, job->definition, err));
+        if (vssi_segment_rows(parts[i].segment) > vssi_segment_rows(parts[most].segment))
+            most = i;
+    if (most < job->base->n_parts)
+        VSSI_TRY(vssi_seal_index(job, most, job->definition, err));
+    for (size_t i = first; i < job->base->n_parts; i++)
+        if (i != most)
+            VSSI_TRY(vssi_seal_index(job, i, job->definition, err));
     return VSS_OK;
 }
 
@@ -32,13 +40,65 @@ static vss_status build_commit(seal_job *job, vss_error *err)
     return status;
 }
 
-static vss_status build_define(vss_collection *col, vssi_manifest_definition *definition,
-                               const vssi_seal_options *options, vss_error *err)
+/* A model opened in a collection other than, or the same as, the one it is for; closed by the caller. */
+static vss_status build_borrow(vss_collection *of, const char *field_name, const vssi_index_ops *ops, vssi_model *model,
+                               vss_error *err)
+{
+    const vssi_schema *schema = vssi_collection_fields(of);
+    vssi_object_ref ref = {0};
+    char type[64] = "";
+    size_t field;
+    vss_status status = VSS_OK;
+    VSSI_TRY(vssi_schema_vector_field(schema, field_name, &field, err));
+    vssi_mutex_lock(&of->write_mutex);
+    for (size_t i = 0; i < of->manifest->n_definitions && status == VSS_OK; i++) {
+        const vssi_manifest_definition *d = &of->manifest->definitions[i];
+        if (d->field != schema->fields[field].id)
+            continue;
+        (void)snprintf(type, sizeof type, "%s", d->type);
+        status = vssi_object_ref_copy(&of->db->heap, &d->model, &ref, err);
+    }
+    vssi_mutex_unlock(&of->write_mutex);
+    VSSI_TRY(status);
+    if (ref.name == NULL)
+        return vssi_fail(err, VSS_ERR_NOT_FOUND, "collection \"%s\" has no model for field \"%s\"", of->name,
+                         field_name);
+    if (strcmp(type, ops->name) != 0)
+        status = vssi_fail(err, VSS_ERR_INVALID, "the model of collection \"%s\" is of %s, the index of %s", of->name,
+                           type, ops->name);
+    else
+        status = vssi_model_open(&of->db->heap, &of->db->storage, of->prefix, &ref, ops, &schema->fields[field], model,
+                                 err);
+    vssi_object_ref_free(&of->db->heap, &ref);
+    return status;
+}
+
+/* Let the job begin with another collection's model. */
+static vss_status build_give(seal_job *job, vss_collection *of, const vssi_field *field, vss_error *err)
+{
+    const vssi_index_ops *ops = vssi_index_type_find(job->definition->type);
+    vssi_model model = {.heap = NULL};
+    bool fits;
+    VSSI_TRY(build_borrow(of, field->name, ops, &model, err));
+    vss_status status = vssi_model_fits(&model, ops, job->definition->params, field, &fits, err);
+    if (status == VSS_OK && !fits)
+        status = vssi_fail(err, VSS_ERR_INVALID, "the model of collection \"%s\" is not for field \"%s\" with \"%s\"",
+                           of->name, field->name, job->definition->params);
+    if (status == VSS_OK)
+        status = vssi_seal_model_give(job, job->definition, ops, &model, err);
+    vssi_model_close(&model);
+    return status;
+}
+
+static vss_status build_define(vss_collection *col, vssi_manifest_definition *definition, size_t field,
+                               vss_collection *model_of, const vssi_seal_options *options, vss_error *err)
 {
     seal_job job;
     VSSI_TRY(vssi_collection_flush(col, options, err));
     vss_status status = vssi_seal_begin(&job, col, options, err);
     job.definition = definition;
+    if (status == VSS_OK && model_of != NULL)
+        status = build_give(&job, model_of, &vssi_collection_fields(col)->fields[field], err);
     if (status == VSS_OK)
         status = build_parts(&job, 0, err);
     if (status == VSS_OK)
@@ -77,7 +137,7 @@ static vss_status build_check(vss_collection *col, size_t field, const char *typ
 }
 
 static vss_status build_texts(vss_collection *col, size_t field, const char *type, const char *params,
-                              const vssi_seal_options *options, vss_error *err)
+                              vss_collection *model_of, const vssi_seal_options *options, vss_error *err)
 {
     vssi_heap *heap = &col->db->heap;
     vssi_manifest_definition definition = {.field = vssi_collection_fields(col)->fields[field].id};
@@ -86,7 +146,7 @@ static vss_status build_texts(vss_collection *col, size_t field, const char *typ
         status = vssi_strdup(heap, params, strlen(params), &definition.params, err);
     if (status == VSS_OK) {
         vssi_mutex_lock(&col->job_mutex);
-        status = build_define(col, &definition, options, err);
+        status = build_define(col, &definition, field, model_of, options, err);
         vssi_mutex_unlock(&col->job_mutex);
     }
     vssi_free(heap, definition.type);
@@ -105,18 +165,16 @@ vss_status vssi_collection_build_index(vss_collection *col, const char *field_na
     VSSI_TRY(build_check(col, field, type, params, err));
     vssi_control_init(&control, options->deadline_ms, options->progress, options->progress_state);
     const vssi_seal_options seal = {options->threads == 0 ? 1 : options->threads, &control};
-    vss_status status = build_texts(col, field, type, params, &seal, err);
+    vss_status status = build_texts(col, field, type, params, options->model_of, &seal, err);
     vssi_control_destroy(&control);
     return status;
 }
 
 static void build_info(const vss_collection *col, const vssi_manifest_definition *d, vss_index_info *info)
 {
-    const vssi_schema *schema = vssi_collection_fields(col);
-    *info = (vss_index_info){.struct_size = sizeof *info, .type = d->type, .params = d->params, .field = ""};
-    for (size_t i = 0; i < schema->n_fields; i++)
-        if (schema->fields[i].id == d->field)
-            info->field = schema->fields[i].name;
+    const vssi_field *f = vssi_schema_field(vssi_collection_fields(col), d->field);
+    *info = (vss_index_info){.struct_size = sizeof *info, .type = d->type, .params = d->params,
+                             .field = f == NULL ? "" : f->name};
     for (size_t i = 0; i < col->manifest->n_segments; i++) {
         const vssi_manifest_segment *g = &col->manifest->segments[i];
         for (size_t j = 0; j < g->n_indexes; j++)
@@ -126,6 +184,7 @@ static void build_info(const vss_collection *col, const vssi_manifest_definition
                 info->bytes += g->indexes[j].object.size;
             }
     }
+    info->bytes += d->model.name != NULL ? d->model.size : 0;
 }
 
 vss_status vssi_collection_indexes(vss_collection *col, int (*fn)(void *state, const vss_index_info *info), void *state,

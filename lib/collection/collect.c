@@ -43,7 +43,7 @@ static int collect_look(void *arg, const char *name)
 static vss_status collect_keep(const vss_collection *col, collect_run *run, char *manifest, vss_error *err)
 {
     const vssi_manifest *m = col->manifest;
-    size_t n = 1;
+    size_t n = 1 + m->n_definitions;
     for (size_t i = 0; i < m->n_segments; i++)
         n += 2 + m->segments[i].n_indexes;
     VSSI_TRY(vssi_alloc(&col->db->heap, n, sizeof *run->kept, &run->kept, err));
@@ -55,6 +55,9 @@ static vss_status collect_keep(const vss_collection *col, collect_run *run, char
         for (size_t j = 0; j < g->n_indexes; j++)
             run->kept[run->n_kept++] = g->indexes[j].object.name;
     }
+    for (size_t i = 0; i < m->n_definitions; i++)
+        if (m->definitions[i].model.name != NULL)
+            run->kept[run->n_kept++] = m->definitions[i].model.name;
     vssi_manifest_name(m->version, manifest);
     run->kept[run->n_kept++] = manifest;
     qsort(run->kept, run->n_kept, sizeof *run->kept, collect_compare);

@@ -8,21 +8,46 @@
  * row is built into a graph at most once before it is sealed, some 15 microseconds of the writer's time at 128
  * components; growing a graph row by row would cost more of it (docs/performance.md). Deleted rows stay in the graph
  * and are left out by the bitmap of the search, as in sealed segments. A build that fails leaves the segment to be
- * scanned. Locks: write_mutex, held by the caller.
+ * scanned.
+ *
+ * An index with a model that suits the rows comes from VSSI_INDEX_MIN_ROWS on: rows are only assigned to its lists and
+ * coded, 7 to 32 microseconds each. A segment that has one can still be merged; then the merged one gets its own at
+ * once, from the codes that are there, and sealing takes them over as well: as a rule a row is coded once. Locks:
+ * write_mutex, held by the caller.
  */
 #include "../base/checked.h"
 #include "collection.h"
+#include "model.h"
 
 #define GROW_PARAMS 64u /* parameters of an index type at most, as search.c has room for */
 
-/* The first growing part that wants indexes, of those that no flush is sealing; SIZE_MAX: none does. */
-static size_t grow_part(const vss_collection *col)
+/* Are rows of this definition assigned to lists that are there already: then fewer of them are worth an index. */
+static bool grow_modelled(const vssi_manifest_definition *definition)
+{
+    return definition->model.name != NULL;
+}
+
+/* Rows from which on a growing part is worth an index. */
+static size_t grow_least(const vss_collection *col)
+{
+    for (size_t i = 0; i < col->manifest->n_definitions; i++)
+        if (grow_modelled(&col->manifest->definitions[i]))
+            return VSSI_INDEX_MIN_ROWS;
+    return VSSI_GROW_ROWS;
+}
+
+/* The growing part that gets its indexes, of those that no flush is sealing: the last, where the parts that it was
+ * merged from had theirs; else the first that wants any, if a search has missed them. SIZE_MAX: none. */
+static size_t grow_part(vss_collection *col)
 {
     const vssi_snapshot *s = col->snapshot;
-    for (size_t i = vssi_max(s->n_sealed, col->n_frozen); i < s->n_parts; i++) {
+    const size_t fixed = vssi_max(s->n_sealed, col->n_frozen), least = grow_least(col);
+    if (s->n_parts > fixed && s->parts[s->n_parts - 1].n_formers > 0)
+        return s->n_parts - 1;
+    for (size_t i = fixed; i < s->n_parts; i++) {
         const vssi_part *p = &s->parts[i];
-        if (!p->settled && vssi_segment_rows(p->segment) >= VSSI_GROW_ROWS)
-            return i;
+        if (!p->settled && vssi_segment_rows(p->segment) >= least)
+            return atomic_exchange(&col->growing_scanned, false) ? i : SIZE_MAX;
     }
     return SIZE_MAX;
 }
@@ -46,9 +71,37 @@ static vss_status grow_snapshot(const vssi_snapshot *old, vssi_snapshot **out, v
     return VSS_OK;
 }
 
-/* The index that a definition asks of a part; *out NULL: its type keeps nothing. */
-static vss_status grow_build(vss_collection *col, vssi_part *part, const vssi_manifest_definition *definition,
-                             vssi_segment_index **out, vss_error *err)
+/* The definition's model for a build that it suits; else the build trains what it needs, for itself. */
+static void grow_model(const vss_collection *col, const vssi_manifest_definition *definition, const vssi_index_ops *ops,
+                       const vssi_field *field, vssi_model *model, vssi_build *build)
+{
+    bool suits = false;
+    if (vssi_model_open(&col->db->heap, &col->db->storage, col->prefix, &definition->model, ops, field, model, NULL) !=
+        VSS_OK)
+        return;
+    build->model = &model->image;
+    if (ops->suits(build, &suits, NULL) != VSS_OK || !suits)
+        build->model = NULL;
+}
+
+/* Former indexes of a field as sources [n_formers] of a build. */
+static void grow_sources(const vssi_part *merged, size_t field, const vssi_index_ops *ops, vssi_source *sources,
+                         vssi_build *build)
+{
+    for (size_t i = 0; i < merged->n_formers; i++) {
+        const vssi_former *f = &merged->formers[i];
+        if (f->index->field == field && f->index->ops == ops)
+            sources[build->n_sources++] = (vssi_source){atomic_load(&f->index->opened),
+                                                        f->deleted == NULL ? NULL : f->deleted->words, f->rows,
+                                                        f->first};
+    }
+    build->sources = sources;
+}
+
+/* The index that a definition asks of a part; merged: the same part as it was published. *out NULL: its type keeps
+ * nothing, or a few rows are scanned. */
+static vss_status grow_build(vss_collection *col, vssi_part *part, const vssi_part *merged,
+                             const vssi_manifest_definition *definition, vssi_segment_index **out, vss_error *err)
 {
     const vssi_schema *schema = vssi_collection_fields(col);
     const vssi_index_ops *ops = vssi_index_type_find(definition->type);
@@ -62,17 +115,30 @@ static vss_status grow_build(vss_collection *col, vssi_part *part, const vssi_ma
         return VSS_OK;
     VSSI_TRY(vssi_vectors_of(part->segment, schema, field, &vectors, err));
     VSSI_TRY(vssi_param_parse(ops->name, ops->params, ops->n_params, false, definition->params, values, err));
-    vssi_build build = {&col->db->heap, &vectors, values, vssi_db_executor(col->db), 1, NULL, definition->params};
-    return vssi_segment_index_make(&build, ops, field, out, err);
+    vssi_build build = {.heap = &col->db->heap, .vectors = &vectors, .params = values,
+                        .executor = vssi_db_executor(col->db), .threads = 1, .text = definition->params};
+    vssi_model model = {.heap = NULL};
+    vssi_source *sources;
+    VSSI_TRY(vssi_alloc(build.heap, merged->n_formers + 1, sizeof *sources, &sources, err));
+    if (ops->train != NULL && grow_modelled(definition)) {
+        grow_model(col, definition, ops, &schema->fields[field], &model, &build);
+        grow_sources(merged, field, ops, sources, &build);
+    }
+    vss_status status = VSS_OK;
+    if (build.model != NULL || vectors.rows >= VSSI_GROW_ROWS)
+        status = vssi_segment_index_make(&build, ops, field, out, err);
+    vssi_model_close(&model);
+    vssi_free(build.heap, sources);
+    return status;
 }
 
-static vss_status grow_indexes(vss_collection *col, vssi_part *part, vss_error *err)
+static vss_status grow_indexes(vss_collection *col, vssi_part *part, const vssi_part *merged, vss_error *err)
 {
     const vssi_manifest *m = col->manifest;
     for (size_t i = 0; i < m->n_definitions; i++) {
         vssi_segment_index *index;
         VSSI_TRY(vssi_realloc(&col->db->heap, part->n_indexes + 1, sizeof *part->indexes, &part->indexes, err));
-        VSSI_TRY(grow_build(col, part, &m->definitions[i], &index, err));
+        VSSI_TRY(grow_build(col, part, merged, &m->definitions[i], &index, err));
         if (index != NULL)
             part->indexes[part->n_indexes++] = index;
     }
@@ -83,12 +149,12 @@ void vssi_collection_grow(vss_collection *col)
 {
     vssi_snapshot *s;
     vss_error err = {.status = VSS_OK};
-    size_t at = grow_part(col);
-    if (at == SIZE_MAX || col->manifest->n_definitions == 0 || !atomic_exchange(&col->growing_scanned, false))
+    size_t at = col->manifest->n_definitions > 0 ? grow_part(col) : SIZE_MAX;
+    if (at == SIZE_MAX)
         return;
     vss_status status = grow_snapshot(col->snapshot, &s, &err);
     if (status == VSS_OK) {
-        status = grow_indexes(col, &s->parts[at], &err);
+        status = grow_indexes(col, &s->parts[at], &col->snapshot->parts[at], &err);
         s->parts[at].settled = true;
         vssi_collection_publish(col, s);
     }

@@ -17,16 +17,6 @@
 
 #define INSERT_MERGE_BYTES 67108864u /* no more are put together on the way */
 
-vss_status vssi_collection_writable(vss_collection *col, vss_error *err)
-{
-    if (col->read_only)
-        return vssi_fail(err, VSS_ERR_READ_ONLY, "collection \"%s\" is open read-only", col->name);
-    if (col->poisoned != VSS_OK)
-        return vssi_fail(err, VSS_ERR_POISONED, "collection \"%s\": an earlier write ended in %s; reopen it", col->name,
-                         vss_status_name(col->poisoned));
-    return VSS_OK;
-}
-
 static void insert_key_text(const vssi_key *key, char *out, size_t size)
 {
     if (key->is_text)
@@ -95,6 +85,26 @@ static vss_status insert_merge(vss_collection *col, const vssi_snapshot *old, si
     return status;
 }
 
+/* The indexes of the last n parts of old, for the one that they were merged into. */
+static vss_status insert_formers(const vssi_snapshot *old, size_t n, vssi_heap *heap, vssi_part *to, vss_error *err)
+{
+    size_t first = 0, indexes = 0;
+    for (size_t i = old->n_parts - n; i < old->n_parts; i++)
+        indexes += old->parts[i].n_indexes;
+    if (indexes == 0)
+        return VSS_OK;
+    VSSI_TRY(vssi_alloc(heap, indexes, sizeof *to->formers, &to->formers, err));
+    for (size_t i = old->n_parts - n; i < old->n_parts; i++) {
+        const vssi_part *p = &old->parts[i];
+        for (size_t j = 0; j < p->n_indexes; j++)
+            to->formers[to->n_formers++] = (vssi_former){vssi_segment_index_ref(p->indexes[j]),
+                                                         vssi_tombstones_ref(p->deleted),
+                                                         vssi_segment_rows(p->segment), first};
+        first += (size_t)vssi_part_live(p);
+    }
+    return VSS_OK;
+}
+
 /* The snapshot with these rows added to old. */
 static vss_status insert_snapshot(vss_collection *col, const vssi_snapshot *old, vssi_segment *rows,
                                   vssi_snapshot **out, vss_error *err)
@@ -108,6 +118,8 @@ static vss_status insert_snapshot(vss_collection *col, const vssi_snapshot *old,
         VSSI_TRY_GOTO(vssi_part_share(s->heap, &old->parts[i], &s->parts[i], err), fail);
     if (n > 0)
         VSSI_TRY_GOTO(insert_merge(col, old, n, rows, &merged, err), fail);
+    if (n > 0)
+        VSSI_TRY_GOTO(insert_formers(old, n, s->heap, &s->parts[s->n_parts - 1], err), fail);
     s->parts[s->n_parts - 1].segment = merged != NULL ? merged : vssi_segment_ref(rows);
     s->version = old->version;
     s->sequence = col->sequence + 1;

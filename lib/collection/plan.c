@@ -83,7 +83,8 @@ static vssi_segment_index *plan_index(const search *s, const search_part *p)
 /* Tell the writer that a growing segment could do with an index. */
 static void plan_miss(search *s, const search_part *p)
 {
-    if (!p->part->sealed && !p->part->settled && p->vectors.rows >= VSSI_GROW_ROWS && !s->exact && !s->request->range &&
+    const size_t least = s->type->train != NULL ? VSSI_INDEX_MIN_ROWS : VSSI_GROW_ROWS; /* at least (grow.c) */
+    if (!p->part->sealed && !p->part->settled && p->vectors.rows >= least && !s->exact && !s->request->range &&
         !atomic_load_explicit(&s->col->growing_scanned, memory_order_relaxed))
         atomic_store(&s->col->growing_scanned, true);
 }

@@ -117,6 +117,8 @@ static uint64_t read_object_bytes(const vssi_manifest *m)
         for (size_t j = 0; j < g->n_indexes; j++)
             bytes += g->indexes[j].object.size;
     }
+    for (size_t i = 0; i < m->n_definitions; i++)
+        bytes += m->definitions[i].model.name != NULL ? m->definitions[i].model.size : 0;
     return bytes;
 }
 

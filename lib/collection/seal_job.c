@@ -72,19 +72,6 @@ vss_status vssi_seal_move(seal_job *job, size_t part, size_t to, size_t first, v
 
 /* ---- objects ---- */
 
-/* A new name for an object of the next version: "s/<version>-<random>.seg"; out[64]. Remembered, so that the object is
- * removed if the job is dropped. */
-static vss_status seal_name(seal_job *job, const char *folder, const char *suffix, char *out, vss_error *err)
-{
-    vssi_heap *heap = &job->col->db->heap;
-    snprintf(out, 64, "%s/%020llu-%016llx.%s", folder, (unsigned long long)job->manifest->version + 1,
-             (unsigned long long)vssi_random_name(), suffix);
-    VSSI_TRY(vssi_realloc(heap, job->n_created + 1, sizeof *job->created, &job->created, err));
-    VSSI_TRY(vssi_strdup(heap, out, strlen(out), &job->created[job->n_created], err));
-    job->n_created++;
-    return VSS_OK;
-}
-
 /* The definition's parameters as the type's values. */
 static vss_status seal_params(const vssi_index_ops *ops, const char *text, vssi_heap *heap, uint64_t **values,
                               vss_error *err)
@@ -98,37 +85,54 @@ static vss_status seal_params(const vssi_index_ops *ops, const char *text, vssi_
     return status;
 }
 
-/* Build the index of a segment and write it as an object. ref->name NULL: the type keeps nothing. */
+/* Build an index of vectors by the job's model and write it as an object. ref->name NULL: the type keeps nothing. */
+static vss_status seal_index_write(seal_job *job, const vssi_manifest_definition *definition, const vssi_index_ops *ops,
+                                   vssi_build *build, vssi_object_ref *ref, vss_error *err)
+{
+    vss_collection *col = job->col;
+    vssi_image image;
+    char name[64];
+    VSSI_TRY(vssi_seal_model(job, definition, ops, build, err));
+    VSSI_TRY(ops->build(build, &image, err));
+    if (image.n_blocks == 0)
+        return VSS_OK;
+    vss_status status = vssi_seal_name(job, "i", "idx", name, err);
+    if (status == VSS_OK)
+        status = vssi_index_object_store(build->heap, VSSI_OBJECT_INDEX, ops, build->vectors, definition->field, &image,
+                                         &col->db->storage, col->prefix, name, ref, err);
+    vssi_image_free(build->heap, &image);
+    return status;
+}
+
+/* The same for a segment. moved: it is the next piece, whose rows have indexes in the base. */
 static vss_status seal_index_object(seal_job *job, vssi_segment *segment, size_t field, const vssi_index_ops *ops,
-                                    const char *params, vssi_object_ref *ref, vss_error *err)
+                                    const vssi_manifest_definition *definition, bool moved, vssi_object_ref *ref,
+                                    vss_error *err)
 {
     vss_collection *col = job->col;
     vssi_heap *heap = &col->db->heap;
-    const vssi_schema *schema = vssi_collection_fields(col);
-    vssi_image image = {0};
     vssi_vectors vectors;
+    vssi_source *sources = NULL;
     uint64_t *values;
-    char name[64];
     VSSI_TRY(vssi_segment_verify_vectors(segment, field, 0, vssi_segment_rows(segment), err));
-    VSSI_TRY(vssi_vectors_of(segment, schema, field, &vectors, err));
-    VSSI_TRY(seal_params(ops, params, heap, &values, err));
-    vssi_build build = {heap, &vectors, values, vssi_db_executor(col->db), job->options->threads,
-                        job->options->control, params};
-    vss_status status = ops->build(&build, &image, err);
-    if (status == VSS_OK && image.n_blocks > 0) {
-        status = seal_name(job, "i", "idx", name, err);
-        if (status == VSS_OK)
-            status = vssi_segment_index_store(heap, ops, &vectors, schema->fields[field].id, &image, &col->db->storage,
-                                              col->prefix, name, ref, err);
-        vssi_image_free(heap, &image);
-    }
+    VSSI_TRY(vssi_vectors_of(segment, vssi_collection_fields(col), field, &vectors, err));
+    VSSI_TRY(seal_params(ops, definition->params, heap, &values, err));
+    vssi_build build = {.heap = heap, .vectors = &vectors, .params = values, .executor = vssi_db_executor(col->db),
+                        .threads = job->options->threads, .control = job->options->control,
+                        .text = definition->params};
+    vss_status status = vssi_alloc(heap, job->base->n_parts + 1, sizeof *sources, &sources, err);
+    if (status == VSS_OK && moved)
+        vssi_seal_sources(job, field, ops, sources, &build);
+    if (status == VSS_OK)
+        status = seal_index_write(job, definition, ops, &build, ref, err);
+    vssi_free(heap, sources);
     vssi_free(heap, values);
     return status;
 }
 
 /* What a definition asks of a segment: stored and opened, or opened NULL where it is too small or nothing is kept. */
 static vss_status seal_index_make(seal_job *job, vssi_segment *segment, const vssi_manifest_definition *definition,
-                                  seal_built *built, vss_error *err)
+                                  bool moved, seal_built *built, vss_error *err)
 {
     vss_collection *col = job->col;
     const vssi_schema *schema = vssi_collection_fields(col);
@@ -140,7 +144,7 @@ static vss_status seal_index_make(seal_job *job, vssi_segment *segment, const vs
         return vssi_fail(err, VSS_ERR_NEWER_FORMAT, "index type \"%s\" is not known to this library", definition->type);
     if (rows < VSSI_INDEX_MIN_ROWS)
         return VSS_OK;
-    VSSI_TRY(seal_index_object(job, segment, built->field, ops, definition->params, &built->ref, err));
+    VSSI_TRY(seal_index_object(job, segment, built->field, ops, definition, moved, &built->ref, err));
     if (built->ref.name == NULL)
         return VSS_OK;
     return vssi_segment_index_open(&col->db->heap, &col->db->storage, col->prefix, &built->ref, schema, built->field,
@@ -160,7 +164,7 @@ vss_status vssi_seal_index(seal_job *job, size_t part, const vssi_manifest_defin
     VSSI_TRY(vssi_realloc(heap, job->n_built + 1, sizeof *job->built, &job->built, err));
     seal_built *built = &job->built[job->n_built++];
     *built = (seal_built){.part = part};
-    return seal_index_make(job, job->base->parts[part].segment, definition, built, err);
+    return seal_index_make(job, job->base->parts[part].segment, definition, false, built, err);
 }
 
 /* An index of a piece. */
@@ -172,7 +176,7 @@ static vss_status seal_piece_index(seal_job *job, seal_piece *piece, const vssi_
     vssi_part *p = &piece->part;
     seal_built built = {0};
     vss_error own;
-    vss_status status = seal_index_make(job, p->segment, definition, &built, &own);
+    vss_status status = seal_index_make(job, p->segment, definition, true, &built, &own);
     if (status == VSS_ERR_INVALID) { /* too few rows for its parameters, say: no reason not to seal them */
         vssi_db_log(job->col->db, VSS_LOG_WARNING, "collection \"%s\": a segment is scanned: %s", job->col->name,
                     own.message);
@@ -201,7 +205,7 @@ vss_status vssi_seal_segment(seal_job *job, vssi_segment *rows, vss_error *err)
     VSSI_TRY(vssi_realloc(heap, job->n_pieces + 1, sizeof *job->pieces, &job->pieces, err));
     seal_piece *piece = &job->pieces[job->n_pieces++];
     *piece = (seal_piece){.entry.rows = vssi_segment_rows(rows), .part.sealed = true};
-    VSSI_TRY(seal_name(job, "s", "seg", name, err));
+    VSSI_TRY(vssi_seal_name(job, "s", "seg", name, err));
     VSSI_TRY(vssi_segment_write(rows, &col->db->storage, col->prefix, name, &piece->entry.object, err));
     VSSI_TRY(vssi_segment_open(heap, &col->db->storage, col->prefix, vssi_collection_fields(col), &piece->entry.object,
                                &piece->part.segment, err));
@@ -222,7 +226,7 @@ static vss_status seal_deletes(seal_job *job, vssi_manifest *m, const vssi_snaps
         char name[64];
         if (vssi_part_deleted(p) == g->deleted) /* tombstones only ever grow */
             continue;
-        VSSI_TRY(seal_name(job, "d", "del", name, err));
+        VSSI_TRY(vssi_seal_name(job, "d", "del", name, err));
         VSSI_TRY(vssi_deletes_write(heap, &col->db->storage, col->prefix, name, p->deleted->words,
                                     vssi_segment_rows(p->segment), &ref, err));
         vssi_object_ref_free(heap, &g->deletes);
@@ -271,6 +275,7 @@ static vss_status seal_define(vssi_manifest *m, const vssi_manifest_definition *
     }
     vssi_free(m->heap, m->definitions[i].type);
     vssi_free(m->heap, m->definitions[i].params);
+    vssi_object_ref_free(m->heap, &m->definitions[i].model);
     m->definitions[i] = made;
     return VSS_OK;
 }
@@ -290,6 +295,7 @@ static vss_status seal_manifest(seal_job *job, vssi_manifest **out, vss_error *e
     }
     if (job->definition != NULL)
         VSSI_TRY(seal_define(m, job->definition, err));
+    VSSI_TRY(vssi_seal_models_name(job, m, err));
     for (size_t i = 0; i < job->n_built; i++)
         VSSI_TRY(seal_list_index(m, vssi_collection_fields(col), &job->built[i], err));
     for (size_t i = job->base->n_sealed; job->moves != NULL && i-- > 0;)
@@ -405,6 +411,7 @@ void vssi_seal_end(seal_job *job)
     for (size_t i = 0; i < job->n_built; i++)
         seal_built_free(heap, &job->built[i]);
     vssi_free(heap, job->built);
+    vssi_seal_models_free(job);
     vssi_free(heap, job->moves);
     vssi_snapshot_unref(job->base);
     vssi_manifest_free(job->manifest);

@@ -9,6 +9,7 @@
 #define VSSI_SEAL_JOB_H
 
 #include "collection.h"
+#include "model.h"
 
 #define SEAL_KEPT SIZE_MAX       /* a part of the base stays */
 #define SEAL_GONE (SIZE_MAX - 1) /* none of its rows is live */
@@ -33,6 +34,14 @@ typedef struct seal_built {
     vssi_segment_index *opened;
 } seal_built;
 
+/* The model of an index in a job: that of the manifest, opened at first use, or one made since. */
+typedef struct seal_model {
+    uint32_t field; /* id */
+    bool fixed;     /* it is given, and serves whatever rows there are */
+    vssi_model model;
+    vssi_object_ref ref; /* of one made, which the commit names; name NULL: none is */
+} seal_model;
+
 typedef struct seal_job {
     vss_collection *col;
     const vssi_seal_options *options;
@@ -47,6 +56,8 @@ typedef struct seal_job {
     size_t n_built;
     seal_built *built;
     vssi_manifest_definition *definition; /* of an index, made or replaced by the commit; borrowed; NULL: none */
+    size_t n_models;
+    seal_model *models;
     size_t n_created;
     char **created; /* names below the collection */
     bool committed;
@@ -68,10 +79,28 @@ vss_status vssi_seal_segment(seal_job *job, vssi_segment *rows, vss_error *err);
 /* Build and store the index that a definition asks of a kept part, when it has rows enough; it replaces the one it
  * had. */
 vss_status vssi_seal_index(seal_job *job, size_t part, const vssi_manifest_definition *definition, vss_error *err);
+/* A name for an object of the job: "i/<version>-<random>.idx"; out[64]. Its object is removed if the job is dropped. */
+vss_status vssi_seal_name(seal_job *job, const char *folder, const char *suffix, char *out, vss_error *err);
 /* Commit the manifest, then publish a snapshot. Under seal_mutex; takes write_mutex to carry over and for one put. */
 vss_status vssi_seal_commit(seal_job *job, vss_error *err);
 /* Whatever became of it. Under no lock but those it began with. */
 void vssi_seal_end(seal_job *job);
+
+/* ---- seal_model.c: models, and codes made by them, in the builds of a job ---- */
+
+/* Give a build of a definition's index the model that suits its vectors: the job's, or one that is trained on them and
+ * takes its place. Types that train nothing get none. */
+vss_status vssi_seal_model(seal_job *job, const vssi_manifest_definition *definition, const vssi_index_ops *ops,
+                           vssi_build *build, vss_error *err);
+/* Begin with a copy of another collection's model, opened by the caller, whatever the rows are. */
+vss_status vssi_seal_model_give(seal_job *job, const vssi_manifest_definition *definition, const vssi_index_ops *ops,
+                                const vssi_model *model, vss_error *err);
+/* Give a build of the next piece the indexes that its rows have in the base: sources [base->n_parts]. */
+void vssi_seal_sources(const seal_job *job, size_t field, const vssi_index_ops *ops, vssi_source *sources,
+                       vssi_build *build);
+/* Name the models made in the next manifest. */
+vss_status vssi_seal_models_name(const seal_job *job, vssi_manifest *m, vss_error *err);
+void vssi_seal_models_free(seal_job *job);
 
 /* ---- carry.c ---- */
 

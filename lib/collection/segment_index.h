@@ -30,11 +30,6 @@ typedef struct vssi_segment_index {
 vss_status vssi_vectors_of(vssi_segment *segment, const vssi_schema *schema, size_t field, vssi_vectors *out,
                            vss_error *err);
 
-/* Store what ops->build made. ref->name is the caller's. */
-vss_status vssi_segment_index_store(vssi_heap *heap, const vssi_index_ops *ops, const vssi_vectors *vectors,
-                                    uint32_t field_id, const vssi_image *image, const vss_storage *storage,
-                                    const char *prefix, const char *name, vssi_object_ref *ref, vss_error *err);
-
 /* Open the object: tail and header. CORRUPT where it is not an index of this field of a segment with that many rows. */
 vss_status vssi_segment_index_open(vssi_heap *heap, const vss_storage *storage, const char *prefix,
                                    const vssi_object_ref *ref, const vssi_schema *schema, size_t field, size_t rows,

@@ -71,6 +71,11 @@ void vssi_snapshot_unref(vssi_snapshot *s)
         for (size_t j = 0; j < p->n_indexes; j++)
             vssi_segment_index_unref(p->indexes[j]);
         vssi_free(s->heap, p->indexes);
+        for (size_t j = 0; j < p->n_formers; j++) {
+            vssi_segment_index_unref(p->formers[j].index);
+            vssi_tombstones_unref(p->formers[j].deleted);
+        }
+        vssi_free(s->heap, p->formers);
         vssi_tombstones_unref(p->deleted);
         vssi_segment_unref(p->segment);
     }

@@ -27,6 +27,14 @@ vss_status vssi_tombstones_copy(vssi_heap *heap, const vssi_tombstones *from, si
 vssi_tombstones *vssi_tombstones_ref(vssi_tombstones *t); /* NULL is fine */
 void vssi_tombstones_unref(vssi_tombstones *t);           /* NULL is fine */
 
+/* An index that rows of a growing part had before they were merged into it: the live ones are its rows `first` and
+ * following. */
+typedef struct vssi_former {
+    vssi_segment_index *index;
+    vssi_tombstones *deleted; /* when they were merged; NULL: none */
+    size_t rows, first;
+} vssi_former;
+
 /* A segment as a snapshot sees it. Owns one reference to each thing. */
 typedef struct vssi_part {
     vssi_segment *segment;
@@ -35,6 +43,8 @@ typedef struct vssi_part {
     vssi_segment_index **indexes;
     bool sealed;
     bool settled;                    /* growing: it has the indexes that it will have (grow.c) */
+    size_t n_formers;                /* growing; of the snapshot that merged it alone */
+    vssi_former *formers;
 } vssi_part;
 
 typedef struct vssi_snapshot {
@@ -52,7 +62,7 @@ vss_status vssi_snapshot_create(vssi_heap *heap, size_t n_parts, vssi_snapshot *
 vssi_snapshot *vssi_snapshot_ref(vssi_snapshot *s);
 void vssi_snapshot_unref(vssi_snapshot *s); /* NULL is fine */
 
-/* Share everything of one part with another (an empty one). */
+/* Share everything of one part, but its former indexes, with another (an empty one). */
 vss_status vssi_part_share(vssi_heap *heap, const vssi_part *from, vssi_part *to, vss_error *err);
 
 static inline uint64_t vssi_part_deleted(const vssi_part *p) { return p->deleted == NULL ? 0 : p->deleted->count; }

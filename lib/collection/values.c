@@ -20,9 +20,10 @@
 
 #define VALUE_BLOCK 512u /* components widened at a time */
 
-/* Sum of squares as stored in `type`; for 16-bit floats that are given as float32, of the rounded values. */
-static double value_square(vss_type given, vss_type type, const void *v, uint32_t dim)
+/* Sum of squares of floats given for a field of 16-bit floats: infinite where one would be rounded to infinity. */
+static double value_rounded_square(vss_type given, vss_type type, const void *v, uint32_t dim)
 {
+    const float limit = type == VSS_TYPE_VECTOR_F16 ? 65520.0f : 0x1.ffp127f;
     float block[VALUE_BLOCK];
     double sum = 0;
     for (uint32_t at = 0; at < dim; at += VALUE_BLOCK) {
@@ -30,15 +31,19 @@ static double value_square(vss_type given, vss_type type, const void *v, uint32_
         const uint8_t *from = (const uint8_t *)v + vssi_value_size(given, at);
         vssi_simd_widen(vssi_vector_kind(given), from, n, block);
         for (uint32_t i = 0; i < n; i++) {
-            float x = block[i];
-            if (given != type && type == VSS_TYPE_VECTOR_F16 && !(fabsf(x) < 65520.0f))
-                x = INFINITY; /* what it would be rounded to */
-            if (given != type && type == VSS_TYPE_VECTOR_BF16 && !(fabsf(x) < 0x1.ffp127f))
-                x = INFINITY;
-            sum += (double)x * x;
+            double x = fabsf(block[i]) < limit ? (double)block[i] : (double)INFINITY;
+            sum += x * x;
         }
     }
     return sum;
+}
+
+/* Sum of squares as stored in `type`. */
+static double value_square(vss_type given, vss_type type, const void *v, uint32_t dim)
+{
+    if (given != type && (type == VSS_TYPE_VECTOR_F16 || type == VSS_TYPE_VECTOR_BF16))
+        return value_rounded_square(given, type, v, dim);
+    return vssi_exact(vssi_vector_kind(given), VSSI_SIMD_IP, v, v, dim);
 }
 
 /* The line for a vector that is not finite or too long. */

@@ -49,6 +49,9 @@ static void inspect_segments(inspect_run *run, const vssi_manifest *m)
         for (size_t j = 0; j < g->n_indexes; j++)
             inspect_reference(run, &g->indexes[j].object, "index", i, g->indexes[j].field, &n);
     }
+    for (size_t i = 0; i < m->n_definitions && !run->ended; i++)
+        if (m->definitions[i].model.name != NULL)
+            inspect_reference(run, &m->definitions[i].model, "model", 0, m->definitions[i].field, &n);
 }
 
 vss_status vssi_inspect_manifest(inspect_run *run, vss_error *err)

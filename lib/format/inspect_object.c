@@ -1,5 +1,5 @@
 /*
- * inspect_object.c - a segment, an index or a record of deletes: trailer, directory, and each block's hash
+ * inspect_object.c - a segment, an index, a model or a record of deletes: trailer, directory, and each block's hash
  *
  * Cost: one hash of every block. No locks.
  */
@@ -58,7 +58,7 @@ static void inspect_stats(inspect_run *run, vssi_object *o)
     vssi_stats stats;
     const void *data;
     const size_t deletes = vssi_object_find(o, VSSI_BLOCK_DELETES, 0);
-    if (o->kind == VSSI_OBJECT_INDEX || vssi_stats_read(o, &stats, NULL) != VSS_OK)
+    if (o->kind == VSSI_OBJECT_INDEX || o->kind == VSSI_OBJECT_MODEL || vssi_stats_read(o, &stats, NULL) != VSS_OK)
         return;
     vssi_inspect_count(run, "file", 0, "rows", stats.rows);
     if (deletes != SIZE_MAX && o->entries[deletes].element == sizeof(uint64_t) &&
@@ -113,8 +113,9 @@ vss_status vssi_inspect_object(inspect_run *run, vss_error *err)
     size_t damaged = 0;
     vss_error why;
     if (!inspect_ref(run, &ref))
-        return vssi_fail(err, VSS_ERR_CORRUPT, "\"%s\": %zu bytes without the trailer of a segment, index or deletes",
-                         run->name, run->size);
+        return vssi_fail(err, VSS_ERR_CORRUPT,
+                         "\"%s\": %zu bytes without the trailer of a segment, index, model or deletes", run->name,
+                         run->size);
     const vss_status status = vssi_object_open_damaged(run->heap, &run->storage, "", &ref, &o, &why);
     if (status != VSS_OK)
         return vssi_fail(err, status, "\"%s\": %.400s", run->name, why.message);

@@ -32,6 +32,7 @@ typedef struct vssi_manifest_definition { /* of an index */
     uint32_t field; /* id */
     char *type;
     char *params;
+    vssi_object_ref model; /* what segments' indexes are built by from now on; name NULL: nothing yet, or ever */
 } vssi_manifest_definition;
 
 typedef struct vssi_manifest_pair { /* the user's key-value map */
@@ -42,7 +43,7 @@ typedef struct vssi_manifest_pair { /* the user's key-value map */
 typedef struct vssi_manifest {
     vssi_heap *heap;
     uint64_t version;        /* from 1 */
-    uint64_t refuse_mask, read_only_mask, ignore_mask;
+    uint64_t refuse_mask, read_only_mask, ignore_mask; /* but for the bits that follow from what is below */
     bool read_only;          /* decoded with an unknown read-only bit */
     bool dropped;            /* the collection is gone; nothing else counts */
     uint64_t sequence;
@@ -75,6 +76,9 @@ vss_status vssi_manifest_encode(const vssi_manifest *manifest, vssi_heap *heap, 
  * owner. */
 vss_status vssi_manifest_clone(const vssi_manifest *manifest, vssi_manifest **out, vss_error *err);
 void vssi_manifest_free(vssi_manifest *manifest);
+/* Give the definition of a field another model; without a definition nothing happens. */
+vss_status vssi_manifest_set_model(vssi_manifest *manifest, uint32_t field, const vssi_object_ref *model,
+                                   vss_error *err);
 /* Forget segment i and what belongs to it; those behind it move up. */
 void vssi_manifest_drop_segment(vssi_manifest *manifest, size_t i);
 /* "m/00000000000000000042"; out[32]. */

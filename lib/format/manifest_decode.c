@@ -67,10 +67,8 @@ static vss_status manifest_take_ref(manifest_decoder *d, vssi_object_kind kind, 
 /* Is there a vector field of that id? */
 static bool manifest_is_vector(const vssi_manifest *m, uint32_t id)
 {
-    for (size_t f = 0; f < m->schema->n_fields; f++)
-        if (m->schema->fields[f].id == id)
-            return vssi_type_is_vector(m->schema->fields[f].type);
-    return false;
+    const vssi_field *f = vssi_schema_field(m->schema, id);
+    return f != NULL && vssi_type_is_vector(f->type);
 }
 
 static vss_status manifest_take_index(manifest_decoder *d, vssi_manifest_segment *s, size_t i, vss_error *err)
@@ -181,7 +179,7 @@ static vss_status manifest_take_head(manifest_decoder *d, vss_error *err)
     m->refuse_mask = vssi_read64(&d->r);
     m->read_only_mask = vssi_read64(&d->r);
     m->ignore_mask = vssi_read64(&d->r);
-    if (major > VSSI_FORMAT_MAJOR || m->refuse_mask != 0)
+    if (major > VSSI_FORMAT_MAJOR || (m->refuse_mask & ~(uint64_t)VSSI_MANIFEST_MODELS) != 0)
         return vssi_fail(err, VSS_ERR_NEWER_FORMAT,
                          "manifest \"%s\": format %u.%u, refuse mask 0x%llx: needs a newer libvss", d->name, major,
                          minor, (unsigned long long)m->refuse_mask);
@@ -199,6 +197,29 @@ static vss_status manifest_take_head(manifest_decoder *d, vss_error *err)
     return VSS_OK;
 }
 
+/* Where the refuse mask says that there are any; its bit is then what follows from them. */
+static vss_status manifest_take_models(manifest_decoder *d, vss_error *err)
+{
+    vssi_manifest *m = d->m;
+    size_t n;
+    if ((m->refuse_mask & VSSI_MANIFEST_MODELS) == 0)
+        return VSS_OK;
+    m->refuse_mask &= ~(uint64_t)VSSI_MANIFEST_MODELS;
+    VSSI_TRY(manifest_take_count(d, VSSI_MANIFEST_MODEL_MIN, &n, err));
+    if (n == 0)
+        return manifest_bad(d, err, "there are no models, but a mask that says so");
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t field = vssi_read32(&d->r);
+        size_t at = 0;
+        while (at < m->n_definitions && m->definitions[at].field != field)
+            at++;
+        if (at == m->n_definitions || m->definitions[at].model.name != NULL)
+            return manifest_bad(d, err, "a model is of no defined index, or the second of one");
+        VSSI_TRY(manifest_take_ref(d, VSSI_OBJECT_MODEL, &m->definitions[at].model, err));
+    }
+    return VSS_OK;
+}
+
 static vss_status manifest_take(manifest_decoder *d, vss_error *err)
 {
     VSSI_TRY(manifest_take_head(d, err));
@@ -207,6 +228,7 @@ static vss_status manifest_take(manifest_decoder *d, vss_error *err)
         VSSI_TRY(manifest_take_segments(d, err));
         VSSI_TRY(manifest_take_definitions(d, err));
         VSSI_TRY(manifest_take_pairs(d, err));
+        VSSI_TRY(manifest_take_models(d, err));
     }
     if (d->r.bad || d->r.at != d->r.size)
         return manifest_bad(d, err, "there are bytes past its end, or too few");

@@ -1,19 +1,20 @@
 /*
  * bench_through.cpp - what going through libvss costs over FAISS used directly
  *
- *     vss-bench-faiss LIBVSS_FAISS BASE.u8bin QUERIES.u8bin [ROWS [ROUNDS]]
+ *     vss-bench-faiss BASE.u8bin QUERIES.u8bin [ROWS [ROUNDS]]
  *
- * Both indexes are built of the same rows with one thread. Calls of each take turns, in one process on one thread, each
- * pair gives a difference of processor times (what else runs on the machine is not counted), and medians of those are
- * told: of calls of 1,000 queries, and of calls of one. Two copies of an index differ by where their memory lies; so a
- * call through libvss is compared, too, with what the plug-in's search took of it. A call of libvss includes making and
- * freeing its result.
+ * The plug-in is linked in, so that both run the same code of FAISS, on two indexes read from bytes. Calls of each
+ * take turns, in one process on one thread, each pair gives a difference of processor times (what else runs on the
+ * machine is not counted), and medians of those are told: of calls of 1,000 queries, and of calls of one. The two
+ * indexes differ by where their memory lies; so a call through libvss is compared, too, with what the plug-in's search
+ * took of it. A call of libvss includes making and freeing its result.
  */
-#include <dlfcn.h>
 #include <faiss/IndexHNSW.h>
 #include <faiss/IndexIVF.h>
 #include <faiss/IndexPreTransform.h>
+#include <faiss/impl/io.h>
 #include <faiss/index_factory.h>
+#include <faiss/index_io.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -27,6 +28,8 @@
 #include "vss.h"
 
 extern "C" void omp_set_num_threads(int threads);
+extern "C" vss_status vss_plugin_main(vss_status (*register_type)(const vss_index_plugin *plugin, vss_error *err),
+                                      vss_error *err);
 
 namespace {
 
@@ -114,6 +117,23 @@ void set(faiss::Index *index, const Kind &kind)
         graph->hnsw.efSearch = static_cast<int>(kind.ef);
 }
 
+/* An index as the plug-in holds it: read from its bytes, so that its memory lies alike. */
+std::unique_ptr<faiss::Index> build(const Kind &kind, const Vectors &base)
+{
+    std::unique_ptr<faiss::Index> index(faiss::index_factory(static_cast<int>(base.dim), kind.factory));
+    faiss::VectorIOWriter writer;
+    faiss::VectorIOReader reader;
+    if (!index->is_trained)
+        index->train(static_cast<int64_t>(base.rows), base.data.data());
+    index->add(static_cast<int64_t>(base.rows), base.data.data());
+    faiss::write_index(index.get(), &writer);
+    index.reset();
+    reader.data = std::move(writer.data);
+    index.reset(faiss::read_index(&reader));
+    set(index.get(), kind);
+    return index;
+}
+
 double now()
 {
     timespec t;
@@ -140,18 +160,6 @@ vss_status timed_register(const vss_index_plugin *plugin, vss_error *err)
     timed = *plugin;
     timed.search = timed_search;
     return vss_index_register(&timed, err);
-}
-
-void load_plugin(const char *path)
-{
-    vss_error err;
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    void *entry = library != nullptr ? dlsym(library, "vss_plugin_main") : nullptr;
-    vss_plugin_main_fn run;
-    if (entry == nullptr)
-        fail(path, "is no plug-in");
-    std::memcpy(&run, &entry, sizeof run);
-    check(run(timed_register, &err), err);
 }
 
 double median(std::vector<double> &times)
@@ -240,23 +248,19 @@ void measure(Pair &pair, size_t rounds)
 
 int main(int argc, char **argv)
 {
-    if (argc < 4)
-        fail("usage", "vss-bench-faiss LIBVSS_FAISS BASE.u8bin QUERIES.u8bin [ROWS [ROUNDS]]");
-    const Vectors base = load(argv[2], argc > 4 ? std::strtoul(argv[4], nullptr, 10) : 100000);
-    const Vectors queries = load(argv[3], 1000);
-    const size_t rounds = argc > 5 ? std::strtoul(argv[5], nullptr, 10) : 9;
+    if (argc < 3)
+        fail("usage", "vss-bench-faiss BASE.u8bin QUERIES.u8bin [ROWS [ROUNDS]]");
+    const Vectors base = load(argv[1], argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 100000);
+    const Vectors queries = load(argv[2], 1000);
+    const size_t rounds = argc > 4 ? std::strtoul(argv[4], nullptr, 10) : 9;
     vss_error err;
     vss_db *db;
-    load_plugin(argv[1]);
+    check(vss_plugin_main(timed_register, &err), err);
     check(vss_db_open("mem:", nullptr, &db, &err), err);
     vss_collection *col = fill(db, base);
     omp_set_num_threads(1);
     for (const Kind &kind : kinds) {
-        std::unique_ptr<faiss::Index> index(faiss::index_factory(static_cast<int>(base.dim), kind.factory));
-        if (!index->is_trained)
-            index->train(static_cast<int64_t>(base.rows), base.data.data());
-        index->add(static_cast<int64_t>(base.rows), base.data.data());
-        set(index.get(), kind);
+        const std::unique_ptr<faiss::Index> index = build(kind, base);
         const std::string params = std::string("factory=") + kind.factory;
         check(vss_collection_build_index(col, "v", "faiss", params.c_str(), nullptr, &err), err);
         Pair pair = {col, index.get(), &kind, &queries, {}, {}, 0, 0};

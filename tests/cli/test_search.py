@@ -89,6 +89,24 @@ def test_index(filled, kind, options):
     assert filled.lines("search", "db/c", "--queries", "q.fbin", "--set", "exact=1") == before
 
 
+def test_model_of_another_collection(vss):
+    """Two collections built apart have the same model; one that has none, and none of that name, are told."""
+    vss.write("base.fbin", vector_bytes(".fbin", random_vectors(6000, 3)))
+    for name in ("db/a", "else/b"):
+        vss.ok("create", name, "--dim", DIM, "--metric", "l2")
+        vss.ok("import", name, "--vectors", "base.fbin")
+    build = ["index", "else/b", "ivf_sq8", "--set", "nlist=30", "--model-of"]
+    assert "has no model" in vss.fails(*build, "db/a")
+    vss.ok("index", "db/a", "ivf_sq8", "--set", "nlist=30")
+    vss.ok(*build, "db/a")
+    first, second = ([path.read_bytes() for path in (vss.folder / name / "i").glob("*.mdl")]
+                     for name in ("db/a", "else/b"))
+    assert len(first) == 1 and first == second
+    assert "nothing" in vss.fails(*build, "db/nothing")
+    vss.fails(*build, "nothing", code=2)
+    assert vss.lines("check", "else/b")[-1]["ok"]
+
+
 def test_auto_index_says_why(vss):
     vss.write("base.fbin", vector_bytes(".fbin", random_vectors(6000, 3)))
     vss.ok("create", "db/c", "--dim", DIM, "--metric", "l2")

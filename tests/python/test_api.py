@@ -131,6 +131,23 @@ def test_index(numbers):
     assert [index["type"] for index in numbers.indexes] == ["flat"]
 
 
+def test_index_by_the_model_of_another_collection(db):
+    fields = [{"name": "id", "type": "int64", "primary": True, "auto_id": True},
+              {"name": "v", "type": "vector<f32>", "dim": 8, "metric": "l2"}]
+    vectors = np.random.default_rng(1).random((5000, 8), np.float32)
+    first, second = (db.create_collection(name, fields=fields) for name in ("first", "second"))
+    first.insert({"v": vectors})
+    second.insert({"v": vectors[::-1]})
+    with pytest.raises(vss.NotFound):
+        second.build_index("v", "ivf_sq8", model_of=first)
+    with pytest.raises(TypeError):
+        second.build_index("v", "ivf_sq8", model_of="first")
+    first.build_index("v", "ivf_sq8", nlist=20)
+    second.build_index("v", "ivf_sq8", nlist=20, model_of=first)
+    hits = second.search(vectors[:50], k=1, nprobe=20)
+    assert (hits.distances == 0).all()
+
+
 def test_choose_index(numbers):
     choice = numbers.choose_index(memory=1 << 20, threads=1)
     assert choice["type"] == "flat" and choice["reason"].startswith("flat ")

@@ -44,7 +44,8 @@ static void sample_fill(sample *s, vssi_schema *schema)
     s->segments[1] = (vssi_manifest_segment){
         .rows = 5, .object = {VSSI_OBJECT_SEGMENT, TEXT("s/c3"), 4096, 640, 0x9abc}};
     s->index = (vssi_manifest_index){2, {VSSI_OBJECT_INDEX, TEXT("i/e.5"), 8192, 304, UINT64_MAX}};
-    s->definition = (vssi_manifest_definition){2, TEXT("hnsw"), TEXT("m=32")};
+    s->definition = (vssi_manifest_definition){2, TEXT("hnsw"), TEXT("m=32"),
+                                               {VSSI_OBJECT_MODEL, TEXT("i/f.6"), 1024, 208, 0xdef0}};
     s->pair = (vssi_manifest_pair){TEXT("owner"), TEXT("")};
     s->m = (vssi_manifest){.heap = &heap, .version = 7, .sequence = 99, .next_auto_key = 42, .next_field_id = 17,
                            .log_first = 5,
@@ -68,6 +69,9 @@ static void assert_sample(const vssi_manifest *m)
     assert_true(m->segments[0].indexes[0].object.tail_hash == UINT64_MAX);
     assert_null(m->segments[1].deletes.name);
     assert_string_equal(m->definitions[0].params, "m=32");
+    assert_string_equal(m->definitions[0].model.name, "i/f.6");
+    assert_int_equal(m->definitions[0].model.tail_hash, 0xdef0);
+    assert_int_equal(m->refuse_mask, 0);
     assert_string_equal(m->pairs[0].key, "owner");
     assert_false(m->dropped || m->read_only);
 }
@@ -153,7 +157,7 @@ static void test_dropped_and_masks(void **state)
     assert_true(m->read_only);
     vssi_manifest_free(m);
     s.m.version = 8;
-    s.m.refuse_mask = 1;
+    s.m.refuse_mask = 2;
     assert_int_equal(vssi_manifest_commit(&s.m, &storage, "c/", &err), VSS_OK);
     assert_int_equal(vssi_manifest_read(&heap, &storage, "c/", 8, &m, NULL, &err), VSS_ERR_NEWER_FORMAT);
     vssi_schema_free(schema);
@@ -202,9 +206,40 @@ static void test_lies(void **state)
     LIE(s.index.field = 77);
     LIE(s.definition.field = 4);
     LIE(s.definition.type = TEXT(""));
+    LIE(s.definition.model.kind = VSSI_OBJECT_INDEX);
+    LIE(s.definition.model.name = TEXT("i/../f"));
+    LIE((s.definition.model.name = NULL, s.m.refuse_mask = 1)); /* models, but none */
     LIE(s.pair.key = TEXT("\xff"));
     LIE(schema->fields[0].id = 2);
 #undef LIE
+    vssi_schema_free(schema);
+}
+
+/* A manifest without models is one that the first readers of the format take; with one they are told that it is
+ * newer. */
+static void test_models_are_told(void **state)
+{
+    (void)state;
+    vss_error err = {0};
+    sample s;
+    uint8_t *with, *without;
+    size_t size, smaller;
+    vssi_manifest *m;
+    vssi_schema *schema = fixture_schema(&heap, 0);
+    sample_fill(&s, schema);
+    assert_int_equal(vssi_manifest_encode(&s.m, &heap, &with, &size, &err), VSS_OK);
+    assert_int_equal(vssi_load64(with + 16), 1);
+    s.definition.model.name = NULL;
+    assert_int_equal(vssi_manifest_encode(&s.m, &heap, &without, &smaller, &err), VSS_OK);
+    assert_int_equal(vssi_load64(without + 16), 0);
+    assert_int_equal(size - smaller, 4 + 4 + 26 + 4); /* count, field, reference of a name of five */
+    assert_memory_equal(with + 24, without + 24, smaller - 24 - 8);
+    vssi_store32(with + smaller - 8 + 4, 1); /* of a field without a definition */
+    vssi_store64(with + size - 8, vssi_hash(with, size - 8, 0));
+    assert_int_equal(vssi_manifest_decode(&heap, "test", with, size, &m, &err), VSS_ERR_CORRUPT);
+    assert_non_null(strstr(err.message, "no defined index"));
+    vssi_free(&heap, with);
+    vssi_free(&heap, without);
     vssi_schema_free(schema);
 }
 
@@ -306,6 +341,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_dropped_and_masks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flips, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_models_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failing_memory, setup, teardown),
     };
