@@ -19,7 +19,9 @@
 #define TILE_BYTES ((size_t)24 << 10) /* of panels at once, which stay in the first cache */
 
 #define TILE_FIRST 64u                /* rows whose codes are compared together */
-#define TILE_LOCAL 16u                /* queries from which many share a row whose code is wanted */
+#define TILE_LOCAL 64u                /* queries from which many share a row whose code is wanted */
+#define TILE_LOCAL_LONG 16u           /* and of codes from */
+#define TILE_LONG 512u                /* bytes on, which more lines than are asked for belong to */
 #define TILE_LOCAL_ROWS 1024u         /* whose codes the second cache holds meanwhile */
 
 typedef struct tile_search {
@@ -216,7 +218,8 @@ vss_status vssi_flat_codes_tile(const flat_index *index, const vssi_vectors *v, 
     size_t units = (prefix ? index->prefix.model.size : index->sq8.model.size) / 4, asked = FLAT_ASK, count;
     size_t most = vssi_max(1, vssi_min(TILE_PANELS, TILE_BYTES / (units * 4 * VSSI_TILE_ROWS))), panels = 1, rows = 0;
     tile_search s = {.index = index, .v = v, .kernels = vssi_tile_codes_best(), .of = of, .n = n, .units = units,
-                     .prefix = prefix, .local = prefix && n >= TILE_LOCAL, .begin = range->begin, .end = range->end};
+                     .prefix = prefix, .begin = range->begin, .end = range->end};
+    s.local = prefix && n >= (index->sq8.model.size < TILE_LONG ? TILE_LOCAL : TILE_LOCAL_LONG);
     VSSI_TRY(tile_begin(&s, scratch, err));
     size_t at = prefix ? s.begin / VSSI_TILE_ROWS * VSSI_TILE_ROWS : s.begin;
     for (; at < s.end; asked += count * n) {
