@@ -21,13 +21,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
-#include "../../simd/dense.h"
-#include "flat_tile.h"
+#include "flat_dense.h"
 
-#define DENSE_PANELS 8u                 /* most at once */
-#define DENSE_BYTES ((size_t)256 << 10) /* of panels at once, which stay in the second cache */
 #define DENSE_NEAR 16u                  /* rows of a query that are scored together */
 
 /* One query in the making. */
@@ -49,7 +45,7 @@ typedef struct dense {
     float *fall, *reach;             /* [groups][32] */
     float *scale, *base, *rest;      /* [panels][32] */
     float *norms, *rests, *row;      /* [32], [32], [dim] */
-    uint32_t *where, ids[DENSE_PANELS * VSSI_DENSE_ROWS];
+    uint32_t *where, ids[FLAT_DENSE_PANELS * VSSI_DENSE_ROWS];
 } dense;
 
 /* What P must reach, from the top-k's threshold. */
@@ -78,30 +74,22 @@ static void dense_query_begin(dense *d, size_t q)
     dense_cut(d, q);
 }
 
-/* The next `bytes` of memory, in whole lines; NULL: only count them. */
-static void *dense_take(char *memory, size_t *at, size_t bytes)
-{
-    void *taken = memory ? memory + *at : NULL;
-    *at += (size_t)vssi_round_up(bytes, 64);
-    return taken;
-}
-
 static size_t dense_place(dense *d, char *memory)
 {
     size_t at = 0, panel = vssi_dense_size(d->steps), rows = d->most * VSSI_DENSE_ROWS * sizeof(float);
     size_t queries = d->groups * VSSI_DENSE_QUERIES * sizeof(float), line = VSSI_DENSE_ROWS * sizeof(float);
-    d->panels = dense_take(memory, &at, d->most * panel);
-    d->packed = dense_take(memory, &at, d->groups * panel);
-    d->fall = dense_take(memory, &at, queries);
-    d->reach = dense_take(memory, &at, queries);
-    d->scale = dense_take(memory, &at, rows);
-    d->base = dense_take(memory, &at, rows);
-    d->rest = dense_take(memory, &at, rows);
-    d->norms = dense_take(memory, &at, line);
-    d->rests = dense_take(memory, &at, line);
-    d->row = dense_take(memory, &at, d->v->dim * sizeof(float));
-    d->where = dense_take(memory, &at, rows * VSSI_DENSE_QUERIES + 64);
-    d->of = dense_take(memory, &at, d->n * sizeof *d->of);
+    d->panels = vssi_flat_dense_take(memory, &at, d->most * panel);
+    d->packed = vssi_flat_dense_take(memory, &at, d->groups * panel);
+    d->fall = vssi_flat_dense_take(memory, &at, queries);
+    d->reach = vssi_flat_dense_take(memory, &at, queries);
+    d->scale = vssi_flat_dense_take(memory, &at, rows);
+    d->base = vssi_flat_dense_take(memory, &at, rows);
+    d->rest = vssi_flat_dense_take(memory, &at, rows);
+    d->norms = vssi_flat_dense_take(memory, &at, line);
+    d->rests = vssi_flat_dense_take(memory, &at, line);
+    d->row = vssi_flat_dense_take(memory, &at, d->v->dim * sizeof(float));
+    d->where = vssi_flat_dense_take(memory, &at, rows * VSSI_DENSE_QUERIES + 64);
+    d->of = vssi_flat_dense_take(memory, &at, d->n * sizeof *d->of);
     return at;
 }
 
@@ -109,8 +97,8 @@ static vss_status dense_begin(dense *d, vssi_scratch *scratch, vss_error *err)
 {
     char *memory;
     d->steps = vssi_dense_steps(d->v->dim * sizeof(uint16_t));
-    d->groups = (d->n + VSSI_DENSE_QUERIES - 1) / VSSI_DENSE_QUERIES;
-    d->most = vssi_max(1, vssi_min(DENSE_PANELS, DENSE_BYTES / vssi_dense_size(d->steps)));
+    d->groups = vssi_flat_dense_groups(d->n);
+    d->most = vssi_flat_dense_panels(d->steps);
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_TILE, dense_place(d, NULL), 1, &memory, err));
     (void)dense_place(d, memory);
     memset(d->packed, 0, d->groups * vssi_dense_size(d->steps));
