@@ -61,12 +61,9 @@ static void check_model(check_run *run, const vssi_manifest *m, const vssi_manif
 {
     vss_error err = {.status = VSS_OK};
     const vssi_index_ops *ops = vssi_index_type_find(d->type);
-    const vssi_field *field = NULL;
+    const vssi_field *field = vssi_schema_field(m->schema, d->field);
     vssi_model model = {.heap = NULL};
     bool fits = false;
-    for (size_t f = 0; f < m->schema->n_fields; f++)
-        if (m->schema->fields[f].id == d->field)
-            field = &m->schema->fields[f];
     if (field == NULL || ops == NULL || ops->train == NULL) {
         vssi_check_fault(run, d->model.name, "a model of an index that has none, or is not known");
     } else if (vssi_model_open(&run->heap, &run->db->storage, run->prefix, &d->model, ops, field, &model, &err) !=

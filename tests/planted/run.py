@@ -1,8 +1,8 @@
 """The test of the tests: plants each bug of bugs.txt in a copy of the tree and demands that some test fails.
 
-run.py [BUG...]: those only. run.py --apply: are all the edits still possible? The copy lies in build/planted; a bug costs the build of one file, the linking of the
-programs that are tried, and their time up to the first that fails. Exit 1 when a bug stays unnoticed, when an edit no
-longer applies, or when a program fails without any bug.
+run.py [BUG...]: those only. run.py --apply: are all the edits still possible? The copy lies in build/planted; a bug
+costs the build of one file, the linking of the programs that are tried, and their time up to the first that fails. Exit
+1 when a bug stays unnoticed, when an edit no longer applies, or when a program fails without any bug.
 """
 import os
 import pathlib
