@@ -3,8 +3,8 @@
  *
  * What the manifest names is tried on the rows of every build; where it does not suit, one is trained on them, stored,
  * and serves the builds that follow; the commit names it in place of the old one, which the next collection removes. An
- * index that is defined anew begins without. A model that can't be read is no reason not to seal rows: it is logged, and
- * another trained. Locks: those of the job.
+ * index that is defined anew begins without. A model that can't be read is no reason not to seal rows: it is logged,
+ * and another trained. Locks: those of the job.
  */
 #include <string.h>
 
