@@ -107,6 +107,28 @@ static vss_status build_define(vss_collection *col, vssi_manifest_definition *de
     return status;
 }
 
+vss_status vssi_collection_retrain(vss_collection *col, const vssi_seal_options *options, vss_error *err)
+{
+    const vssi_schema *schema = vssi_collection_fields(col);
+    vssi_manifest *m;
+    vssi_mutex_lock(&col->write_mutex);
+    vss_status status = vssi_manifest_clone(col->manifest, &m, err);
+    vssi_mutex_unlock(&col->write_mutex);
+    VSSI_TRY(status);
+    for (size_t i = 0; i < m->n_definitions && status == VSS_OK; i++) {
+        vssi_manifest_definition fresh = m->definitions[i];
+        size_t field = 0;
+        if (fresh.model.name == NULL)
+            continue;
+        while (schema->fields[field].id != fresh.field) /* a definition's field is there: the decoder looks */
+            field++;
+        fresh.model = (vssi_object_ref){0};
+        status = build_define(col, &fresh, field, NULL, options, err);
+    }
+    vssi_manifest_free(m);
+    return status;
+}
+
 static vss_status build_unknown(const char *type, vss_error *err)
 {
     char known[300] = "";

@@ -221,6 +221,28 @@ static void an_index_built_anew_has_a_new_model(void **state)
     check(f, VSS_OK);
 }
 
+/* A center may be a row: after a purge nothing is left that was trained on rows which are gone. */
+static void a_purge_trains_anew(void **state)
+{
+    fixture *f = *state;
+    uint64_t before[8], after[8];
+    vss_error err;
+    add_sealed(f, 0);
+    build(f, "ivf_sq8", "nlist=64");
+    add_sealed(f, 1);
+    models(f, before);
+    const int64_t gone[] = {3, 4, 5};
+    const vss_column keys = maker_keys(gone, 3);
+    MUST(vss_collection_delete(f->col, &keys, NULL, &err));
+    MUST(vss_collection_purge(f->col, &err));
+    size_t n = models(f, after);
+    for (size_t i = 0; i < n; i++)
+        assert_true(after[i] != before[0] && after[i] == after[0]);
+    assert_int_equal(model_files(f), 1);
+    assert_true(recall(f) > 0.9);
+    check(f, VSS_OK);
+}
+
 /* Rows of another kind get lists of their own, which serve from then on. */
 static void rows_that_drifted_are_trained_on(void **state)
 {
@@ -488,6 +510,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_model_serves_many_segments, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_index_built_anew_has_a_new_model, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_purge_trains_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_that_drifted_are_trained_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(growing_rows_are_read_by_lists, set_up, tear_down),
         cmocka_unit_test_setup_teardown(growing_rows_join_the_lists, set_up, tear_down),
