@@ -1,3 +1,5 @@
+include(CheckCCompilerFlag)
+
 # Sources of simd. The last word of a file's name is its level: only the files of a level get its instructions.
 function(vss_simd_level level flags)
     file(GLOB files RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS simd/*_${level}.c)
@@ -6,14 +8,21 @@ function(vss_simd_level level flags)
 endfunction()
 
 file(GLOB plain RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS simd/*.c)
-list(FILTER plain EXCLUDE REGEX "_(avx2|avx512|avx512vnni|neon|neondot)\\.c$")
+list(FILTER plain EXCLUDE REGEX "_(avx2|avx512|avx512vnni|amx|neon|neondot)\\.c$")
 target_sources(vss_objects PRIVATE ${plain})
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set(avx2 -mavx2 -mfma -mf16c -mpopcnt)
     set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl)
     vss_simd_level(avx2 "${avx2}")
     vss_simd_level(avx512 "${avx512}")
-    vss_simd_level(avx512vnni "${avx512};-mavx512vnni;-mavx512vpopcntdq")
+    set(avx512vnni ${avx512} -mavx512vnni -mavx512vpopcntdq)
+    vss_simd_level(avx512vnni "${avx512vnni}")
+    set(amx -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16) # gcc from 11, clang from 11
+    check_c_compiler_flag("-mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16" VSS_COMPILER_HAS_AMX)
+    if(VSS_COMPILER_HAS_AMX)
+        vss_simd_level(amx "${avx512vnni};${amx}")
+        target_compile_definitions(vss_flags INTERFACE VSS_SIMD_AMX)
+    endif()
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
     # gcc's first scheduling pass loads so far ahead that sums spill to the stack.
     set(neon $<$<C_COMPILER_ID:GNU>:-fno-schedule-insns>)

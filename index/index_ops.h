@@ -14,7 +14,7 @@
 #include "../simd/simd.h"
 #include "scratch.h"
 #include "topk.h"
-#include "vss/types.h"
+#include "vss/plugin.h"
 
 /* The vectors of one field of one segment. Ids are row numbers below rows. */
 typedef struct vssi_vectors {
@@ -161,6 +161,8 @@ typedef struct vssi_index_ops {
 /* registry.c: the i-th type, NULL past the last; a type by name, NULL if unknown. Those of plug-ins come last. */
 const vssi_index_ops *vssi_index_type_at(size_t i);
 const vssi_index_ops *vssi_index_type_find(const char *name);
+/* Make a plug-in's type known for good; INVALID, EXISTS. Thread-safe. */
+vss_status vssi_index_type_register(const vss_index_plugin *plugin, vss_error *err);
 
 /* flat/: compare the query with every row (or every allowed one). The scan that every plan falls back to; index is not
  * looked at. */

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "../lib/base/fail.h"
 #include "flat/flat.h"
 #include "hnsw/hnsw.h"
 #include "ivf/ivf.h"
@@ -17,10 +18,11 @@ static const vssi_index_ops *const registry_types[] = {
     &vssi_ivf_pq_ops,
 };
 
+#define REGISTRY_OWN (sizeof registry_types / sizeof *registry_types)
+
 const vssi_index_ops *vssi_index_type_at(size_t i)
 {
-    const size_t own = sizeof registry_types / sizeof *registry_types;
-    return i < own ? registry_types[i] : vssi_plugin_at(i - own);
+    return i < REGISTRY_OWN ? registry_types[i] : vssi_plugin_at(i - REGISTRY_OWN);
 }
 
 const vssi_index_ops *vssi_index_type_find(const char *name)
@@ -31,4 +33,13 @@ const vssi_index_ops *vssi_index_type_find(const char *name)
             return type;
     }
     return NULL;
+}
+
+vss_status vssi_index_type_register(const vss_index_plugin *plugin, vss_error *err)
+{
+    VSSI_TRY(vssi_plugin_valid(plugin, err));
+    for (size_t i = 0; i < REGISTRY_OWN; i++)
+        if (strcmp(registry_types[i]->name, plugin->name) == 0)
+            return vssi_fail(err, VSS_ERR_EXISTS, "index type \"%s\" is there already", plugin->name);
+    return vssi_plugin_register(plugin, err);
 }

@@ -24,7 +24,12 @@
 #define DETECT_VNNI (1u << 11) /* leaf 7 ecx */
 #define DETECT_VPOPCNTDQ (1u << 14)
 #define DETECT_YMM 0x06u /* XCR0: xmm, ymm */
+#define DETECT_AMX_BF16 (1u << 22) /* leaf 7 edx */
+#define DETECT_AMX_TILE (1u << 24)
+#define DETECT_AMX_INT8 (1u << 25)
+#define DETECT_AVX512BF16 (1u << 5) /* leaf 7, 1 eax */
 #define DETECT_ZMM 0xe6u /* and mask registers, upper halves, upper sixteen */
+#define DETECT_TILES 0x60000u /* configuration and data of tiles */
 
 static unsigned detect_xcr0(void)
 {
@@ -48,7 +53,15 @@ size_t vssi_simd_detect(void)
     if (!detect_all(features, DETECT_AVX512F | DETECT_AVX512DQ | DETECT_AVX512BW | DETECT_AVX512VL) ||
         !detect_all(detect_xcr0(), DETECT_ZMM))
         return 2;
-    return detect_all(c, DETECT_VNNI | DETECT_VPOPCNTDQ) ? 4 : 3;
+    if (!detect_all(c, DETECT_VNNI | DETECT_VPOPCNTDQ))
+        return 3;
+#if defined(VSS_SIMD_AMX)
+    if (detect_all(d, DETECT_AMX_BF16 | DETECT_AMX_TILE | DETECT_AMX_INT8) &&
+        detect_all(detect_xcr0(), DETECT_ZMM | DETECT_TILES) && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
+        detect_all(a, DETECT_AVX512BF16))
+        return 5;
+#endif
+    return 4;
 }
 
 #elif defined(__aarch64__)

@@ -4,9 +4,11 @@
  * Threads that ask at the same time choose the same table, so the choice needs no lock.
  */
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../lib/base/parallel.h"
 #include "simd.h"
 
 static const vssi_kernels *const dispatch_levels[] = {
@@ -15,23 +17,40 @@ static const vssi_kernels *const dispatch_levels[] = {
     &vssi_simd_avx2,
     &vssi_simd_avx512,
     &vssi_simd_avx512vnni,
+#if defined(VSS_SIMD_AMX)
+    &vssi_simd_amx,
+#endif
 #elif defined(__aarch64__)
     &vssi_simd_neon,
     &vssi_simd_neondot,
 #endif
 };
 
-const vssi_kernels *vssi_simd_level(size_t i) { return i < vssi_simd_detect() ? dispatch_levels[i] : NULL; }
+/* Tiles need the system's permission, which is asked for only where the level is wanted. */
+static bool dispatch_permitted(const vssi_kernels *level)
+{
+#if defined(VSS_SIMD_AMX)
+    return level != &vssi_simd_amx || vssi_permit_tiles();
+#else
+    (void)level;
+    return true;
+#endif
+}
+
+const vssi_kernels *vssi_simd_level(size_t i)
+{
+    return i < vssi_simd_detect() && dispatch_permitted(dispatch_levels[i]) ? dispatch_levels[i] : NULL;
+}
 
 static const vssi_kernels *dispatch_choose(void)
 {
-    size_t levels = vssi_simd_detect();
+    const vssi_kernels *best = dispatch_levels[vssi_simd_detect() - 1];
     const char *wanted = getenv("VSS_SIMD");
-    for (size_t i = 0; wanted && i < levels; i++) {
-        if (strcmp(dispatch_levels[i]->level, wanted) == 0)
-            return dispatch_levels[i];
+    for (const vssi_kernels *level = best; wanted && level != NULL; level = level->below) {
+        if (strcmp(level->level, wanted) == 0)
+            best = level;
     }
-    return dispatch_levels[levels - 1];
+    return dispatch_permitted(best) ? best : best->below;
 }
 
 const vssi_kernels *vssi_simd(void)

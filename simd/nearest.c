@@ -13,7 +13,7 @@
 static vssi_nearest_kernel nearest_kernel(void)
 {
 #if defined(__x86_64__)
-    if (vssi_simd() == &vssi_simd_avx512vnni)
+    if (vssi_simd_has(vssi_simd(), &vssi_simd_avx512vnni))
         return vssi_nearest_vnni;
 #endif
     return NULL;
@@ -186,7 +186,7 @@ void vssi_panel_scalar(const int32_t *points, const int32_t *squares, size_t cou
 static vssi_panel_kernel panel_of(const vssi_kernels *level)
 {
 #if defined(__x86_64__)
-    if (level == &vssi_simd_avx512vnni)
+    if (vssi_simd_has(level, &vssi_simd_avx512vnni))
         return vssi_panel_vnni;
     return level == &vssi_simd_scalar ? vssi_panel_scalar : vssi_panel_avx2;
 #else

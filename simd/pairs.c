@@ -54,7 +54,7 @@ const vssi_pairs vssi_pairs_scalar = {"scalar", NULL, pairs_least};
 static const vssi_pairs *pairs_of(const vssi_kernels *level)
 {
 #if defined(__x86_64__)
-    if (level == &vssi_simd_avx512vnni)
+    if (vssi_simd_has(level, &vssi_simd_avx512vnni))
         return &vssi_pairs_avx512vnni;
 #else
     (void)level;

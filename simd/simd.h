@@ -58,6 +58,14 @@ typedef struct vssi_kernels {
 vssi_kernel_rows vssi_simd_rows(const vssi_kernels *level, vssi_simd_type type, vssi_simd_op op);
 vssi_kernel_gather vssi_simd_gather(const vssi_kernels *level, vssi_simd_type type, vssi_simd_op op);
 
+/* Is this level the other one, or above it. */
+static inline int vssi_simd_has(const vssi_kernels *level, const vssi_kernels *other)
+{
+    while (level != NULL && level != other)
+        level = level->below;
+    return level != NULL;
+}
+
 /* Bytes of a row. */
 static inline size_t vssi_simd_row_size(vssi_simd_type type, size_t dim)
 {
@@ -71,12 +79,16 @@ const vssi_kernels *vssi_simd(void);
 /* The i-th level from scalar upwards that this processor runs, NULL past the last: for tests and benchmarks. */
 const vssi_kernels *vssi_simd_level(size_t i);
 
-/* The tables by level, and how many of them, from scalar upwards, this processor runs (detect.c). */
+/* The tables by level, and how many of them, from scalar upwards, this processor runs (detect.c). The last one may need
+ * the system's permission too (vssi_permit_tiles). */
 extern const vssi_kernels vssi_simd_scalar;
 #if defined(__x86_64__)
 extern const vssi_kernels vssi_simd_avx2;
 extern const vssi_kernels vssi_simd_avx512;
 extern const vssi_kernels vssi_simd_avx512vnni;
+#if defined(VSS_SIMD_AMX) /* the compiler knows the instructions */
+extern const vssi_kernels vssi_simd_amx;
+#endif
 #elif defined(__aarch64__)
 extern const vssi_kernels vssi_simd_neon;
 extern const vssi_kernels vssi_simd_neondot;

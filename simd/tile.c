@@ -48,7 +48,7 @@ const vssi_tile_codes *vssi_tile_codes_level(size_t i)
 const vssi_tile_bytes *vssi_tile_bytes_best(vssi_simd_type type)
 {
 #if defined(__x86_64__)
-    bool level = vssi_simd() == &vssi_simd_avx512vnni;
+    bool level = vssi_simd_has(vssi_simd(), &vssi_simd_avx512vnni);
     if (level && (type == VSSI_SIMD_I8 || type == VSSI_SIMD_U8))
         return &vssi_tile_bytes_vnni;
     if (level && type == VSSI_SIMD_BITS)

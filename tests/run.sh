@@ -7,6 +7,7 @@ tier=${1:-quick}
 jobs=$(nproc)
 python=/usr/bin/python3
 export VSS_TIER=$tier
+sanitized=$([ "$tier" = full ] && echo quick || echo brief) # they take several times as long
 
 stage() { printf '\n== %s\n' "$*"; }
 build() {
@@ -15,10 +16,11 @@ build() {
 }
 units() { ctest --test-dir "build/$1" --output-on-failure -j "$jobs" ${2:+-R "$2"} | tail -n "${3:-12}"; }
 
-stage "layers, sizes, documented and tested functions"
+stage "layers, sizes, documented and tested functions, planted bugs"
 $python tests/checks/layers.py
 $python tests/checks/sizes.py
 $python tests/checks/public.py
+$python tests/planted/run.py --apply
 stage "release build, gcc"
 build release
 stage "unit, conformance and hostile tests, release"
@@ -36,11 +38,11 @@ kernels="test_(simd|tile|topk|flat|exact|hnsw|search|conformance)"
 for level in scalar avx2; do VSS_SIMD=$level units release "$kernels" 4; done
 stage "address and undefined behaviour sanitizers"
 build asan
-ASAN_OPTIONS=detect_leaks=1 units asan
+VSS_TIER=$sanitized ASAN_OPTIONS=detect_leaks=1 units asan
 stage "thread sanitizer"
 build tsan
 threaded='threads|kmeans|pq|versions|parallel|storage|posix|hnsw|index_copy|grow|compact|compact_beside|background'
-units tsan "test_($threaded)\$" 7
+VSS_TIER=$sanitized units tsan "test_($threaded)\$" 7
 # Where the files of the tests below go: memory where it is offered, because every flush waits for the disk.
 folder=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
 trap 'rm -rf "$folder"' EXIT

@@ -31,9 +31,11 @@ extern "C" {
 /* The version of the library that is loaded, "0.1.0". Static text. */
 VSS_API const char *vss_version(void);
 
-/* The level of the distance kernels in use: "scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot". Static
+/* The level of the distance kernels in use: "scalar", "avx2", "avx512", "avx512vnni", "amx", "neon", "neondot". Static
  * text. Chosen once for the process from the processor; the environment variable VSS_SIMD can lower it, never raise
- * it. */
+ * it. Where the processor has AMX and nothing lower is named, Linux is asked to let the process use its registers: then
+ * signal stacks (sigaltstack) need 8 KiB more. Where a thread has a smaller one already it refuses, and the level is
+ * "avx512vnni". */
 VSS_API const char *vss_simd_level(void);
 
 /* Value types. The numbers are stored in files and never change. */

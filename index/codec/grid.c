@@ -51,8 +51,11 @@ double vssi_grid_off(const vssi_grid *grid, const double *point, const uint8_t *
 double vssi_grid_code(const vssi_grid *grid, const double *point, uint8_t *code)
 {
     double inverse = 1 / grid->step;
-    for (size_t i = 0; i < grid->width; i++)
-        code[i] = (uint8_t)(fmin(fmax((point[i] - grid->low[i]) * inverse, 0), GRID_LEVELS) + 0.5);
+    for (size_t i = 0; i < grid->width; i++) {
+        double steps = (point[i] - grid->low[i]) * inverse;
+        steps = steps > 0 ? steps : 0; /* NaN too */
+        code[i] = (uint8_t)((steps < GRID_LEVELS ? steps : GRID_LEVELS) + 0.5);
+    }
     memset(code + grid->width, 0, grid->size - grid->width);
     return vssi_grid_off(grid, point, code);
 }

@@ -142,7 +142,7 @@ void vssi_sq8_query_carrier(const vssi_sq8 *sq8, const vssi_probe *probe, double
 {
     const vssi_sq8_model *m = &sq8->model;
     const float *vector = probe->vector;
-    double norm = sqrt(vssi_exact_ip_f32(vector, vector, m->dim));
+    double norm = m->metric == VSS_METRIC_L2 ? 0 : sqrt(vssi_exact_ip_f32(vector, vector, m->dim));
     query->scale = 1;
     if (m->metric == VSS_METRIC_IP && norm > 0 && m->most > 0)
         query->scale = m->most / norm;
@@ -183,6 +183,18 @@ double vssi_sq8_reach(const vssi_sq8 *sq8, const vssi_sq8_query *query, float th
         return INFINITY;
     double square = sq8_square(sq8, query, (double)threshold);
     return threshold == -INFINITY || square < 0 ? -1 : sqrt(square);
+}
+
+float vssi_sq8_score(const vssi_sq8 *sq8, const vssi_sq8_query *query, double sum)
+{
+    const double slack = SQ8_SLACK, most = sq8->model.most;
+    double reach = (sqrt(sum) * sq8->model.step + query->radius + sq8->model.radius) * (1 + slack);
+    double square = reach * reach, score = square;
+    if (sq8->model.metric == VSS_METRIC_COSINE)
+        score = square / 2 - 1 + slack * (1 + square);
+    else if (sq8->model.metric == VSS_METRIC_IP)
+        score = (square - 2 * most * most + slack * (square + most * most)) / (2 * query->scale);
+    return nextafterf((float)(score + fabs(score) * slack), INFINITY);
 }
 
 double vssi_sq8_steps(const vssi_sq8 *sq8, const vssi_sq8_query *query, double reach)

@@ -90,6 +90,9 @@ void vssi_sq8_prepare(const vssi_sq8 *sq8, const vssi_probe *probe, double *carr
  * */
 double vssi_sq8_reach(const vssi_sq8 *sq8, const vssi_sq8_query *query, float threshold);
 
+/* At least the score of a row whose sum (c - d)^2 is at most `sum`, roundings included. */
+float vssi_sq8_score(const vssi_sq8 *sq8, const vssi_sq8_query *query, double sum);
+
 /* The greatest sum (c - d)^2 of a row that is within reach; below 0: there is none.
  * Sums above it by less than 1 part in 2^20 are let pass, so that sums rounded to float32 can be compared. */
 double vssi_sq8_steps(const vssi_sq8 *sq8, const vssi_sq8_query *query, double reach);

@@ -40,8 +40,18 @@ bool vssi_flat_codes_narrow(const flat_index *index, const vssi_vectors *v, flat
 /* Rows that the codes can't rule out, likewise. */
 bool vssi_flat_codes_keep(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
                           size_t n);
+/* Offer what waits for its vectors. True: the cut has fallen. */
+bool vssi_flat_codes_flush(const flat_index *index, const vssi_vectors *v, flat_codes_query *q);
+/* k rows that may be returned, none an outlier, have sums (c - d)^2 of at most `nearest`: bring the cut down to what
+ * that proves. True: it has fallen. */
+bool vssi_flat_codes_bound(const flat_index *index, flat_codes_query *q, double nearest);
+bool vssi_flat_codes_outlier(const flat_index *index, uint32_t row);
 /* Offer what is left. */
 void vssi_flat_codes_end(const flat_index *index, const vssi_vectors *v, flat_codes_query *q);
+
+/* flat_codes_dense.c: several queries through all codes; where vssi_dense_best() has kernels. */
+vss_status vssi_flat_codes_dense(const flat_index *index, const vssi_vectors *v, flat_codes_query *of, size_t n,
+                                 vssi_scratch *scratch, vss_error *err);
 
 /* flat_codes_tile.c: through the prefix, or, several queries, through the codes, in panels. */
 vss_status vssi_flat_codes_tile(const flat_index *index, const vssi_vectors *v, flat_codes_query *of, size_t n,

@@ -13,21 +13,28 @@
 #include "../../lib/base/bitmap.h"
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
+#include "../../simd/dense.h"
 #include "../../simd/tile.h"
 #include "flat_codes.h"
 
 #define CODES_TILE 4u    /* queries from which packing pays */
+#define CODES_DENSE 8u   /* queries from which all codes against all queries pays, where there are kernels for it */
 #define CODES_FEW 3u     /* one in: fewer rows that are allowed are gathered */
 #define CODES_TOGETHER 16u /* vectors that are scored together */
 #define CODES_LINE 256u  /* bytes that a gathered row costs beyond its own */
 
-static void codes_cut(const flat_index *index, flat_codes_query *q)
+/* Bring reach and cut down to what the threshold says. True: they have fallen. */
+static bool codes_cut(const flat_index *index, flat_codes_query *q, float threshold)
 {
-    q->reach = vssi_sq8_reach(&index->sq8, &q->code, q->topk->threshold);
-    q->cut = vssi_sq8_steps(&index->sq8, &q->code, q->reach);
+    double reach = vssi_sq8_reach(&index->sq8, &q->code, threshold);
+    if (!(reach < q->reach))
+        return false;
+    q->reach = reach;
+    q->cut = vssi_sq8_steps(&index->sq8, &q->code, reach);
+    return true;
 }
 
-static bool codes_outlier(const flat_index *index, uint32_t row)
+bool vssi_flat_codes_outlier(const flat_index *index, uint32_t row)
 {
     size_t low = 0, high = index->n_outliers;
     while (low < high) {
@@ -44,16 +51,13 @@ static bool codes_outlier(const flat_index *index, uint32_t row)
 static bool codes_offer(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
                         size_t n)
 {
-    float scores[FLAT_BLOCK], before = q->topk->threshold;
+    float scores[FLAT_BLOCK];
     if (n == 0)
         return false;
     vssi_vectors_score_gather(v, &q->query->probe, rows, n, scores);
     vssi_topk_add(q->topk, scores, rows, n);
     vssi_topk_tighten(q->topk);
-    if (!(q->topk->threshold < before))
-        return false;
-    codes_cut(index, q);
-    return true;
+    return codes_cut(index, q, q->topk->threshold);
 }
 
 bool vssi_flat_codes_keep(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
@@ -61,7 +65,7 @@ bool vssi_flat_codes_keep(const flat_index *index, const vssi_vectors *v, flat_c
 {
     bool fallen = false;
     for (size_t i = 0; i < n; i++) {
-        if (index->n_outliers > 0 && codes_outlier(index, rows[i]))
+        if (vssi_flat_codes_outlier(index, rows[i]))
             continue;
         q->near[q->n_near++] = rows[i];
         if (q->n_near == FLAT_NEAR) {
@@ -69,11 +73,19 @@ bool vssi_flat_codes_keep(const flat_index *index, const vssi_vectors *v, flat_c
             q->n_near = 0;
         }
     }
-    if (q->n_near < CODES_TOGETHER)
-        return fallen;
-    fallen |= codes_offer(index, v, q, q->near, q->n_near);
+    return q->n_near >= CODES_TOGETHER ? vssi_flat_codes_flush(index, v, q) || fallen : fallen;
+}
+
+bool vssi_flat_codes_flush(const flat_index *index, const vssi_vectors *v, flat_codes_query *q)
+{
+    bool fallen = codes_offer(index, v, q, q->near, q->n_near);
     q->n_near = 0;
     return fallen;
+}
+
+bool vssi_flat_codes_bound(const flat_index *index, flat_codes_query *q, double nearest)
+{
+    return codes_cut(index, q, vssi_topk_bound(q->topk, vssi_sq8_score(&index->sq8, &q->code, nearest)));
 }
 
 /* The codes' kernels give float32: their sums are compared with a cut that leaves room for its rounding. */
@@ -96,8 +108,8 @@ bool vssi_flat_codes_narrow(const flat_index *index, const vssi_vectors *v, flat
 void vssi_flat_codes_end(const flat_index *index, const vssi_vectors *v, flat_codes_query *q)
 {
     (void)vssi_flat_codes_narrow(index, v, q, q->first, q->n_first);
-    (void)codes_offer(index, v, q, q->near, q->n_near);
-    q->n_first = q->n_near = 0;
+    (void)vssi_flat_codes_flush(index, v, q);
+    q->n_first = 0;
 }
 
 /* The rows [begin, end), at most FLAT_BLOCK, that are allowed and that the codes can't rule out. */
@@ -155,7 +167,8 @@ static vss_status codes_prepare(const flat_index *index, const vssi_query *queri
         vssi_sq8_prepare(sq8, &queries[q].probe, carrier, &one->code);
         if (index->prefix.panels != NULL)
             vssi_prefix_prepare(&index->prefix, carrier, carrier + sq8->model.width, &one->start);
-        codes_cut(index, one);
+        one->reach = one->cut = INFINITY;
+        (void)codes_cut(index, one, topks[q].threshold);
     }
     return VSS_OK;
 }
@@ -201,7 +214,9 @@ vss_status vssi_flat_codes_batch(const void *opened, const vssi_vectors *vectors
         codes_outliers(index, vectors, &of[q], queries->begin, end);
     bool few = queries->allow && queries->n_allow < vectors->rows / CODES_FEW;
     bool prefix = codes_prefixed(index, queries, vectors->rows, n);
-    if (prefix || n >= CODES_TILE)
+    if (vssi_dense_best() != NULL && n >= (prefix && index->sq8.model.size < 8 * index->prefix.model.size ? 64 : CODES_DENSE))
+        VSSI_TRY(vssi_flat_codes_dense(index, vectors, of, n, scratch, err));
+    else if (prefix || n >= CODES_TILE)
         VSSI_TRY(vssi_flat_codes_tile(index, vectors, of, n, prefix, scratch, err));
     else
         codes_scan(index, vectors, of, n, few, end, scratch);

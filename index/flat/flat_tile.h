@@ -64,6 +64,10 @@ extern const flat_panels vssi_flat_bytes;  /* flat_bytes.c: i8, u8 and binary */
 /* Search the rows [begin, end) with t's queries; v, queries, topks and n are given. */
 vss_status vssi_flat_tile_search(flat_tile *t, vssi_scratch *scratch, size_t begin, size_t end, vss_error *err);
 
+/* flat_dense.c: the same of float rows where vssi_dense_best() has kernels. */
+vss_status vssi_flat_dense_search(const vssi_vectors *v, const vssi_query *queries, size_t n, vssi_scratch *scratch,
+                                  vssi_topk *topks, vss_error *err);
+
 /* The next rows from *at on, at most capacity: allowed ones where the query says so. Returns how many and moves *at
  * behind them. */
 size_t vssi_flat_next(const vssi_query *query, size_t *at, size_t end, uint32_t *rows, size_t capacity);

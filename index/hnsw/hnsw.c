@@ -9,7 +9,7 @@ static const char *const hnsw_codes[] = {[HNSW_CODES_NONE] = "none", [HNSW_CODES
 
 static const vssi_param hnsw_params[HNSW_PARAMS] = {
     [HNSW_PARAM_M] = {"m", "M", 2, 512, 24, false, "links a row: pruned to 2 m; memory is about 8 m bytes a row"},
-    [HNSW_PARAM_EF_CONSTRUCTION] = {"ef_construction", "efConstruction", 8, 4096, 200, false,
+    [HNSW_PARAM_EF_CONSTRUCTION] = {"ef_construction", "efConstruction", 8, 4096, 400, false,
                                     "care in building: 3 rounds for every 100, a candidate a leaf for every 25"},
     [HNSW_PARAM_EF] = {"ef", NULL, 1, 16384, 64, true, "rows a search keeps in view: more is slower and finds more"},
     [HNSW_PARAM_CODES] = {.name = "codes", .max = HNSW_CODES_AUTO, .default_value = HNSW_CODES_AUTO,

@@ -2,7 +2,7 @@
  * hnsw.h - what the files of the graph index share
  *
  * The graph is one flat level: a row of u32 for each row of the segment, [count, neighbours...] at a fixed stride.
- * A search starts from entry rows spread over the data instead of from upper levels.
+ * A search starts from entry rows spread over the data, in groups (hnsw_entries.c), instead of from upper levels.
  *
  * A build works on "nodes", the first of each set of rows with equal vectors, in a space where nearness is squared l2
  * whatever the metric: cosine takes vectors of unit length; inner product takes one more component,
@@ -33,11 +33,15 @@ enum {
     HNSW_BLOCK_HEADER = 256,
     HNSW_BLOCK_GRAPH,
     HNSW_BLOCK_ENTRIES,
+    HNSW_BLOCK_GROUPS,
     HNSW_BLOCK_MODEL, /* from here on: with codes */
     HNSW_BLOCK_LOW,
     HNSW_BLOCK_CODES,
     HNSW_BLOCK_MAP
 };
+
+/* Blocks of an image, in the order of their kinds: without codes, and with them. */
+enum { HNSW_BLOCKS_PLAIN = 4, HNSW_BLOCKS_CODED = 8 };
 
 /* Words of the header block. */
 enum {
@@ -48,11 +52,11 @@ enum {
     HNSW_HEADER_STRIDE,
     HNSW_HEADER_ENTRIES,
     HNSW_HEADER_CODES, /* HNSW_CODES_NONE to HNSW_CODES_SQ4 */
-    HNSW_HEADER_ZERO,
+    HNSW_HEADER_GROUPS,
     HNSW_HEADER_WORDS
 };
 
-#define HNSW_FORMAT 3u
+#define HNSW_FORMAT 4u
 #define HNSW_ALIGN 16u          /* u32 in 64 bytes: a row of the graph begins on a cache line */
 #define HNSW_MAX_STRIDE 2048u
 #define HNSW_MAX_ROWS (1u << 30)
@@ -62,9 +66,10 @@ enum {
 /* An open index: everything but this struct lies in the mapping. Links may hold anything. */
 typedef struct vssi_hnsw_index {
     vssi_heap *heap;
-    size_t rows, stride, n_entries;
+    size_t rows, stride, n_entries, n_groups;
     const uint32_t *graph;   /* [rows][stride] */
-    const uint32_t *entries; /* [n_entries] */
+    const uint32_t *entries; /* [n_entries], centres first. May hold anything */
+    const uint32_t *groups;  /* [n_groups + 1] where groups begin behind the centres, rising to n_entries - n_groups */
     const uint32_t *map;     /* [rows] the row at a place; NULL: each row is at its own. May hold anything */
     bool coded;
     vssi_sq8 sq8;            /* where coded; its kernels are for sq8 */
@@ -131,8 +136,9 @@ typedef struct vssi_hnsw_build {
     uint32_t *spill;         /* [n_nodes][chunks - inside][keep] */
     vssi_hnsw_worker *workers;
     size_t n_workers;
-    uint32_t *entries;
-    size_t n_entries;
+    uint32_t *entries;       /* [n_entries] places, centres first */
+    uint32_t *groups;        /* [n_groups + 1] */
+    size_t n_entries, n_groups;
     uint32_t *map;           /* [rows] once graph and codes go by places of locality (hnsw_order.c) */
     uint64_t total;          /* units of progress */
     _Atomic uint64_t done;
@@ -232,7 +238,10 @@ bool vssi_hnsw_seen_add(vssi_hnsw_worker *worker, uint32_t place);
 /* hnsw_link.c: add the reverse of every link. */
 vss_status vssi_hnsw_link(vssi_hnsw_build *b, vss_error *err);
 
-/* hnsw_repair.c: choose the entries; make every row reachable from them. */
+/* hnsw_entries.c: choose the entries and their groups. */
+vss_status vssi_hnsw_entries(vssi_hnsw_build *b, vss_error *err);
+
+/* hnsw_repair.c: make every row reachable from the centres. */
 vss_status vssi_hnsw_repair(vssi_hnsw_build *b, vss_error *err);
 
 /* hnsw_codes.c: bytes of a code in the build; the form that is stored if any is; can the build have the codes it asks

@@ -3,13 +3,14 @@
  *
  * Stages, each a parallel loop over fixed units: find equal rows; choose codes or floats to compare by; order the nodes
  * by place; rounds of partitioning, in which rows meet their neighbours; prune; add reverse links; hang on the equal
- * rows; make every row reachable; number by row again; with codes, on one thread, choose the places they are stored in.
+ * rows; choose entries; make every row reachable; number by row again; with codes, on one thread, choose the places
+ * they are stored in.
  * Random numbers come from fixed seeds. ef_construction is turned into rounds (3 ef / 100, 1 to 16) and candidates that
  * a leaf leaves with a row (ef / 25, 6 to 24).
  *
- * Memory at the peak: the codes, the graph (4 x stride bytes a row; candidates lie there first), the candidates of two
- * rounds beside it (24 bytes for each that a leaf leaves: 192 at the defaults), some 50 bytes a row, and a worker's
- * packed leaf of at most 16 MiB or 128 rows.
+ * Memory at the peak: the codes, the graph (4 x stride bytes a row; candidates lie there first), the candidates of one
+ * or two rounds beside it (192 bytes a row at the defaults), some 50 bytes a row, and a worker's packed leaf of at most
+ * 16 MiB or 128 rows.
  */
 #include <string.h>
 
@@ -21,7 +22,7 @@
 #define BUILD_LEAF_BYTES ((size_t)16 << 20)
 #define BUILD_LEAF_LEAST 128u       /* rows of the largest leaf, however long they are */
 #define BUILD_KEYS_APART 16u        /* so that the rows of keys don't compete for the same lines of the cache */
-#define BUILD_SPILL 6u              /* chunks of candidates beside the graph: of two rounds */
+#define BUILD_SPILL 64u             /* candidates of a row beside the graph, of one round at least, of two at most */
 #define BUILD_SPARE 3u              /* links: two for equal rows, one for the repair */
 
 static size_t build_clamp(size_t value, size_t low, size_t high) { return vssi_max(low, vssi_min(value, high)); }
@@ -37,7 +38,8 @@ void vssi_hnsw_plan(vssi_hnsw_build *b, const vssi_build *in)
     b->rounds = build_clamp(3 * ef / 100, 1, 16);
     b->keep = build_clamp(ef / 25, 6, 24);
     b->inside = vssi_min(b->rounds * HNSW_FANOUT, b->stride / b->keep);
-    b->chunks = vssi_min(b->rounds * HNSW_FANOUT, b->inside + BUILD_SPILL);
+    size_t spilled = build_clamp(BUILD_SPILL / (b->keep * HNSW_FANOUT), 1, 2);
+    b->chunks = vssi_min(b->rounds * HNSW_FANOUT, b->inside + spilled * HNSW_FANOUT);
     b->n_workers = vssi_max(1, in->threads);
 }
 
@@ -93,6 +95,7 @@ static vss_status build_graph(vssi_hnsw_build *b, vss_error *err)
     b->spill = NULL;
     VSSI_TRY(vssi_hnsw_link(b, err));
     VSSI_TRY(vssi_hnsw_twins_link(b, err));
+    VSSI_TRY(vssi_hnsw_entries(b, err));
     VSSI_TRY(vssi_hnsw_repair(b, err));
     VSSI_TRY(vssi_hnsw_arrange_back(b, err));
     VSSI_TRY(vssi_hnsw_order(b, err));
@@ -112,19 +115,22 @@ static vss_status build_image(vssi_hnsw_build *b, vssi_image *image, vss_error *
     header[HNSW_HEADER_STRIDE] = (uint32_t)b->stride;
     header[HNSW_HEADER_ENTRIES] = (uint32_t)b->n_entries;
     header[HNSW_HEADER_CODES] = b->stored ? (uint32_t)b->form : HNSW_CODES_NONE;
-    image->n_blocks = 3;
+    header[HNSW_HEADER_GROUPS] = (uint32_t)b->n_groups;
+    image->n_blocks = HNSW_BLOCKS_PLAIN;
     image->blocks[0] = (vssi_block){HNSW_BLOCK_HEADER, sizeof *header, HNSW_HEADER_WORDS, header};
     image->blocks[1] = (vssi_block){HNSW_BLOCK_GRAPH, sizeof *b->graph, b->rows * b->stride, b->graph};
     image->blocks[2] = (vssi_block){HNSW_BLOCK_ENTRIES, sizeof *b->entries, b->n_entries, b->entries};
+    image->blocks[3] = (vssi_block){HNSW_BLOCK_GROUPS, sizeof *b->groups, b->rows > 0 ? b->n_groups + 1 : 0, b->groups};
     b->graph = NULL;
     b->entries = NULL;
+    b->groups = NULL;
     if (!b->stored)
         return VSS_OK;
-    image->n_blocks = 7;
-    image->blocks[3] = (vssi_block){HNSW_BLOCK_MODEL, sizeof *b->model, 1, b->model};
-    image->blocks[4] = (vssi_block){HNSW_BLOCK_LOW, sizeof *b->low, b->model->width, b->low};
-    image->blocks[5] = (vssi_block){HNSW_BLOCK_CODES, b->model->size, b->rows, b->codes};
-    image->blocks[6] = (vssi_block){HNSW_BLOCK_MAP, sizeof *b->map, b->rows, b->map};
+    image->n_blocks = HNSW_BLOCKS_CODED;
+    image->blocks[4] = (vssi_block){HNSW_BLOCK_MODEL, sizeof *b->model, 1, b->model};
+    image->blocks[5] = (vssi_block){HNSW_BLOCK_LOW, sizeof *b->low, b->model->width, b->low};
+    image->blocks[6] = (vssi_block){HNSW_BLOCK_CODES, b->model->size, b->rows, b->codes};
+    image->blocks[7] = (vssi_block){HNSW_BLOCK_MAP, sizeof *b->map, b->rows, b->map};
     b->model = NULL;
     b->low = NULL;
     b->codes = NULL;
@@ -152,6 +158,7 @@ vss_status vssi_hnsw_build_image(const vssi_build *in, vssi_image *image, vss_er
     vssi_free(b.heap, b.spill);
     vssi_free(b.heap, b.graph);
     vssi_free(b.heap, b.entries);
+    vssi_free(b.heap, b.groups);
     vssi_free(b.heap, b.model);
     vssi_free(b.heap, b.low);
     vssi_free(b.heap, b.codes);

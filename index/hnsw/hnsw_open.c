@@ -56,15 +56,34 @@ static vss_status open_header(const uint32_t *header, const vssi_vectors *vector
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: stride %u", stride);
     if (vectors->rows >= HNSW_MAX_ROWS || entries > vectors->rows || (entries == 0 && vectors->rows > 0))
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: %u entries for %zu rows", entries, vectors->rows);
+    if (header[HNSW_HEADER_GROUPS] > entries || (header[HNSW_HEADER_GROUPS] == 0 && entries > 0))
+        return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: %u groups of %u entries", header[HNSW_HEADER_GROUPS], entries);
     if (header[HNSW_HEADER_CODES] > HNSW_CODES_SQ4)
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: codes %u", header[HNSW_HEADER_CODES]);
+    return VSS_OK;
+}
+
+/* Entries and where their groups begin. */
+static vss_status open_entries(const vssi_block *blocks, size_t n_blocks, const uint32_t *header,
+                               vssi_hnsw_index *index, vss_error *err)
+{
+    const size_t n = header[HNSW_HEADER_ENTRIES], groups = header[HNSW_HEADER_GROUPS];
+    VSSI_TRY(open_words(blocks, n_blocks, HNSW_BLOCK_ENTRIES, n, &index->entries, err));
+    VSSI_TRY(open_words(blocks, n_blocks, HNSW_BLOCK_GROUPS, n > 0 ? groups + 1 : 0, &index->groups, err));
+    for (size_t g = 0; n > 0 && g <= groups; g++) {
+        if (index->groups[g] < (g > 0 ? index->groups[g - 1] : 0) || index->groups[g] > n - groups)
+            return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: group %zu begins at entry %u of %zu", g, index->groups[g],
+                             n - groups);
+    }
+    index->n_entries = n;
+    index->n_groups = groups;
     return VSS_OK;
 }
 
 vss_status vssi_hnsw_open(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks, const vssi_vectors *vectors,
                           void **index, vss_error *err)
 {
-    const uint32_t *header, *graph, *entries;
+    const uint32_t *header, *graph;
     uint64_t words;
     vssi_hnsw_index all = {.heap = heap, .rows = vectors->rows}, *made;
     *index = NULL;
@@ -73,11 +92,9 @@ vss_status vssi_hnsw_open(vssi_heap *heap, const vssi_block *blocks, size_t n_bl
     if (!vssi_mul_u64(vectors->rows, header[HNSW_HEADER_STRIDE], &words))
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: stride %u", header[HNSW_HEADER_STRIDE]);
     VSSI_TRY(open_words(blocks, n_blocks, HNSW_BLOCK_GRAPH, words, &graph, err));
-    VSSI_TRY(open_words(blocks, n_blocks, HNSW_BLOCK_ENTRIES, header[HNSW_HEADER_ENTRIES], &entries, err));
+    VSSI_TRY(open_entries(blocks, n_blocks, header, &all, err));
     all.stride = header[HNSW_HEADER_STRIDE];
-    all.n_entries = header[HNSW_HEADER_ENTRIES];
     all.graph = graph;
-    all.entries = entries;
     if (header[HNSW_HEADER_CODES] != HNSW_CODES_NONE) {
         VSSI_TRY(vssi_hnsw_form_open(&all, header[HNSW_HEADER_CODES], blocks, n_blocks, vectors, err));
         all.coded = true;

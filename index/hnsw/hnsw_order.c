@@ -7,9 +7,10 @@
  * those left comes next. Departure: rows that share a neighbour are not counted, which would cost a look at the links
  * of every link; near neighbours that share one are mostly linked themselves.
  *
- * Then rows are as wide as the longest needs. Only with codes: vectors stay where they are, and a walk on them
- * would gain little. Cost: two looks at every link and one copy of graph and codes, on one thread; 13 bytes a row and
- * the copy meanwhile.
+ * Entries come first of all, in their order: a search reads centres, and a group's members, one after another. In the
+ * end rows are as wide as the longest needs. Only with codes: vectors stay where they are, and a walk on them would
+ * gain little. Cost: two looks at every link and one copy of graph and codes, on one thread; 13 bytes a row and the
+ * copy meanwhile.
  */
 #include <string.h>
 
@@ -67,13 +68,18 @@ static void order_window(order_work *o, uint32_t row, int step)
     }
 }
 
+static void order_place(order_work *o, uint32_t row)
+{
+    order_unlink(o, row);
+    o->count[row] = ORDER_PLACED;
+}
+
 static uint32_t order_take(order_work *o)
 {
     while (o->head[o->most] == ORDER_NONE)
         o->most--;
     uint32_t row = o->head[o->most];
-    order_unlink(o, row);
-    o->count[row] = ORDER_PLACED;
+    order_place(o, row);
     return row;
 }
 
@@ -87,8 +93,12 @@ static vss_status order_choose(const vssi_hnsw_build *b, uint32_t *map, vss_erro
     memset(o.head, 0xff, sizeof o.head); /* ORDER_NONE */
     for (size_t row = b->rows; row-- > 0;)
         order_insert(&o, (uint32_t)row, 0);
-    for (size_t place = 0; place < b->rows; place++) {
-        if (place >= ORDER_WINDOW)
+    for (size_t place = 0; place < b->n_entries; place++) {
+        map[place] = b->entries[place];
+        order_place(&o, map[place]);
+    }
+    for (size_t place = b->n_entries; place < b->rows; place++) {
+        if (place >= b->n_entries + ORDER_WINDOW)
             order_window(&o, map[place - ORDER_WINDOW], -1);
         map[place] = order_take(&o);
         order_window(&o, map[place], 1);

@@ -1,21 +1,14 @@
 /*
- * hnsw_repair.c - entries of the graph, and a way from them to every row
+ * hnsw_repair.c - a way from the centres of the entries to every row
  *
- * A breadth-first walk from the entries; a row that it doesn't reach gets a link from one of its own links that is
+ * A breadth-first walk from the centres; a row that it doesn't reach gets a link from one of its own links that is
  * reached and has a free place, else from the first reached row that has one. There always is one: linking leaves
  * a place free in every row, and each repair uses one place and reaches at least one more row. Cost: one look at
  * every link; 5 bytes a row meanwhile.
  */
-#include <float.h>
-
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
-#include "../../lib/base/hash.h"
 #include "hnsw.h"
-
-#define REPAIR_ENTRIES 256u
-#define REPAIR_ROWS_AN_ENTRY 16u
-#define REPAIR_SEED 0x656e747279726f77u
 
 typedef struct repair_walk {
     vssi_hnsw_build *build;
@@ -67,65 +60,13 @@ static void repair_attach(repair_walk *walk, uint32_t row)
     repair_spread(walk);
 }
 
-/* Pack nodes at random, one from each of as many equal stretches. */
-static void repair_sample(vssi_hnsw_build *b, uint32_t *rows, size_t n, uint64_t *state)
-{
-    for (size_t i = 0; i < n; i++) {
-        size_t low = b->n_nodes * i / n, high = b->n_nodes * (i + 1) / n;
-        rows[i] = (uint32_t)(low + (size_t)(vssi_random_next(state) % (high - low)));
-        vssi_hnsw_pack(b, rows[i], b->workers[0].packed + i * b->vector_size);
-    }
-}
-
-/* The member of a sample that a random number picks, each with its distance to those picked before as weight. */
-static size_t repair_draw(const float *distance, size_t n, uint64_t *state)
-{
-    double sum = 0, target = (double)(vssi_random_next(state) >> 11) * 0x1p-53;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)distance[i];
-    target *= sum;
-    size_t last = n;
-    for (size_t i = 0; i < n; i++) {
-        target -= (double)distance[i];
-        if (distance[i] > 0)
-            last = i;
-        if (target < 0 && last == i)
-            break;
-    }
-    return last;
-}
-
-/* Spread over the data, so that small clusters far from the rest get theirs: a draw as k-means++ seeds its centres,
- * from a sample of the nodes. */
-static vss_status repair_entries(vssi_hnsw_build *b, vss_error *err)
-{
-    vssi_hnsw_worker *w = &b->workers[0];
-    uint64_t state = REPAIR_SEED;
-    size_t sample = vssi_min(b->packed_rows, b->n_nodes);
-    size_t most = vssi_min(sample, vssi_max(1, vssi_min(REPAIR_ENTRIES, b->n_nodes / REPAIR_ROWS_AN_ENTRY)));
-    VSSI_TRY(vssi_alloc(b->heap, most, sizeof *b->entries, &b->entries, err));
-    uint32_t *rows = w->ids;
-    repair_sample(b, rows, sample, &state);
-    for (size_t i = 0; i < sample; i++)
-        w->worst[i] = FLT_MAX;
-    for (size_t next = 0; b->n_entries < most && next < sample; next = repair_draw(w->worst, sample, &state)) {
-        b->entries[b->n_entries++] = rows[next];
-        b->l2_rows(w->packed + next * b->vector_size, w->packed, b->vector_dim, sample, w->scores);
-        for (size_t i = 0; i < sample; i++)
-            w->worst[i] = w->scores[i] < w->worst[i] ? w->scores[i] : w->worst[i];
-        w->worst[next] = 0;
-    }
-    return VSS_OK;
-}
-
 vss_status vssi_hnsw_repair(vssi_hnsw_build *b, vss_error *err)
 {
     repair_walk walk = {.build = b};
     vss_status status;
-    VSSI_TRY_GOTO(repair_entries(b, err), done);
     VSSI_TRY_GOTO(vssi_alloc_zero(b->heap, b->rows, 1, &walk.reached, err), done);
     VSSI_TRY_GOTO(vssi_alloc(b->heap, b->rows, sizeof *walk.queue, &walk.queue, err), done);
-    for (size_t i = 0; i < b->n_entries; i++)
+    for (size_t i = 0; i < b->n_groups; i++)
         repair_reach(&walk, b->entries[i]);
     repair_spread(&walk);
     for (size_t row = 0; row < b->rows; row++) {

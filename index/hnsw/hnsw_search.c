@@ -2,11 +2,14 @@
  * hnsw_search.c - walk the graph towards a query
  *
  * Best-first search with a pool (simd/pool.h) of the L nearest rows seen, sorted, each marked once its links have been
- * followed; the walk ends when all are. L is ef, at least k. Marks of visited rows are 8-bit epochs, few
- * enough bytes to stay in the second cache, cleared when the epoch wraps. The links of a row are asked for as they are
- * met, and the unvisited ones, picked without a branch, are scored in one call; the links of the row expected next are
- * prefetched meanwhile, and those of the best new one before the pool is sorted. No allocation a hop. Counts and places
- * read from the index are bounded where they are used; whatever they hold, each place enters the pool at most once.
+ * followed; the walk ends when all are. L is ef, at least k. It begins at the entries around the centre that is nearest
+ * (hnsw_entries.c); a large pool, and one for a filter, at all centres too. Marks of visited rows are 8-bit epochs, few
+ * enough bytes to stay in the second cache, cleared when the epoch wraps. A row from memory costs far more than its
+ * score, so that three rows are under way at a time: the links of one have been asked for; those of another are
+ * picked, without a branch, and their codes asked for; those of a third are scored in one call and taken into the pool.
+ * A row is followed before what the two before it lead to is known: some 5 % more scores, none of them waited for. No
+ * allocation a hop. Counts and places read from the index are bounded where they are used; whatever they hold, each
+ * place enters the pool at most once.
  *
  * With a filter the walk goes over all rows, so that it can't be cut off from any, and the allowed ones of its pool are
  * offered. L is such that, where they lie as everywhere, ef of them are in it or, if that takes fewer, half as many
@@ -37,6 +40,14 @@
 #define SEARCH_FETCH 1024u       /* bytes of a row fetched ahead */
 #define SEARCH_LINE 64u
 #define SEARCH_EPOCH_MASK 0xffu
+#define SEARCH_EVERYWHERE 4u     /* places of the pool a group of entries, from which on walks begin at all centres */
+#define SEARCH_NONE UINT32_MAX
+
+/* Places to be scored. */
+typedef struct search_batch {
+    uint32_t *rows; /* [walk's batch] */
+    size_t n;
+} search_batch;
 
 typedef struct search_walk {
     const vssi_hnsw_index *index;
@@ -48,10 +59,11 @@ typedef struct search_walk {
     const vssi_pool_kernels *kernels;
     const void *fetch;   /* rows that the walk scores, fetch_size bytes each */
     size_t fetch_size, fetch_bytes;
-    uint32_t *rows;    /* [batch] places to be scored; in the end the rows found */
-    uint32_t *mapped;  /* [batch] their rows, where the walk is on vectors */
+    uint32_t *rows;    /* [2 * batch] two batches; in the end the rows found */
+    uint32_t *mapped;  /* [batch] the rows of one, where the walk is on vectors */
     float *scores;  /* [2 * batch] */
     size_t batch;
+    search_batch due;  /* the next to be scored */
     bool coded;          /* the walk is on codes */
     vssi_hnsw_query code; /* the query, where the index has codes */
     uint64_t scored;
@@ -94,14 +106,14 @@ static vss_status search_visited(search_walk *walk, vssi_scratch *scratch, vss_e
 
 static vss_status search_prepare(search_walk *walk, vssi_scratch *scratch, vss_error *err)
 {
-    walk->batch = vssi_max(walk->pool.capacity, vssi_max(walk->index->stride, walk->index->n_entries));
+    walk->batch = vssi_max(walk->pool.capacity, vssi_max(walk->index->stride, walk->index->n_groups));
     VSSI_TRY(search_visited(walk, scratch, err));
     size_t room = vssi_pool_room(walk->pool.capacity);
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_POOL, 2 * room, sizeof(float), &walk->pool.scores, err));
     walk->pool.rows = (uint32_t *)(void *)(walk->pool.scores + room);
     vssi_pool_clear(&walk->pool);
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, 2 * walk->batch, sizeof *walk->rows, &walk->rows, err));
-    walk->mapped = walk->rows + walk->batch;
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, 3 * walk->batch, sizeof *walk->rows, &walk->rows, err));
+    walk->mapped = walk->rows + 2 * walk->batch;
     return vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, 2 * walk->batch, sizeof *walk->scores, &walk->scores, err);
 }
 
@@ -120,29 +132,29 @@ static inline uint32_t search_row(const search_walk *walk, uint32_t place)
     return row < walk->index->rows ? row : 0;
 }
 
-/* The scores that lead the walk. */
-static void search_score(const search_walk *walk, size_t n)
+/* Put the scores that lead the walk, of places[n], into walk->scores. */
+static void search_score(search_walk *walk, const uint32_t *places, size_t n)
 {
+    walk->scored += n;
     if (walk->coded) {
-        walk->index->gather(walk->code.gathered, walk->index->sq8.codes, walk->index->gather_dim, walk->rows, n,
+        walk->index->gather(walk->code.gathered, walk->index->sq8.codes, walk->index->gather_dim, places, n,
                             walk->scores);
         return;
     }
-    const uint32_t *rows = walk->rows;
     if (walk->index->map) {
         for (size_t i = 0; i < n; i++)
-            walk->mapped[i] = search_row(walk, rows[i]);
-        rows = walk->mapped;
+            walk->mapped[i] = search_row(walk, places[i]);
+        places = walk->mapped;
     }
-    vssi_vectors_score_gather(walk->vectors, walk->query, rows, n, walk->scores);
+    vssi_vectors_score_gather(walk->vectors, walk->query, places, n, walk->scores);
 }
 
-/* Ask for the row that a score will be computed of. */
+/* Ask for the row that a score will be computed of: for the second cache, which has room for more requests. */
 static inline void search_fetch(const search_walk *walk, uint32_t row)
 {
     const char *at = (const char *)walk->fetch + row * walk->fetch_size;
     for (size_t offset = 0; offset < walk->fetch_bytes; offset += SEARCH_LINE)
-        __builtin_prefetch(at + offset);
+        __builtin_prefetch(at + offset, 0, 2);
 }
 
 /* Ask for the links of a row: three lines hold most rows whole. */
@@ -154,38 +166,29 @@ static inline void search_fetch_links(const search_walk *walk, uint32_t row)
     __builtin_prefetch(links + 32);
 }
 
-/* Ask for the links of the nearest of the rows just scored: if it is to be followed next, nobody has asked yet. */
-static inline void search_hurry(const search_walk *walk, size_t n)
-{
-    float best = INFINITY;
-    size_t at = 0;
-    for (size_t i = 0; i < n; i++)
-        best = walk->scores[i] < best ? walk->scores[i] : best;
-    while (at < n && walk->scores[at] > best)
-        at++;
-    if (at < n)
-        search_fetch_links(walk, walk->rows[at]);
-}
-
-/* Score the unvisited of rows[n] and take them into the pool. Returns the foremost place taken. */
-static size_t search_take(search_walk *walk, const uint32_t *rows, size_t n)
+/* Put the unvisited of places[n] into the batch and ask for what they are scored by. */
+static void search_pick(const search_walk *walk, const uint32_t *places, size_t n, search_batch *batch)
 {
     size_t fresh = 0;
     const uint32_t last = (uint32_t)walk->index->rows - 1;
     uint8_t *visited = walk->visited;
     uint8_t epoch = walk->epoch;
-    uint32_t *out = walk->rows;
+    uint32_t *out = batch->rows;
     for (size_t i = 0; i < n; i++) {
-        uint32_t row = rows[i] < last ? rows[i] : last;
+        uint32_t row = places[i] < last ? places[i] : last;
         search_fetch(walk, row);
         out[fresh] = row;
         fresh += visited[row] != epoch;
         visited[row] = epoch;
     }
-    search_score(walk, fresh);
-    walk->scored += fresh;
-    search_hurry(walk, fresh);
-    return walk->kernels->take(&walk->pool, walk->scores, walk->rows, fresh);
+    batch->n = fresh;
+}
+
+/* Score a batch and take it into the pool. Returns the foremost place taken. */
+static size_t search_take(search_walk *walk, const search_batch *batch)
+{
+    search_score(walk, batch->rows, batch->n);
+    return walk->kernels->take(&walk->pool, walk->scores, batch->rows, batch->n);
 }
 
 /* What the walk fetches ahead, and its kernels. */
@@ -197,20 +200,69 @@ static void search_bind(search_walk *walk)
     walk->fetch_bytes = walk->coded || !walk->index->map ? vssi_min(walk->fetch_size, SEARCH_FETCH) : 0;
 }
 
-static void search_run(search_walk *walk, vssi_control *control)
+/* Take the entries [first, end) into the pool. */
+static void search_enter(search_walk *walk, size_t first, size_t end)
 {
-    search_take(walk, walk->index->entries, walk->index->n_entries);
-    size_t expansions = 0, limit = walk->index->stride - 1;
-    for (size_t at = 0; at < walk->pool.n;) {
-        if (++expansions % SEARCH_ASK == 0 && vssi_control_stopped(control))
+    for (size_t at = first; at < end; at += walk->batch) {
+        search_pick(walk, walk->index->entries + at, vssi_min(walk->batch, end - at), &walk->due);
+        search_take(walk, &walk->due);
+    }
+    walk->due.n = 0;
+}
+
+/* Begin at the centre that is nearest and the entries around it; `everywhere`, at all centres too. */
+static void search_start(search_walk *walk, bool everywhere)
+{
+    const vssi_hnsw_index *index = walk->index;
+    const uint32_t last = (uint32_t)index->rows - 1;
+    size_t best = 0, groups = index->n_groups;
+    for (size_t g = 0; g < groups; g++)
+        walk->due.rows[g] = index->entries[g] < last ? index->entries[g] : last;
+    search_score(walk, walk->due.rows, groups);
+    for (size_t g = 1; g < groups; g++)
+        best = walk->scores[g] < walk->scores[best] ? g : best;
+    search_enter(walk, groups + index->groups[best], groups + index->groups[best + 1]);
+    search_enter(walk, everywhere ? 0 : best, everywhere ? groups : best + 1);
+}
+
+/* The first place of the pool, from *at on, that is to be followed; SEARCH_NONE: there is none. Asks for its links. */
+static uint32_t search_choose(search_walk *walk, size_t *at)
+{
+    if (*at >= walk->pool.n)
+        return SEARCH_NONE;
+    uint32_t place = walk->pool.rows[*at];
+    walk->pool.rows[*at] |= VSSI_POOL_FOLLOWED;
+    search_fetch_links(walk, place);
+    *at = walk->kernels->next(&walk->pool, *at + 1);
+    return place;
+}
+
+/* Three rows are under way: the links of one are asked for, the codes of another's links, and a third's are scored. */
+static void search_run(search_walk *walk, const vssi_query *query)
+{
+    const size_t limit = walk->index->stride - 1;
+    search_batch fresh = {walk->rows + walk->batch, 0};
+    uint32_t held = SEARCH_NONE;
+    size_t at = 0, expansions = 0;
+    walk->due = (search_batch){walk->rows, 0};
+    search_start(walk, query->allow != NULL || walk->pool.capacity >= SEARCH_EVERYWHERE * walk->index->n_groups);
+    for (;;) {
+        if (++expansions % SEARCH_ASK == 0 && vssi_control_stopped(query->control))
             return;
-        const uint32_t *links = walk->index->graph + (size_t)walk->pool.rows[at] * walk->index->stride;
-        walk->pool.rows[at] |= VSSI_POOL_FOLLOWED;
-        size_t next = walk->kernels->next(&walk->pool, at + 1);
-        if (next < walk->pool.n)
-            search_fetch_links(walk, walk->pool.rows[next]);
-        size_t foremost = search_take(walk, links + 1, vssi_min(links[0], limit));
-        at = vssi_min(next, foremost);
+        uint32_t chosen = search_choose(walk, &at);
+        if (chosen == SEARCH_NONE && held == SEARCH_NONE && walk->due.n == 0)
+            return;
+        fresh.n = 0;
+        if (held != SEARCH_NONE) {
+            const uint32_t *links = walk->index->graph + (size_t)held * walk->index->stride;
+            search_pick(walk, links + 1, vssi_min(links[0], limit), &fresh);
+        }
+        held = chosen;
+        if (walk->due.n > 0)
+            at = vssi_min(at, search_take(walk, &walk->due));
+        search_batch scored = walk->due;
+        walk->due = fresh;
+        fresh = scored;
     }
 }
 
@@ -289,7 +341,7 @@ vss_status vssi_hnsw_search(const void *index, const vssi_vectors *vectors, cons
     while (capacity > 0) {
         walk.pool.capacity = capacity;
         VSSI_TRY(search_prepare(&walk, scratch, err));
-        search_run(&walk, query->control);
+        search_run(&walk, query);
         found = search_found(&walk, query);
         capacity = search_wider(&walk, query, topk->k, found);
     }

@@ -1,7 +1,7 @@
 /*
  * hnsw_validate.c - look at every link of a stored graph
  *
- * Counts, ids, links to itself, links twice in a row, entries, and whether every row is reached from the entries; of
+ * Counts, ids, links to itself, links twice in a row, entries, and whether every row is reached from the centres; of
  * codes, that the grid begins at finite numbers, that they end with zeros and that each row has one place. Per row
  * the first fault is told. One look at every link for the checks and one for the walk; 9 bytes a row meanwhile.
  */
@@ -77,7 +77,8 @@ static void validate_walk(validate_state *v)
     for (size_t i = 0; i < v->index->n_entries; i++) {
         if (v->index->entries[i] >= v->index->rows)
             validate_fault(v, "hnsw: entry %zu is row %u of %zu", i, v->index->entries[i], v->index->rows);
-        validate_reach(v, v->index->entries[i]);
+        if (i < v->index->n_groups)
+            validate_reach(v, v->index->entries[i]);
     }
     for (size_t head = 0; head < v->tail; head++) {
         size_t n;
@@ -87,7 +88,7 @@ static void validate_walk(validate_state *v)
     }
     for (size_t row = 0; row < v->index->rows; row++) {
         if (!v->reached[row])
-            validate_fault(v, "hnsw: row %zu is not reached from the entries", row);
+            validate_fault(v, "hnsw: row %zu is not reached from the centres", row);
     }
 }
 

@@ -39,7 +39,7 @@ static vss_status plugin_param_check(const vss_index_plugin *plugin, const vss_p
     return VSS_OK;
 }
 
-static vss_status plugin_check(const vss_index_plugin *plugin, vss_error *err)
+vss_status vssi_plugin_valid(const vss_index_plugin *plugin, vss_error *err)
 {
     if (plugin->abi != VSS_PLUGIN_ABI || plugin->struct_size != sizeof *plugin)
         return vssi_fail(err, VSS_ERR_UNSUPPORTED,
@@ -62,11 +62,12 @@ static vss_status plugin_check(const vss_index_plugin *plugin, vss_error *err)
 static vss_status plugin_add(const vss_index_plugin *plugin, vss_error *err)
 {
     size_t place = atomic_load(&plugin_count);
-    for (size_t i = 0; i < place; i++)
+    for (size_t i = 0; i < place; i++) {
         if (vssi_plugin_of(i) == plugin)
             return VSS_OK;
-    if (vssi_index_type_find(plugin->name) != NULL)
-        return vssi_fail(err, VSS_ERR_EXISTS, "index type \"%s\" is there already", plugin->name);
+        if (strcmp(vssi_plugin_of(i)->name, plugin->name) == 0)
+            return vssi_fail(err, VSS_ERR_EXISTS, "index type \"%s\" is there already", plugin->name);
+    }
     if (place == VSS_PLUGIN_MAX_TYPES)
         return vssi_fail(err, VSS_ERR_UNSUPPORTED, "index type \"%s\": there are %u of plug-ins already", plugin->name,
                          VSS_PLUGIN_MAX_TYPES);
@@ -83,7 +84,6 @@ static vss_status plugin_add(const vss_index_plugin *plugin, vss_error *err)
 
 vss_status vssi_plugin_register(const vss_index_plugin *plugin, vss_error *err)
 {
-    VSSI_TRY(plugin_check(plugin, err));
     vssi_mutex_lock(&plugin_mutex);
     vss_status status = plugin_add(plugin, err);
     vssi_mutex_unlock(&plugin_mutex);

@@ -7,7 +7,9 @@
 #include "../index_ops.h"
 #include "vss/plugin.h"
 
-/* Make the type known for good; what is wrong with it is said in err. Thread-safe. */
+/* What is wrong with a type is said in err. */
+vss_status vssi_plugin_valid(const vss_index_plugin *plugin, vss_error *err);
+/* Make a valid type known for good, unless another one has its name: EXISTS. Thread-safe. */
 vss_status vssi_plugin_register(const vss_index_plugin *plugin, vss_error *err);
 /* The i-th that was registered, NULL past the last. Thread-safe. */
 const vssi_index_ops *vssi_plugin_at(size_t i);

@@ -10,7 +10,7 @@
 vss_status vss_index_register(const vss_index_plugin *plugin, vss_error *err)
 {
     DOOR_NEED("vss_index_register", plugin);
-    return vssi_plugin_register(plugin, err);
+    return vssi_index_type_register(plugin, err);
 }
 
 vss_status vss_plugin_load(const char *path, vss_error *err)

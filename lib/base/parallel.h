@@ -32,6 +32,10 @@ int64_t vssi_process_id(void);
 /* 64 random bits from the system, for object names only. */
 uint64_t vssi_random_name(void);
 
+/* Ask the system for the processor's matrix registers (AMX), for all threads of the process and those to come, for
+ * good; false: it refuses, as it does where a thread has a signal stack too small for them, or knows none. */
+bool vssi_permit_tiles(void);
+
 /* A call's permission to go on: deadline and the host's callback, asked between blocks of work. Thread-safe. */
 typedef struct vssi_control {
     uint64_t deadline_ns;     /* of vssi_now_ns; 0: none */

@@ -13,7 +13,6 @@
 
 #include "../base/checked.h"
 
-#define BACKGROUND_MEMORY 1073741824u /* bytes, where neither option says otherwise */
 #define BACKGROUND_PAUSE_NS 1000000000u /* after work that failed, or found nothing that fits the budget */
 
 struct vssi_background {
@@ -22,32 +21,6 @@ struct vssi_background {
     vss_collection *col;   /* NULL: closed */
     _Atomic size_t refs;   /* the collection's and the executor's */
 };
-
-static uint64_t background_memory(const vss_db *db)
-{
-    if (db->background_memory != 0)
-        return db->background_memory;
-    return db->heap.budget != 0 ? db->heap.budget / 4 : BACKGROUND_MEMORY;
-}
-
-/* Growing rows, as many again while these are sealed, their copy, its index: a quarter each. */
-uint64_t vssi_background_seal_bytes(const vss_db *db)
-{
-    const uint64_t share = background_memory(db) / 4;
-    return share < VSSI_SEGMENT_BYTES ? share : VSSI_SEGMENT_BYTES;
-}
-
-/* The rows put together, and as much for the index. */
-uint64_t vssi_background_compact_bytes(const vss_db *db)
-{
-    const uint64_t share = background_memory(db) / 2;
-    return share < VSSI_SEGMENT_BYTES ? share : VSSI_SEGMENT_BYTES;
-}
-
-bool vssi_background_offered(const vss_collection *col)
-{
-    return col->db->has_executor && col->db->executor.submit != NULL && !col->read_only;
-}
 
 static void background_unref(struct vssi_background *task)
 {

@@ -194,11 +194,9 @@ vss_status vssi_collection_build_index(vss_collection *col, const char *field_na
 
 static void build_info(const vss_collection *col, const vssi_manifest_definition *d, vss_index_info *info)
 {
-    const vssi_schema *schema = vssi_collection_fields(col);
-    *info = (vss_index_info){.struct_size = sizeof *info, .type = d->type, .params = d->params, .field = ""};
-    for (size_t i = 0; i < schema->n_fields; i++)
-        if (schema->fields[i].id == d->field)
-            info->field = schema->fields[i].name;
+    const vssi_field *f = vssi_schema_field(vssi_collection_fields(col), d->field);
+    *info = (vss_index_info){.struct_size = sizeof *info, .type = d->type, .params = d->params,
+                             .field = f == NULL ? "" : f->name};
     for (size_t i = 0; i < col->manifest->n_segments; i++) {
         const vssi_manifest_segment *g = &col->manifest->segments[i];
         for (size_t j = 0; j < g->n_indexes; j++)

@@ -32,48 +32,6 @@ static void check_release(void *state, void *block, size_t size, size_t align)
     vssi_free(&run->db->heap, block);
 }
 
-static bool check_refused(const check_run *run) { return run->refused.status != VSS_OK; }
-
-static int check_line(void *state, const char *object, const char *line)
-{
-    check_run *run = state;
-    if (run->fn != NULL && !run->ended && !check_refused(run))
-        run->ended = run->fn(run->state, object, line) != 0;
-    return run->ended || check_refused(run);
-}
-
-void vssi_check_fault(check_run *run, const char *object, const char *line)
-{
-    run->report->errors++;
-    check_line(run, object, line);
-}
-
-void vssi_check_error(check_run *run, const char *object, const vss_error *err)
-{
-    const bool bytes = err->status == VSS_ERR_CORRUPT || err->status == VSS_ERR_NOT_FOUND ||
-                       err->status == VSS_ERR_NEWER_FORMAT;
-    if (err->status == VSS_ERR_NO_MEMORY || err->status == VSS_ERR_BUDGET) {
-        if (run->refused.status == VSS_OK)
-            run->refused = *err;
-        return;
-    }
-    if (!bytes && run->failed.status == VSS_OK)
-        run->failed = *err;
-    vssi_check_fault(run, object, err->message);
-}
-
-void vssi_check_counted(check_run *run, uint64_t bytes)
-{
-    run->report->files++;
-    run->report->bytes += bytes;
-    vssi_control_report(&run->control, "check", run->report->bytes, run->total);
-}
-
-bool vssi_check_stopped(check_run *run)
-{
-    return run->ended || check_refused(run) || vssi_control_stopped(&run->control);
-}
-
 static void check_index(check_run *run, const vssi_manifest *m, const vssi_manifest_index *index,
                         vssi_segment *segment, size_t rows)
 {
@@ -92,7 +50,7 @@ static void check_index(check_run *run, const vssi_manifest *m, const vssi_manif
         if (vssi_vectors_of(segment, m->schema, field, &vectors, &err) != VSS_OK)
             vssi_check_error(run, index->object.name, &err);
         else
-            run->report->errors += vssi_segment_index_check(opened, &vectors, check_line, run);
+            run->report->errors += vssi_segment_index_check(opened, &vectors, vssi_check_line, run);
         vssi_segment_index_unref(opened);
     }
     vssi_check_counted(run, index->object.size);
@@ -103,19 +61,16 @@ static void check_model(check_run *run, const vssi_manifest *m, const vssi_manif
 {
     vss_error err = {.status = VSS_OK};
     const vssi_index_ops *ops = vssi_index_type_find(d->type);
-    const vssi_field *field = NULL;
+    const vssi_field *field = vssi_schema_field(m->schema, d->field);
     vssi_model model = {.heap = NULL};
     bool fits = false;
-    for (size_t f = 0; f < m->schema->n_fields; f++)
-        if (m->schema->fields[f].id == d->field)
-            field = &m->schema->fields[f];
     if (field == NULL || ops == NULL || ops->train == NULL) {
         vssi_check_fault(run, d->model.name, "a model of an index that has none, or is not known");
     } else if (vssi_model_open(&run->heap, &run->db->storage, run->prefix, &d->model, ops, field, &model, &err) !=
                VSS_OK) {
         vssi_check_error(run, d->model.name, &err);
     } else {
-        uint64_t faults = vssi_object_check(model.object, check_line, run);
+        uint64_t faults = vssi_object_check(model.object, vssi_check_line, run);
         run->report->errors += faults;
         if (faults == 0 && vssi_model_fits(&model, ops, d->params, field, &fits, &err) != VSS_OK)
             vssi_check_error(run, d->model.name, &err);
@@ -149,7 +104,7 @@ static void check_segment(check_run *run, const vssi_manifest *m, const vssi_man
     else if (vssi_segment_rows(segment) != g->rows)
         vssi_check_fault(run, g->object.name, "the number of rows is not what the manifest says");
     else
-        run->report->errors += vssi_segment_check(segment, check_line, run);
+        run->report->errors += vssi_segment_check(segment, vssi_check_line, run);
     vssi_check_counted(run, g->object.size);
     if (g->deletes.name != NULL && !vssi_check_stopped(run))
         check_deletes(run, g);
@@ -223,7 +178,7 @@ vss_status vssi_collection_check(vss_db *db, const char *name, vss_check_fn fn, 
     vss_status status = check_manifest(&run, err);
     if (status == VSS_OK && atomic_load(&run.control.stop) != 0)
         status = vssi_fail(err, VSS_ERR_CANCELLED, "the check was cancelled");
-    if (check_refused(&run)) {
+    if (vssi_check_refused(&run)) {
         status = run.refused.status;
         if (err != NULL)
             *err = run.refused;

@@ -22,6 +22,10 @@ typedef struct check_run {
     bool ended;        /* fn asked for it */
 } check_run;
 
+/* check_tell.c. A vss_check_fn that passes lines on; non-zero ends. */
+int vssi_check_line(void *state, const char *object, const char *line);
+/* Was memory refused? */
+bool vssi_check_refused(const check_run *run);
 void vssi_check_fault(check_run *run, const char *object, const char *line);
 /* A call failed: a fault found, and where it is not the bytes' the check's own status. */
 void vssi_check_error(check_run *run, const char *object, const vss_error *err);

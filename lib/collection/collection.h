@@ -70,6 +70,16 @@ struct vss_collection {
 
 static inline const vssi_schema *vssi_collection_fields(const vss_collection *col) { return col->schema; }
 
+/* ---- collection.c ---- */
+/* The newest snapshot, referenced for the caller. */
+vssi_snapshot *vssi_collection_snapshot(vss_collection *col);
+/* The index types that the manifest defines, for searches. Under write_mutex, or before the handle is given out. */
+void vssi_collection_define_types(vss_collection *col);
+/* Make s the newest; takes the caller's reference over. */
+void vssi_collection_publish(vss_collection *col, vssi_snapshot *s);
+/* OK, or why this handle can't write. Under write_mutex. */
+vss_status vssi_collection_writable(vss_collection *col, vss_error *err);
+
 /* ---- open.c ---- */
 vss_status vssi_collection_create(vss_db *db, const char *name, const vss_schema *schema, vss_collection **out,
                                   vss_error *err);
@@ -82,13 +92,6 @@ vss_status vssi_collection_exists(vss_db *db, const char *name, bool *exists, vs
 /* A read-only handle of its own on the newest version and its logs, that takes no lock and that no other call sees. */
 vss_status vssi_collection_peek(vss_db *db, const char *name, vss_collection **out, vss_error *err);
 void vssi_collection_peek_end(vss_collection *col);
-
-/* The newest snapshot, referenced for the caller. */
-vssi_snapshot *vssi_collection_snapshot(vss_collection *col);
-/* The index types that the manifest defines, for searches. Under write_mutex, or before the handle is given out. */
-void vssi_collection_define_types(vss_collection *col);
-/* Make s the newest; takes the caller's reference over. */
-void vssi_collection_publish(vss_collection *col, vssi_snapshot *s);
 
 /* ---- batch.c: check a batch whole, copy it into columns in the schema's order ---- */
 vss_status vssi_batch_columns(vssi_heap *heap, const vssi_schema *schema, const vss_batch *batch,
@@ -110,8 +113,6 @@ vss_status vssi_collection_insert(vss_collection *col, const vss_batch *batch, v
 vss_status vssi_collection_upsert(vss_collection *col, const vss_batch *batch, vss_write_info *info, vss_error *err);
 vss_status vssi_collection_delete(vss_collection *col, const vss_column *keys, vss_write_info *info, vss_error *err);
 vss_status vssi_collection_delete_where(vss_collection *col, const char *filter, vss_write_info *info, vss_error *err);
-/* OK, or why this handle can't write. Under write_mutex. */
-vss_status vssi_collection_writable(vss_collection *col, vss_error *err);
 
 /* ---- grow.c: indexes in memory for one growing segment that is large enough, where a search has missed them; a
  * failure is logged. Under write_mutex ---- */

@@ -17,16 +17,6 @@
 
 #define INSERT_MERGE_BYTES 67108864u /* no more are put together on the way */
 
-vss_status vssi_collection_writable(vss_collection *col, vss_error *err)
-{
-    if (col->read_only)
-        return vssi_fail(err, VSS_ERR_READ_ONLY, "collection \"%s\" is open read-only", col->name);
-    if (col->poisoned != VSS_OK)
-        return vssi_fail(err, VSS_ERR_POISONED, "collection \"%s\": an earlier write ended in %s; reopen it", col->name,
-                         vss_status_name(col->poisoned));
-    return VSS_OK;
-}
-
 static void insert_key_text(const vssi_key *key, char *out, size_t size)
 {
     if (key->is_text)

@@ -10,10 +10,14 @@
 #include "../format/wal.h"
 #include "collection.h"
 
+/* ---- journal_replay.c ---- */
+
 /* Replay what the logs hold beyond the newest manifest, which is loaded. A writable handle then has it in a new log,
  * durable, and the old ones are removed; a read-only one writes nothing. CORRUPT: what was acknowledged is damaged,
  * nothing is changed. */
 vss_status vssi_journal_replay(vss_collection *col, vss_error *err);
+
+/* ---- journal.c ---- */
 
 /* A collection that is being made: its first manifest covers the logs that one of its name left, and they are removed.
  */
@@ -36,6 +40,11 @@ void vssi_journal_covered(vss_collection *col);
 uint64_t vssi_journal_bytes(const vss_collection *col);
 /* Remove the logs that the manifest covers. Under seal_mutex. */
 void vssi_journal_remove_covered(vss_collection *col);
+
+/* Begin a new log, which speaks for the batches up to `carried`. */
+vss_status vssi_journal_begin(vss_collection *col, uint64_t carried, vss_error *err);
+/* Remove a log that is covered; one that stays does no harm. */
+void vssi_journal_remove(vss_collection *col, uint64_t number);
 
 /* ---- replay, in insert.c and remove.c: as the calls, without the log ---- */
 

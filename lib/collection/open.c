@@ -68,14 +68,6 @@ fail:
     return status;
 }
 
-static size_t collection_field(const vssi_schema *schema, uint32_t id)
-{
-    for (size_t i = 0; i < schema->n_fields; i++)
-        if (schema->fields[i].id == id)
-            return i;
-    return SIZE_MAX;
-}
-
 /* One sealed segment of the manifest with its deletes and indexes. What was opened is the part's, also on failure. */
 static vss_status collection_part(vss_collection *col, const vssi_manifest_segment *g, vssi_part *part, vss_error *err)
 {
@@ -101,25 +93,15 @@ static vss_status collection_part(vss_collection *col, const vssi_manifest_segme
     }
     VSSI_TRY(vssi_alloc_zero(heap, g->n_indexes, sizeof(vssi_segment_index *), &part->indexes, err));
     for (size_t i = 0; i < g->n_indexes; i++) {
-        size_t field = collection_field(schema, g->indexes[i].field);
-        if (field == SIZE_MAX)
+        const vssi_field *field = vssi_schema_field(schema, g->indexes[i].field);
+        if (field == NULL)
             return vssi_fail(err, VSS_ERR_CORRUPT, "%s%s: an index of field %u, which is not in the schema",
                              col->prefix, g->object.name, g->indexes[i].field);
-        VSSI_TRY(vssi_segment_index_open(heap, storage, col->prefix, &g->indexes[i].object, schema, field, rows,
-                                         &part->indexes[i], err));
+        VSSI_TRY(vssi_segment_index_open(heap, storage, col->prefix, &g->indexes[i].object, schema,
+                                         (size_t)(field - schema->fields), rows, &part->indexes[i], err));
         part->n_indexes++;
     }
     return VSS_OK;
-}
-
-void vssi_collection_define_types(vss_collection *col)
-{
-    const vssi_manifest *m = col->manifest;
-    for (size_t i = 0; i < m->n_definitions; i++) {
-        size_t field = collection_field(col->schema, m->definitions[i].field);
-        if (field != SIZE_MAX)
-            atomic_store(&col->types[field], vssi_index_type_find(m->definitions[i].type));
-    }
 }
 
 /* The snapshot that the manifest describes; takes over its schema. */
@@ -425,21 +407,4 @@ vss_status vssi_collection_drop(vss_db *db, const char *name, vss_error *err)
 out:
     vssi_mutex_unlock(&db->mutex);
     return status;
-}
-
-vssi_snapshot *vssi_collection_snapshot(vss_collection *col)
-{
-    vssi_mutex_lock(&col->snapshot_mutex);
-    vssi_snapshot *s = vssi_snapshot_ref(col->snapshot);
-    vssi_mutex_unlock(&col->snapshot_mutex);
-    return s;
-}
-
-void vssi_collection_publish(vss_collection *col, vssi_snapshot *s)
-{
-    vssi_mutex_lock(&col->snapshot_mutex);
-    vssi_snapshot *old = col->snapshot;
-    col->snapshot = s;
-    vssi_mutex_unlock(&col->snapshot_mutex);
-    vssi_snapshot_unref(old);
 }

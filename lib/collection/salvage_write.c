@@ -160,11 +160,9 @@ static vss_status salvage_indexes(salvage_run *run, vss_collection *col, vss_err
     for (size_t i = 0; i < m->n_definitions; i++) {
         const vssi_manifest_definition *d = &m->definitions[i];
         vss_error why = {.status = VSS_OK};
-        const char *field = NULL;
+        const vssi_field *f = vssi_schema_field(m->schema, d->field);
+        const char *field = f == NULL ? NULL : f->name;
         char line[600];
-        for (size_t f = 0; f < m->schema->n_fields; f++)
-            if (m->schema->fields[f].id == d->field)
-                field = m->schema->fields[f].name;
         const vss_status status =
             vssi_collection_build_index(col, field, d->type, d->params, &options, &why);
         if (vssi_salvage_fatal(status))

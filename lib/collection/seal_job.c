@@ -72,17 +72,6 @@ vss_status vssi_seal_move(seal_job *job, size_t part, size_t to, size_t first, v
 
 /* ---- objects ---- */
 
-vss_status vssi_seal_name(seal_job *job, const char *folder, const char *suffix, char *out, vss_error *err)
-{
-    vssi_heap *heap = &job->col->db->heap;
-    snprintf(out, 64, "%s/%020llu-%016llx.%s", folder, (unsigned long long)job->manifest->version + 1,
-             (unsigned long long)vssi_random_name(), suffix);
-    VSSI_TRY(vssi_realloc(heap, job->n_created + 1, sizeof *job->created, &job->created, err));
-    VSSI_TRY(vssi_strdup(heap, out, strlen(out), &job->created[job->n_created], err));
-    job->n_created++;
-    return VSS_OK;
-}
-
 /* The definition's parameters as the type's values. */
 static vss_status seal_params(const vssi_index_ops *ops, const char *text, vssi_heap *heap, uint64_t **values,
                               vss_error *err)

@@ -73,7 +73,7 @@ typedef struct rescore {
     const search *search;
     search_part *part;
     const void *query;  /* float32 for float vectors of any width, else of the vectors' type; 64-byte aligned */
-    double query_norm;  /* |q|; 0 for binary */
+    double query_norm;  /* |q| under ip and cosine, else 0 */
     float *widened;     /* [dim], room for a row of 16-bit floats */
 } rescore;
 void vssi_rescore_source(rescore *r, vssi_topk_source *source);

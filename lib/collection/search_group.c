@@ -262,7 +262,8 @@ static vss_status group_vectors(group *g, vss_error *err)
         } else {
             memcpy(vector, given, s->query_size);
         }
-        double norm = kind == VSSI_SIMD_BITS ? 0 : sqrt(vssi_exact(kind, VSSI_SIMD_IP, vector, vector, f->dim));
+        bool normed = f->metric == VSS_METRIC_IP || f->metric == VSS_METRIC_COSINE;
+        double norm = normed ? sqrt(vssi_exact(kind, VSSI_SIMD_IP, vector, vector, f->dim)) : 0;
         g->of[q].rescore = (rescore){.search = s, .query = vector, .query_norm = norm, .widened = room + g->n * stride};
         vssi_rescore_source(&g->of[q].rescore, &g->of[q].source);
         g->queries[q] = (vssi_query){.probe = {vector, norm > 0 ? (float)(1 / norm) : 0}, .params = s->params,

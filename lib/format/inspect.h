@@ -18,7 +18,7 @@ typedef struct inspect_run {
     bool ended;
 } inspect_run;
 
-/* Tell one value. */
+/* inspect_tell.c: tell one value. */
 void vssi_inspect_text(inspect_run *run, const char *group, uint64_t number, const char *name, const char *text);
 void vssi_inspect_count(inspect_run *run, const char *group, uint64_t number, const char *name, uint64_t value);
 void vssi_inspect_hash(inspect_run *run, const char *group, uint64_t number, const char *name, uint64_t value);

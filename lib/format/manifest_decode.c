@@ -67,10 +67,8 @@ static vss_status manifest_take_ref(manifest_decoder *d, vssi_object_kind kind, 
 /* Is there a vector field of that id? */
 static bool manifest_is_vector(const vssi_manifest *m, uint32_t id)
 {
-    for (size_t f = 0; f < m->schema->n_fields; f++)
-        if (m->schema->fields[f].id == id)
-            return vssi_type_is_vector(m->schema->fields[f].type);
-    return false;
+    const vssi_field *f = vssi_schema_field(m->schema, id);
+    return f != NULL && vssi_type_is_vector(f->type);
 }
 
 static vss_status manifest_take_index(manifest_decoder *d, vssi_manifest_segment *s, size_t i, vss_error *err)

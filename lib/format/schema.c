@@ -316,6 +316,14 @@ size_t vssi_schema_find(const vssi_schema *schema, const char *name, size_t name
     return SIZE_MAX;
 }
 
+const vssi_field *vssi_schema_field(const vssi_schema *schema, uint32_t id)
+{
+    for (size_t i = 0; i < schema->n_fields; i++)
+        if (schema->fields[i].id == id)
+            return &schema->fields[i];
+    return NULL;
+}
+
 vss_status vssi_schema_vector_field(const vssi_schema *schema, const char *name, size_t *index, vss_error *err)
 {
     size_t found = SIZE_MAX;

@@ -46,6 +46,8 @@ vss_status vssi_schema_decode(vssi_heap *heap, vssi_reader *r, vssi_schema **out
 
 /* Index of the field, or SIZE_MAX. */
 size_t vssi_schema_find(const vssi_schema *schema, const char *name, size_t name_size);
+/* The field of that id, or NULL. */
+const vssi_field *vssi_schema_field(const vssi_schema *schema, uint32_t id);
 /* The field a search means: by name, or the only vector field when name is NULL. INVALID or NOT_FOUND. */
 vss_status vssi_schema_vector_field(const vssi_schema *schema, const char *name, size_t *index, vss_error *err);
 

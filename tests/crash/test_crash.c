@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/tier.h"
 #include "workloads.h"
 
 typedef struct counts {
@@ -34,12 +35,6 @@ static bool seen_before(uint64_t hash)
     bool known = seen[at] == hash;
     seen[at] = hash;
     return known;
-}
-
-static bool full_tier(void)
-{
-    const char *tier = getenv("VSS_TIER");
-    return tier != NULL && strcmp(tier, "full") == 0;
 }
 
 /* Open an image: which content is in it? Leaves the collection open. -1: none that may be. */
@@ -153,7 +148,7 @@ static void examine(const workload *w, const crash_run *r, uint64_t die, crash_m
     crash_run_kill(&second);
     write_on(r, &after, content);
     crash_run_kill(&after);
-    if (calls > 0 && (full_tier() || total.looks % 16 == 0))
+    if (calls > 0 && (tier_full() || total.looks % 16 == 0))
         crash_recovery(w, r, &original, calls, content);
     crash_disk_free(&image);
     crash_disk_free(&original);
@@ -179,7 +174,7 @@ static bool crash_at(const workload *w, uint64_t die)
         examine(w, &r, die, (crash_model)model, 0);
     for (uint64_t sector = 0; sector < crash_disk_sectors(&disk); sector++)
         examine(w, &r, die, CRASH_TORN, sector);
-    for (uint64_t seed = 1; seed <= (full_tier() ? 5000u : 800u); seed++)
+    for (uint64_t seed = 1; seed <= (tier_count(200, 800, 5000)); seed++)
         examine(w, &r, die, CRASH_RANDOM, seed);
     crash_disk_free(&disk);
     return died;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "../support/fault_storage.h"
+#include "../support/tier.h"
 #include "workloads.h"
 
 typedef struct fault {
@@ -244,12 +245,6 @@ static bool injected_crash(injected *t, crash_model model, uint64_t number)
     return open;
 }
 
-static bool full_tier(void)
-{
-    const char *tier = getenv("VSS_TIER");
-    return tier != NULL && strcmp(tier, "full") == 0;
-}
-
 /* ---- every call ---- */
 
 /* The workload with the nth call of operation i failing. False: that has fewer calls. */
@@ -281,7 +276,7 @@ static void injected__in_every_call(void **state)
         for (size_t i = 0; workloads[w].ops[i].kind != OP_END; i++)
             for (size_t f = 0; f < FAULTS; f++)
                 for (uint64_t nth = 1; injected_workload(&workloads[w], i, &faults[f], nth);)
-                    nth += full_tier() || nth < 3 ? 1 : 1 + (nth * 7 + i + f) % 11;
+                    nth += tier_full() || nth < 3 ? 1 : 1 + (nth * 7 + i + f) % 11;
     for (size_t f = 0; f < FAULTS; f++) {
         print_message("%6zu  %s\n", met_by[f], faults[f].name);
         assert_true(met_by[f] > 10);
@@ -328,7 +323,7 @@ static void injected_program(uint64_t seed)
 static void injected__in_random_programs(void **state)
 {
     const size_t before = met;
-    const uint64_t programs = full_tier() ? 2000 : 60;
+    const uint64_t programs = tier_count(20, 60, 2000);
     const char *only = getenv("VSS_SEED");
     (void)state;
     if (only != NULL) {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/tier.h"
 #include "crash_run.h"
 
 enum { OPERATIONS = 200 };
@@ -121,8 +122,8 @@ static void program_shrink(const program *failed)
 
 static void programs__agree_with_the_model(void **state)
 {
-    const char *tier = getenv("VSS_TIER"), *only = getenv("VSS_SEED");
-    uint64_t programs = tier != NULL && strcmp(tier, "full") == 0 ? 20000 : 1000;
+    const char *only = getenv("VSS_SEED");
+    uint64_t programs = tier_count(250, 1000, 20000);
     uint64_t first = only != NULL ? strtoull(only, NULL, 10) : 1;
     size_t crashes = 0, writes = 0;
     (void)state;

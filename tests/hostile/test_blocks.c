@@ -17,6 +17,7 @@
 
 #include "../../index/index_ops.h"
 #include "../../lib/base/hash.h"
+#include "../support/tier.h"
 
 enum { ROWS = 700, DIM = 21, PARAMS = 16, CASES = 400, SECONDS = 120 };
 
@@ -162,9 +163,8 @@ static void case_run(sound *s, uint64_t seed, tally *t)
 
 static void blocks_of(const vssi_index_ops *ops, const char *params)
 {
-    const char *tier = getenv("VSS_TIER"), *text = getenv("VSS_SEED");
-    uint64_t seed = text ? strtoull(text, NULL, 10) : 20261121, faults = 0;
-    size_t cases = tier != NULL && strcmp(tier, "full") == 0 ? 20 * CASES : CASES;
+    uint64_t seed = tier_setting("VSS_SEED", 20261121), faults = 0;
+    size_t cases = tier_count(CASES / 2, CASES, 20 * CASES);
     tally t = {0};
     sound *s = malloc(sizeof *s);
     void *index;

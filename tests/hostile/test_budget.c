@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../support/scenario.h"
+#include "../support/tier.h"
 
 enum { HANDLE_BYTES = 8192 }; /* the database's handle is not part of its budget */
 
@@ -75,7 +76,7 @@ static budget_outcome budget_once(const scenario *s, const scenario_reference *r
 static void budget__every_scenario(void **state)
 {
     (void)state;
-    uint64_t steps = scenario_full() ? 400 : 40;
+    uint64_t steps = tier_count(20, 40, 400);
     size_t counts[OUTCOMES] = {0};
     for (size_t i = 0; i < scenario_count(); i++) {
         const scenario *s = scenario_get(i);

@@ -19,6 +19,7 @@
 #include "../../lib/format/object_private.h"
 #include "../support/probe.h"
 #include "../support/specimen.h"
+#include "../support/tier.h"
 
 #define BYTES_SMALL 4096u
 #define BYTES_STEP 31u
@@ -32,12 +33,6 @@ typedef struct bytes_run {
     probe sound;
     size_t damages, reported, wrong;
 } bytes_run;
-
-static bool bytes_full(void)
-{
-    const char *tier = getenv("VSS_TIER");
-    return tier != NULL && strcmp(tier, "full") == 0;
-}
 
 static void bytes_begin(bytes_run *run, specimen_kind kind)
 {
@@ -113,11 +108,11 @@ static void bytes_flip_file(bytes_run *run, size_t number)
     archive_file *file = &run->files.files[number];
     uint8_t *large = calloc(file->size, 1);
     assert_non_null(large);
-    if (!bytes_full())
+    if (!tier_full())
         bytes_large_blocks(file, large);
     for (size_t at = 0; at < file->size; at++) {
         const uint8_t mask = at % 2 == 0 ? 0x01 : 0xff;
-        if (large[at] && at % BYTES_STEP != 0)
+        if (large[at] && at % (tier_brief() ? 4 * BYTES_STEP : BYTES_STEP) != 0)
             continue;
         file->data[at] ^= mask;
         bytes_judge(run, "flipped", file->name, at, !large[at] || run->damages % BYTES_ASK_EVERY == 0);

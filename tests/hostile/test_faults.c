@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../support/scenario.h"
+#include "../support/tier.h"
 
 typedef struct fault_source {
     const char *what;
@@ -144,8 +145,9 @@ static bool fault_once(size_t i, const fault_source *source, uint64_t n)
 static void sweep(const fault_source *source, uint64_t first, uint64_t stride)
 {
     size_t points = 0;
+    stride *= tier_brief() ? 3 : 1;
     for (size_t i = 0; i < scenario_count(); i++)
-        for (uint64_t n = 1; fault_once(i, source, n); n += n < first || scenario_full() ? 1 : stride)
+        for (uint64_t n = 1; fault_once(i, source, n); n += n < first || tier_full() ? 1 : stride)
             points++;
     print_message("%s: %zu points in %zu scenarios\n", source->what, points, scenario_count());
     assert_true(points > 5);

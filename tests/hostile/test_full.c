@@ -12,6 +12,7 @@
 
 #include "../../lib/storage/storage.h"
 #include "../support/maker.h"
+#include "../support/tier.h"
 
 enum { DIM = 4, KEYS = 5200, ROWS = 4300 };
 
@@ -339,12 +340,11 @@ static bool run_with(uint64_t limit, uint64_t *most, size_t *failures, bool cras
 
 static void full__at_every_size(void **state)
 {
-    const char *tier = getenv("VSS_TIER");
     uint64_t most, ignored;
     size_t failures = 0, sizes = 0;
     (void)state;
     assert_false(run_with(UINT64_MAX, &most, &failures, false));
-    const uint64_t stride = tier != NULL && strcmp(tier, "full") == 0 ? 64 : most / 300;
+    const uint64_t stride = tier_full() ? 64 : most / 300;
     for (uint64_t limit = 0; run_with(limit, &ignored, &failures, sizes % 2 == 1); limit += limit < 4096 ? 64 : stride)
         sizes++;
     print_message("%zu sizes of a disk, %zu calls that found it full\n", sizes, failures);

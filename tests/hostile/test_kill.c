@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../support/maker.h"
+#include "../support/tier.h"
 
 enum { DIM = 16, ROWS = 3, KEYS = 60000, KINDS = 8 };
 
@@ -179,8 +180,7 @@ static void kill__loses_nothing(void **state)
 {
     kill_state s = {.folder = "/tmp/vss-kill-XXXXXX"};
     maker_random r = {77};
-    const char *tier = getenv("VSS_TIER");
-    size_t rounds = tier != NULL && strcmp(tier, "full") == 0 ? 1000 : 40;
+    const size_t rounds = tier_count(40, 40, 1000);
     vss_db *db;
     vss_error err;
     char command[96];

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../support/scenario.h"
+#include "../support/tier.h"
 
 typedef struct limit_source {
     const char *what;
@@ -147,7 +148,7 @@ static void limit_sweep(const limit_source *source)
         for (size_t v = 0; v < source->n_values; v++)
             if (limit_once(i, source, source->values[v]))
                 met++;
-            else if (!scenario_full())
+            else if (!tier_full())
                 break; /* more is enough, too */
     print_message("limits on %s: met in %zu calls of %zu scenarios\n", source->what, met, scenario_count());
     assert_true(met > 5);

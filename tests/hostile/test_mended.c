@@ -3,7 +3,7 @@
  *
  * What is stored then says anything at all; the library must end each call, read nothing out of bounds, and hold no
  * more than 4 times the files and 16 MiB of memory. Answers may be wrong. VSS_SEED=n chooses the changes, VSS_CASE=n
- * makes only that one, VSS_TIER=full makes 40 times as many.
+ * makes only that one, VSS_TIER=full makes 40 times as many, brief a quarter.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +24,7 @@
 #include "../support/mend.h"
 #include "../support/probe.h"
 #include "../support/specimen.h"
+#include "../support/tier.h"
 
 #define MENDED_SEED 20261121u
 #define MENDED_SECONDS 30u /* that one case may take, sanitizers included */
@@ -39,12 +40,6 @@ static void mended_hangs(int number)
     (void)!write(2, text, sizeof text - 1);
     (void)!write(2, mended_case, strlen(mended_case));
     _exit(1);
-}
-
-static uint64_t mended_setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text != NULL && text[0] != '\0' ? strtoull(text, NULL, 10) : otherwise;
 }
 
 /* What has come out of the cases, to see that the changes are neither all refused nor all without effect. */
@@ -100,11 +95,10 @@ static void mended_run(specimen_kind kind, size_t cases)
 {
     archive sound;
     mended_tally tally = {0};
-    const char *name = specimen_name(kind), *tier = getenv("VSS_TIER");
-    const uint64_t seed = mended_setting("VSS_SEED", MENDED_SEED), only = mended_setting("VSS_CASE", UINT64_MAX);
+    const char *name = specimen_name(kind);
+    const uint64_t seed = tier_setting("VSS_SEED", MENDED_SEED), only = tier_setting("VSS_CASE", UINT64_MAX);
     specimen_make(kind, &sound);
-    if (tier != NULL && strcmp(tier, "full") == 0)
-        cases *= 40;
+    cases = tier_count(cases / 4, cases, cases * 40);
     print_message("%s: seed %llu\n", name, (unsigned long long)seed);
     for (uint64_t number = only != UINT64_MAX ? only : 0; number < (only != UINT64_MAX ? only + 1 : cases); number++)
         mended_one(&sound, name, seed, number, &tally);

@@ -14,6 +14,7 @@
 #include "../support/maker.h"
 #include "../support/rowset.h"
 #include "../support/specimen.h"
+#include "../support/tier.h"
 
 typedef struct outcome {
     vss_status status;
@@ -107,12 +108,6 @@ static void salvage__of_a_sound_collection_is_a_copy(void **state)
 
 /* ---- every byte ---- */
 
-static bool full_tier(void)
-{
-    const char *tier = getenv("VSS_TIER");
-    return tier != NULL && strcmp(tier, "full") == 0;
-}
-
 typedef struct flips {
     size_t n, whole, part, none;
 } flips;
@@ -154,7 +149,7 @@ static void salvage__after_any_flipped_byte(void **state)
         specimen_make(kinds[k], &files);
         read_all(&files, name, &sound);
         for (size_t f = 0; f < files.n_files; f++)
-            for (size_t at = 0; at < files.files[f].size; at += full_tier() ? 1 : 1 + files.files[f].size / 60)
+            for (size_t at = 0; at < files.files[f].size; at += tier_full() ? 1 : 1 + files.files[f].size / 60)
                 flip(&files, f, at, name, &sound, &count);
         print_message("%s: %zu bytes flipped: all rows %zu times, some rows %zu, none %zu\n", name, count.n,
                       count.whole, count.part, count.none);

@@ -1,8 +1,8 @@
 """The test of the tests: plants each bug of bugs.txt in a copy of the tree and demands that some test fails.
 
-run.py [BUG...]: those only. The copy lies in build/planted; a bug costs the build of one file, the linking of the
-programs that are tried, and their time up to the first that fails. Exit 1 when a bug stays unnoticed, when an edit no
-longer applies, or when a program fails without any bug.
+run.py [BUG...]: those only. run.py --apply: are all the edits still possible? The copy lies in build/planted; a bug
+costs the build of one file, the linking of the programs that are tried, and their time up to the first that fails. Exit
+1 when a bug stays unnoticed, when an edit no longer applies, or when a program fails without any bug.
 """
 import os
 import pathlib
@@ -78,14 +78,32 @@ def fails(program):
         return True
 
 
+def edited(bug, sound):
+    """The sound text with the bug in it. Raises ValueError where the edit does not apply."""
+    old = "".join(line + "\n" for line in bug["old"])
+    if sound.count(old) != 1:
+        raise ValueError(f"its text is in {bug['file']} {sound.count(old)} times, must be once")
+    return sound.replace(old, "".join(line + "\n" for line in bug["new"]))
+
+
+def apply_all(bugs):
+    """Do all edits apply? A line for each that doesn't."""
+    bad = 0
+    for bug in bugs:
+        try:
+            edited(bug, (ROOT / bug["file"]).read_text())
+        except ValueError as error:
+            print(f"planted: {bug['name']}: {error}")
+            bad += 1
+    print(f"planted: {len(bugs)} bugs, {len(bugs) - bad} apply")
+    return 1 if bad else 0
+
+
 def plant(bug):
     """The name of the program that noticed the bug; None: none. Raises ValueError where the edit does not apply."""
     path = COPY / bug["file"]
     sound = path.read_text()
-    old = "".join(line + "\n" for line in bug["old"])
-    if sound.count(old) != 1:
-        raise ValueError(f"its text is in {bug['file']} {sound.count(old)} times, must be once")
-    path.write_text(sound.replace(old, "".join(line + "\n" for line in bug["new"])))
+    path.write_text(edited(bug, sound))
     try:
         for program in bug["first"] + [name for name in PROGRAMS if name not in bug["first"]]:
             good, text = build([program])
@@ -99,6 +117,8 @@ def plant(bug):
 
 
 def main():
+    if sys.argv[1:] == ["--apply"]:
+        return apply_all(read_bugs())
     chosen, bad = sys.argv[1:], 0
     bugs = [bug for bug in read_bugs() if not chosen or bug["name"] in chosen]
     prepare()

@@ -17,7 +17,7 @@ import pytest
 CASES = 10000 if os.environ.get("VSS_TIER") == "full" else 1000
 PARTS = 20
 SEED = os.environ.get("VSS_ORACLE_SEED", "1")
-LEVELS = {"x86_64": ["scalar", "avx2", "avx512", "avx512vnni"], "aarch64": ["scalar", "neon", "neondot"]}
+LEVELS = {"x86_64": ["scalar", "avx2", "avx512", "avx512vnni", "amx"], "aarch64": ["scalar", "neon", "neondot"]}
 PROGRAM = pathlib.Path(__file__).with_name("oracle_case.py")
 
 

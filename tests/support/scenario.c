@@ -236,12 +236,6 @@ static const scenario fixed[] = {
 size_t scenario_count(void) { return n_scenarios; }
 const scenario *scenario_get(size_t i) { return &scenarios[i]; }
 
-bool scenario_full(void)
-{
-    const char *tier = getenv("VSS_TIER");
-    return tier != NULL && strcmp(tier, "full") == 0;
-}
-
 /* ---- models ---- */
 
 static void model_make(scenario_model which)

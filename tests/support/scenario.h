@@ -66,9 +66,6 @@ int scenario_teardown(void **state);
 size_t scenario_count(void);
 const scenario *scenario_get(size_t i);
 
-/* True in the full tier (VSS_TIER=full). */
-bool scenario_full(void);
-
 /* A copy of the scenario's model; nothing is open. scenario_end: after the last close. */
 void scenario_begin(scenario_world *w, const scenario *s, const scenario_options *options);
 void scenario_end(scenario_world *w);

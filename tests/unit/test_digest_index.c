@@ -22,13 +22,13 @@ static const struct {
     vss_metric metric;
     uint64_t digest;
 } expected[] = {
-    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x50c00bd28ccea4a9u},
-    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x2f50cdfcf4c86000u},
-    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x0b3d4a2a534f5c5fu},
-    {"hnsw", "codes=f16", VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x34a1096b498ea5b1u},
-    {"hnsw", "codes=sq4", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x7f090e2355b546f8u},
-    {"hnsw", NULL, VSS_TYPE_VECTOR_U8, VSS_METRIC_L2, 0x2346b2a749b7bf88u},
-    {"hnsw", NULL, VSS_TYPE_VECTOR_BINARY, VSS_METRIC_HAMMING, 0x9e63f9b33622eacdu},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0x3110396ab91b5288u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x0a71530b2c346a38u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x5405cf5d62335052u},
+    {"hnsw", "codes=f16", VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, 0x18651bce3f2cc408u},
+    {"hnsw", "codes=sq4", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xed952b57c33c1bd6u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_U8, VSS_METRIC_L2, 0xe6b8d2af7f1052e1u},
+    {"hnsw", NULL, VSS_TYPE_VECTOR_BINARY, VSS_METRIC_HAMMING, 0xfcaf3255ac7e37b4u},
     {"flat", "codes=sq8,prefix=12", VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, 0xd44fe8f095a3b71cu},
     {"flat", "codes=sq8,prefix=8", VSS_TYPE_VECTOR_F16, VSS_METRIC_IP, 0x7ace283dbd434527u},
     {"ivf_flat", NULL, VSS_TYPE_VECTOR_F32, VSS_METRIC_IP, 0x08a77fe7ac601e9cu},

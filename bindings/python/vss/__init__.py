@@ -39,7 +39,7 @@ def version():
 
 
 def simd_level():
-    """The level of the distance kernels in use: "scalar", "avx2" or "avx512"."""
+    """The level of the distance kernels in use: "scalar", "avx2", "avx512", "avx512vnni", "amx" or an arm64 one."""
     return _lib.vss_simd_level().decode()
 
 

@@ -1,0 +1,84 @@
+/*
+ * dense.h - many queries against many rows by a matrix unit: tiles of products, compared where they come out
+ *
+ * For batches that compare every row with every query anyway. Rows lie in panels of 32, 64 bytes of each row after
+ * another, what fills up the last 64 being 0; queries in groups of up to 32, four bytes (two halves) of 16 queries side
+ * by side. A call multiplies several panels with one group and lists the pairs that may matter, by rising row:
+ *     where = row << 5 | query, row counted from the first panel's first
+ * Two kernels. codes: a row's codes c and a query's d, which is given as d - 128 in signed bytes; what is compared is
+ * value = halves[row] + sum (d - 128) c = floor((sum d^2 - sum (c - d)^2 + 1) / 2), a whole number without any error
+ * (tile.h): pairs with value >= least[query] are listed, with their values.
+ * floats: rows and queries rounded to bfloat16, of 1e37 at most in the square; float32 sums of products, off by at
+ * most vssi_simd_gamma (simd.h) of |query| |row| and by dim * 2^-124. Listed are the pairs with
+ *     sum >= fall[query] * scale[row] + base[row] - reach[query] * rest[row]
+ * computed with two roundings. rest is how far a row may be from what it was rounded to, in the caller's terms.
+ *
+ * The unit's tiles belong to a call: it takes them and gives them back, and nothing is kept between calls.
+ */
+#ifndef VSSI_DENSE_H
+#define VSSI_DENSE_H
+
+#include "simd.h"
+
+#define VSSI_DENSE_ROWS 32u    /* of a panel */
+#define VSSI_DENSE_QUERIES 32u /* of a group */
+#define VSSI_DENSE_STEP 64u    /* bytes of a row side by side */
+#define VSSI_DENSE_BYTES 32772u /* of a row of codes at most */
+#define VSSI_DENSE_NEVER (-1080000000) /* halves of places without a row: less than every least */
+
+/* Steps of a row of so many bytes; bytes of a panel and of a group of queries. */
+static inline size_t vssi_dense_steps(size_t bytes) { return (bytes + VSSI_DENSE_STEP - 1) / VSSI_DENSE_STEP; }
+static inline size_t vssi_dense_size(size_t steps) { return steps * VSSI_DENSE_STEP * VSSI_DENSE_ROWS; }
+
+typedef struct vssi_dense_job {
+    const char *panels;  /* [n_panels][steps][32 rows][64], 64-byte aligned */
+    const char *queries; /* [steps][2][16][16 queries][4], 64-byte aligned */
+    size_t n_panels, steps;
+    size_t n_queries;    /* 1 to VSSI_DENSE_QUERIES */
+} vssi_dense_job;
+
+/* The least that is nearest to a wished one in what no value goes beyond, so that sums that begin there do not
+ * overflow: |value| <= 255^2 / 2 and |sum| <= 255 * 128 a code. The greatest is never reached: for places without a
+ * query. */
+static inline int32_t vssi_dense_least(double wished)
+{
+    const double most = VSSI_DENSE_BYTES * (255.0 * 255.0 / 2) + 2;
+    return (int32_t)(wished < -most ? -most : wished > most ? most : wished);
+}
+
+typedef struct vssi_dense_codes {
+    const int32_t *halves; /* [n_panels][32] */
+    const int32_t *least;  /* [32], 64-byte aligned, as vssi_dense_least makes them */
+} vssi_dense_codes;
+
+typedef struct vssi_dense_floats {
+    const float *scale, *base, *rest; /* [n_panels][32] */
+    const float *fall, *reach;        /* [32], 64-byte aligned */
+} vssi_dense_floats;
+
+typedef struct vssi_dense {
+    /* The first n rows, of `bytes` codes each, into a panel with its halves; the other places become 0. */
+    void (*pack_codes)(const char *const *rows, size_t n, size_t bytes, char *panel, int32_t *halves);
+    /* The first n rows, of F32, F16 or BF16, rounded; norms[32] and rests[32] become the squared norms of the rows and
+     * of what rounding took off, in float32. Components of rows or rests below 2^-70 may count as 0 there. */
+    void (*pack_floats)(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, char *panel, float *norms,
+                        float *rests);
+    /* Pairs into where and values, [n_panels * 32 * n_queries + 16]; returns how many. */
+    size_t (*codes)(const vssi_dense_job *job, const vssi_dense_codes *with, uint32_t *where, int32_t *values);
+    size_t (*floats)(const vssi_dense_job *job, const vssi_dense_floats *with, uint32_t *where);
+} vssi_dense;
+
+/* The kernels that go with vssi_simd(); NULL: this level has none. And those of the i-th level. */
+const vssi_dense *vssi_dense_best(void);
+const vssi_dense *vssi_dense_level(size_t i);
+
+/* Query q of a group, 0 to 31, whose bytes were 0: its `bytes` codes; its dim components, rounded. Returns the squared
+ * norm of what rounding took off, in float64. */
+void vssi_dense_query_codes(const uint8_t *code, size_t bytes, size_t q, char *group);
+double vssi_dense_query_floats(const float *query, size_t dim, size_t q, char *group);
+
+#if defined(VSS_SIMD_AMX)
+extern const vssi_dense vssi_dense_amx;
+#endif
+
+#endif
