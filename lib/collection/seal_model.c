@@ -12,11 +12,7 @@
 
 static const vssi_field *model_field(const seal_job *job, uint32_t id)
 {
-    const vssi_schema *schema = vssi_collection_fields(job->col);
-    for (size_t f = 0; f < schema->n_fields; f++)
-        if (schema->fields[f].id == id)
-            return &schema->fields[f];
-    return NULL;
+    return vssi_schema_field(vssi_collection_fields(job->col), id);
 }
 
 /* Memory that was refused ends a job; anything else that is wrong with a model does not. */
