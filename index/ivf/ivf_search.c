@@ -111,7 +111,7 @@ static vss_status search_walk(ivf_walk *walk, vssi_scratch *scratch, vss_error *
 vss_status vssi_ivf_search(const void *opened, const vssi_vectors *vectors, const vssi_query *query,
                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
 {
-    ivf_walk walk = {.index = opened, .v = vectors, .query = query, .topk = topk};
+    ivf_walk walk = {.index = opened, .v = vectors, .query = query, .topk = topk, .alone = true};
     size_t lists = walk.index->header.lists;
     if (query->allow && query->n_allow == 0)
         return VSS_OK;

@@ -41,6 +41,7 @@ typedef struct ivf_walk {
     ivf_ahead ahead;
     vssi_shortlist near;     /* of lists */
     vssi_shortlist list;     /* of positions */
+    bool alone;              /* it compares its query with the centers by itself */
     bool few;                /* few rows may be returned: panels and blocks without any are passed over */
     uint64_t scanned;
 } ivf_walk;
