@@ -9,8 +9,8 @@
  * a leaf leaves with a row (ef / 25, 6 to 24).
  *
  * Memory at the peak: the codes, the graph (4 x stride bytes a row; candidates lie there first), the candidates of one
- * or two rounds beside it (192 bytes a row at the defaults), some 50 bytes a row, and a worker's packed leaf of at most
- * 16 MiB or 128 rows.
+ * or two rounds beside it (12 bytes a round for each that a leaf leaves: 192 at the defaults), some 50 bytes a row, and
+ * a worker's packed leaf of at most 16 MiB or 128 rows.
  */
 #include <string.h>
 
@@ -22,7 +22,7 @@
 #define BUILD_LEAF_BYTES ((size_t)16 << 20)
 #define BUILD_LEAF_LEAST 128u       /* rows of the largest leaf, however long they are */
 #define BUILD_KEYS_APART 16u        /* so that the rows of keys don't compete for the same lines of the cache */
-#define BUILD_SPILL 64u             /* candidates of a row beside the graph, of one round at least, of two at most */
+#define BUILD_SPILL 256u            /* bytes of candidates a row beside the graph, or as many as its vector has */
 #define BUILD_SPARE 3u              /* links: two for equal rows, one for the repair */
 
 static size_t build_clamp(size_t value, size_t low, size_t high) { return vssi_max(low, vssi_min(value, high)); }
@@ -38,7 +38,8 @@ void vssi_hnsw_plan(vssi_hnsw_build *b, const vssi_build *in)
     b->rounds = build_clamp(3 * ef / 100, 1, 16);
     b->keep = build_clamp(ef / 25, 6, 24);
     b->inside = vssi_min(b->rounds * HNSW_FANOUT, b->stride / b->keep);
-    size_t spilled = build_clamp(BUILD_SPILL / (b->keep * HNSW_FANOUT), 1, 2);
+    size_t spare = vssi_max(BUILD_SPILL, in->vectors->row_size), round = b->keep * HNSW_FANOUT * sizeof *b->spill;
+    size_t spilled = build_clamp(spare / round, 1, 2);
     b->chunks = vssi_min(b->rounds * HNSW_FANOUT, b->inside + spilled * HNSW_FANOUT);
     b->n_workers = vssi_max(1, in->threads);
 }

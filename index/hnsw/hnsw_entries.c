@@ -53,8 +53,10 @@ static size_t entries_draw(const float *distance, size_t n, uint64_t *state)
 static void entries_centres(vssi_hnsw_build *b, vssi_hnsw_worker *w, size_t n, size_t most, uint64_t *state)
 {
     uint32_t *owner = w->alive;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         w->worst[i] = FLT_MAX;
+        owner[i] = 0; /* of what is at no finite distance from any */
+    }
     for (size_t next = 0; b->n_groups < most && next < n; next = entries_draw(w->worst, n, state)) {
         b->l2_rows(w->packed + next * b->vector_size, w->packed, b->vector_dim, n, w->scores);
         for (size_t i = 0; i < n; i++) {

@@ -4,8 +4,8 @@
  * A graph is built on codes of a byte (hnsw_codes.c), whichever of them it keeps. All three stand for points on a scale
  * with one unit, model.step, so that a score is the sum of squared units (codec/sq8.h).
  *     sq8  the codes of the build; a byte a component
- *     f16  the carrier itself in units of a power of two that brings the greatest component below 32,768, rounded
- *          to half precision; two bytes. The query is float32.
+ *     f16  how far the carrier is from the middle of each component, in units of a power of two that brings the
+ *          greatest below 32,768, rounded to half precision; two bytes. The query is float32.
  *     sq4  16 of the build's 255 steps, some apart, in a stretch of each component (hnsw_nibbles.c); a code counts 8
  *          units, and the query's components are whole units; half a byte
  * A code begins on a multiple of its size: up to 64 bytes it is padded to a power of two, so that it lies in one cache
@@ -21,6 +21,7 @@
 #include "../../lib/base/fail.h"
 #include "../../lib/base/half.h"
 #include "../../simd/nibbles.h"
+#include "../codec/grid.h"
 #include "hnsw.h"
 
 #define FORM_LINE 64u           /* bytes */
@@ -51,38 +52,52 @@ static void form_copy(const vssi_hnsw_build *b, uint8_t *codes)
         memcpy(codes + place * size, b->codes + b->map[place] * size, size);
 }
 
-/* Write a carrier in units of step as halves. Returns how far it is from what they stand for. */
-static double form_half(const double *carrier, size_t width, double step, uint8_t *code)
+/* Write a carrier, from low on and in units of step, as halves. Returns how far it is from what they stand for. */
+static double form_half(const double *carrier, const double *low, size_t width, double step, uint8_t *code)
 {
     double square = 0;
     for (size_t i = 0; i < width; i++) {
-        uint16_t half = vssi_half_round((float)(carrier[i] / step));
+        double above = carrier[i] - low[i];
+        uint16_t half = vssi_half_round((float)(above / step));
         float back;
         vssi_simd_widen(VSSI_SIMD_F16, &half, 1, &back);
         memcpy(code + 2 * i, &half, sizeof half);
-        square += (carrier[i] - (double)back * step) * (carrier[i] - (double)back * step);
+        square += (above - (double)back * step) * (above - (double)back * step);
     }
     return sqrt(square) * (1 + 0x1p-36);
 }
 
-static void form_halves(const vssi_hnsw_build *b, double *carrier, uint32_t size, uint8_t *codes, vssi_sq8_model *model)
+/* The middle of each component into b->low; returns how far from it one is at most. room: [2 * width]. */
+static double form_middle(const vssi_hnsw_build *b, double *room)
 {
+    const vssi_sq8_model *model = b->model;
+    const vssi_grid_span span = {b->low, room + model->width};
     double most = 0;
-    int exponent;
+    vssi_grid_span_begin(&span, model->width);
     for (size_t row = 0; row < b->rows; row++) {
-        vssi_sq8_carrier(b->vectors, row, model->most, carrier);
-        for (size_t i = 0; i < model->width; i++)
-            most = fmax(most, fabs(carrier[i]));
+        vssi_sq8_carrier(b->vectors, row, model->most, room);
+        vssi_grid_span_add(&span, room, model->width);
     }
+    for (size_t i = 0; i < model->width; i++) {
+        double half = (span.high[i] - span.low[i]) / 2;
+        b->low[i] += half;
+        most = fmax(most, half);
+    }
+    return most;
+}
+
+static void form_halves(const vssi_hnsw_build *b, double *room, uint32_t size, uint8_t *codes, vssi_sq8_model *model)
+{
+    int exponent;
+    double most = form_middle(b, room);
     frexp(most, &exponent);
     model->step = most > 0 ? ldexp(1, exponent - FORM_HALF_EXPONENT) : 1;
     model->radius = 0;
     memset(codes, 0, b->rows * size);
     for (size_t place = 0; place < b->rows; place++) {
-        vssi_sq8_carrier(b->vectors, b->map[place], model->most, carrier);
-        model->radius = fmax(model->radius, form_half(carrier, model->width, model->step, codes + place * size));
+        vssi_sq8_carrier(b->vectors, b->map[place], model->most, room);
+        model->radius = fmax(model->radius, form_half(room, b->low, model->width, model->step, codes + place * size));
     }
-    memset(b->low, 0, model->width * sizeof *b->low);
 }
 
 vss_status vssi_hnsw_form_store(vssi_hnsw_build *b, vss_error *err)
@@ -131,13 +146,15 @@ vss_status vssi_hnsw_form_open(vssi_hnsw_index *index, uint32_t form, const vssi
     return VSS_OK;
 }
 
-/* A query of floats in units of step, zeros behind. */
-static void form_floats(const vssi_sq8_model *model, const double *carrier, float *out, double *radius)
+/* A query of floats from low on, in units of step, zeros behind. */
+static void form_floats(const vssi_sq8 *sq8, const double *carrier, float *out, double *radius)
 {
+    const vssi_sq8_model *model = &sq8->model;
     double square = 0;
     for (size_t i = 0; i < model->width; i++) {
-        out[i] = (float)(carrier[i] / model->step);
-        square += (carrier[i] - (double)out[i] * model->step) * (carrier[i] - (double)out[i] * model->step);
+        double above = carrier[i] - sq8->low[i];
+        out[i] = (float)(above / model->step);
+        square += (above - (double)out[i] * model->step) * (above - (double)out[i] * model->step);
     }
     memset(out + model->width, 0, (model->size / 2 - model->width) * sizeof *out);
     *radius = sqrt(square) * (1 + 0x1p-36);
@@ -180,7 +197,7 @@ vss_status vssi_hnsw_form_prepare(const vssi_hnsw_index *index, const vssi_probe
     }
     vssi_sq8_query_carrier(sq8, probe, carrier, &query->code);
     if (index->form == HNSW_CODES_F16) {
-        form_floats(&sq8->model, carrier, (float *)(void *)code, &query->code.radius);
+        form_floats(sq8, carrier, (float *)(void *)code, &query->code.radius);
     } else {
         form_split(sq8, carrier, &query->nibbles, (int8_t *)code, &query->code.radius);
         query->gathered = &query->nibbles;

@@ -164,8 +164,8 @@ static void reopen(world *w)
     MUST(vss_collection_open(w->db, "c", &w->col, &err));
 }
 
-static void run_world(const char *type, vss_type vector, vss_metric metric, uint32_t dim, size_t n, bool coarse,
-                      uint64_t seed)
+static void run_world(const char *type, const char *params, vss_type vector, vss_metric metric, uint32_t dim, size_t n,
+                      bool coarse, uint64_t seed)
 {
     maker_random r = {seed};
     vss_error err;
@@ -181,7 +181,7 @@ static void run_world(const char *type, vss_type vector, vss_metric metric, uint
     size_t first = n - n / 8; /* sealed and indexed, then a second segment, then growing rows */
     maker_insert_typed(w.col, vector, w.vectors, first, dim, 0, 1);
     if (type != NULL)
-        MUST(vss_collection_build_index(w.col, NULL, type, NULL, NULL, &err));
+        MUST(vss_collection_build_index(w.col, NULL, type, params, NULL, &err));
     maker_insert_typed(w.col, vector, w.vectors + first * w.size, n / 16, dim, (int64_t)first, 1);
     MUST(vss_collection_flush(w.col, &err));
     size_t rest = first + n / 16;
@@ -206,23 +206,24 @@ static const struct {
 } shapes[] = {{1, 1, false}, {3, 17, true}, {17, 300, true}, {2, 5000, true}, {24, 6000, false}, {65, 5500, true}};
 
 /* Shapes [from, to) of one vector type under its metrics. Dimensions of binary vectors are 8 times as many. */
-static void run_vector(const char *type, vss_type vector, size_t from, size_t to)
+static void run_vector(const char *type, const char *params, vss_type vector, size_t from, size_t to)
 {
     bool binary = vector == VSS_TYPE_VECTOR_BINARY;
     vss_metric metric = binary ? VSS_METRIC_HAMMING : VSS_METRIC_L2,
                last = binary ? VSS_METRIC_JACCARD : VSS_METRIC_COSINE;
     for (; metric <= last; metric = (vss_metric)(metric + 1))
         for (size_t s = from; s < to; s++)
-            run_world(type, vector, metric, shapes[s].dim * (binary ? 8 : 1), shapes[s].n, shapes[s].coarse,
+            run_world(type, params, vector, metric, shapes[s].dim * (binary ? 8 : 1), shapes[s].n, shapes[s].coarse,
                       (uint64_t)metric * 100 + s);
 }
 
 static void run_type(const char *type)
 {
     counted_cases = counted_found = counted_wanted = 0;
-    run_vector(type, VSS_TYPE_VECTOR_F32, 0, sizeof shapes / sizeof *shapes);
+    run_vector(type, NULL, VSS_TYPE_VECTOR_F32, 0, sizeof shapes / sizeof *shapes);
     for (int vector = VSS_TYPE_VECTOR_F16; vector <= VSS_TYPE_VECTOR_BINARY; vector++)
-        run_vector(type, (vss_type)vector, type == NULL || strcmp(type, "flat") == 0 ? 2 : 4, type == NULL ? 3 : 5);
+        run_vector(type, NULL, (vss_type)vector, type == NULL || strcmp(type, "flat") == 0 ? 2 : 4,
+                   type == NULL ? 3 : 5);
     double recall = (double)counted_found / (double)counted_wanted;
     print_message("%s: %zu queries, recall %.4f\n", type == NULL ? "no index" : type, counted_cases, recall);
     assert_true(recall >= 0.95);
@@ -234,6 +235,21 @@ static void conformance__every_type(void **state)
     run_type(NULL);
     for (size_t i = 0; vss_index_type(i) != NULL; i++)
         run_type(vss_index_type(i));
+}
+
+/* Graphs on codes that they would not choose themselves. */
+static void conformance__codes(void **state)
+{
+    (void)state;
+    static const char *const params[] = {"codes=sq4", "codes=f16"};
+    for (size_t i = 0; i < sizeof params / sizeof *params; i++) {
+        counted_cases = counted_found = counted_wanted = 0;
+        run_vector("hnsw", params[i], VSS_TYPE_VECTOR_F32, 3, sizeof shapes / sizeof *shapes);
+        run_vector("hnsw", params[i], VSS_TYPE_VECTOR_BF16, 4, 5);
+        double recall = (double)counted_found / (double)counted_wanted;
+        print_message("hnsw, %s: %zu queries, recall %.4f\n", params[i], counted_cases, recall);
+        assert_true(recall >= 0.95);
+    }
 }
 
 static void conformance__empty_collection(void **state)
@@ -268,6 +284,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conformance__every_type),
+        cmocka_unit_test(conformance__codes),
         cmocka_unit_test(conformance__empty_collection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,18 @@ static void test_mended_products(void **state)
     mended_run(SPECIMEN_PRODUCTS, 750);
 }
 
+static void test_mended_nibbles(void **state)
+{
+    (void)state;
+    mended_run(SPECIMEN_NIBBLES, 750);
+}
+
+static void test_mended_halves(void **state)
+{
+    (void)state;
+    mended_run(SPECIMEN_HALVES, 750);
+}
+
 static void test_mended_tiny(void **state)
 {
     (void)state;
@@ -247,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_mended_lists),
         cmocka_unit_test(test_mended_products),
         cmocka_unit_test(test_mended_indexed),  cmocka_unit_test(test_key_tables),
+        cmocka_unit_test(test_mended_nibbles),  cmocka_unit_test(test_mended_halves),
     };
     signal(SIGALRM, mended_hangs);
     return cmocka_run_group_tests(tests, NULL, NULL);

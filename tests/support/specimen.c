@@ -183,7 +183,7 @@ vss_collection *specimen_create(vss_db *db, const char *name, const char *schema
 /* ---- the collections ---- */
 
 static const char *const specimen_names[SPECIMEN_KINDS] = {"numbers", "texts", "indexed", "tiny", "coded",
-                                                            "lists", "products"};
+                                                            "lists", "products", "nibbles", "halves"};
 
 static const char *const specimen_schemas[SPECIMEN_KINDS] = {
     "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true},"
@@ -210,7 +210,11 @@ static const char *const specimen_schemas[SPECIMEN_KINDS] = {
     "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true}, {\"name\": \"n\", \"type\": \"int32\"},"
     "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 3, \"metric\": \"cosine\"}]}",
     "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true}, {\"name\": \"n\", \"type\": \"int32\"},"
-    "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 4, \"metric\": \"l2\"}]}"};
+    "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 4, \"metric\": \"l2\"}]}",
+    "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true}, {\"name\": \"n\", \"type\": \"int32\"},"
+    "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 5, \"metric\": \"cosine\"}]}",
+    "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true}, {\"name\": \"n\", \"type\": \"int32\"},"
+    "{\"name\": \"v\", \"type\": \"vector<f32>\", \"dim\": 3, \"metric\": \"ip\"}]}"};
 
 static void specimen_flush(vss_collection *col)
 {
@@ -231,6 +235,8 @@ static const char *const specimen_indexes[SPECIMEN_KINDS][2] = {
     [SPECIMEN_CODED] = {"flat", "codes=sq8,prefix=4"},
     [SPECIMEN_LISTS] = {"ivf_rabitq", "nlist=9,bits=3"},
     [SPECIMEN_PRODUCTS] = {"ivf_pq", "nlist=9,m=2"},
+    [SPECIMEN_NIBBLES] = {"hnsw", "m=2,ef_construction=8,codes=sq4"},
+    [SPECIMEN_HALVES] = {"hnsw", "m=2,ef_construction=8,codes=f16"},
 };
 
 static void specimen_build(specimen_kind kind, vss_collection *col)

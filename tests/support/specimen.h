@@ -18,6 +18,8 @@ typedef enum specimen_kind {
     SPECIMEN_CODED = 4,   /* int64 keys, a number, an ip field; flat with codes and a prefix, else as INDEXED */
     SPECIMEN_LISTS = 5,   /* the same with ivf_rabitq over a cosine field */
     SPECIMEN_PRODUCTS = 6, /* with ivf_pq over an l2 field */
+    SPECIMEN_NIBBLES = 7, /* with hnsw on codes of half a byte over a cosine field */
+    SPECIMEN_HALVES = 8,  /* with hnsw on codes of two bytes over an ip field */
     SPECIMEN_KINDS
 } specimen_kind;
 

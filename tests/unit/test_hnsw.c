@@ -73,6 +73,8 @@ static void test_recall(void **state)
         {6000, 16, VSS_METRIC_L2, DUPLICATES, 0.95, 100, NULL, true},
         {10000, 16, VSS_METRIC_L2, EQUAL, 1.0, 100, NULL, true},
         {3000, 16, VSS_METRIC_L2, NEARLY_EQUAL, 0.9, 100, NULL, true},
+        {3000, 16, VSS_METRIC_L2, NEARLY_EQUAL, 0.9, 100, "codes=f16", true},
+        {3000, 16, VSS_METRIC_L2, NEARLY_EQUAL, 0.9, 100, "codes=sq4", true},
         {6000, 16, VSS_METRIC_L2, FAR_APART, 0.9, 100, NULL, false},
         {6000, 24, VSS_METRIC_L2, UNIFORM, 0.93, 20, NULL, true},
         {6000, 16, VSS_METRIC_L2, CLUSTERED, 0.9, 6, NULL, true},
