@@ -12,7 +12,8 @@
  *     l2      e = |q|^2 + |v|^2 - q' v. The squared norm N of the row in float32 obeys N (1 - g) <= |v|^2, the limit is
  *             made of terms of at most 4 (|q|^2 + |v|^2) and rounded twice, together 3 g (|q|^2 + |v|^2) at most: e > T
  *             where P < (1 - 6 g) |q|^2 - T + (1 - 6 g) N - |q'| W
- * and a row with its score, or e, above T is of no use (topk.c). Squares that underflow take less than dim 2^-70 off E.
+ * and a row with its score, or e, above T is of no use (topk.c). W is made of a panel's longest row and greatest E.
+ * Squares that underflow take less than dim 2^-70 off E.
  */
 #include "flat_dense.h"
 
@@ -43,16 +44,26 @@ static void floats_pack(flat_dense *d, size_t p, const char *const *rows, size_t
 {
     const vssi_vectors *v = d->v;
     const float *norms = d->first, *rests = d->second;
-    double dim = v->dim, gamma = vssi_simd_gamma(v->dim), share = d->off * (1 + 0x1p-20) + 4 * gamma;
+    const double gamma = vssi_simd_gamma(v->dim), share = d->off * (1 + 0x1p-20) + 4 * gamma;
+    const float keep = (float)(1 - 6 * gamma - 0x1p-22), none = (float)(v->dim * -0x1p-120);
+    float norm = 0, off = 0, *scale = d->scale + p * VSSI_DENSE_ROWS, *base = d->base + p * VSSI_DENSE_ROWS;
     d->kernels->pack_floats(v->kind, rows, n, v->dim, d->panels + p * vssi_dense_size(d->steps), d->first, d->second);
-    for (size_t i = 0, at = p * VSSI_DENSE_ROWS; i < VSSI_DENSE_ROWS; i++, at++) {
-        double length = sqrt((double)norms[i] * (1 + 2 * gamma));
-        double rest = sqrt((double)rests[i] * (1 + 2 * gamma)) + dim * 0x1p-70;
-        d->rest[at] = (float)((rest + share * (length + rest)) * (1 + 0x1p-20));
-        d->scale[at] = v->metric == VSS_METRIC_COSINE && i < n ? 1 / v->inverse_norms[d->ids[at]] : 1;
-        d->base[at] = (float)(v->metric == VSS_METRIC_L2 ? (1 - 6 * gamma) * (double)norms[i] : dim * -0x1p-120);
-        d->base[at] = i < n ? d->base[at] : INFINITY;
+    for (size_t i = 0; i < VSSI_DENSE_ROWS; i++) {
+        norm = fmaxf(norm, norms[i]);
+        off = fmaxf(off, rests[i]);
     }
+    double length = sqrt((double)norm * (1 + 2 * gamma));
+    double rest = sqrt((double)off * (1 + 2 * gamma)) + v->dim * 0x1p-70;
+    float most = (float)((rest + share * (length + rest)) * (1 + 0x1p-20));
+    for (size_t i = 0; i < VSSI_DENSE_ROWS; i++) {
+        d->rest[p * VSSI_DENSE_ROWS + i] = most;
+        scale[i] = 1;
+        base[i] = v->metric == VSS_METRIC_L2 ? norms[i] * keep : none;
+    }
+    for (size_t i = 0; i < n && v->metric == VSS_METRIC_COSINE; i++)
+        scale[i] = 1 / v->inverse_norms[d->ids[p * VSSI_DENSE_ROWS + i]];
+    for (size_t i = n; i < VSSI_DENSE_ROWS; i++)
+        base[i] = INFINITY;
 }
 
 static size_t floats_multiply(const flat_dense *d, const vssi_dense_job *job, const vssi_dense_floats *with)
