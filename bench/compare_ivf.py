@@ -3,12 +3,14 @@
 curves  every index at several nprobe, all queries in one call, rounds interleaved: the fastest setting that reaches a
         recall@10 of .90 and .95, medians of queries/s, and how many times faster each is than faiss's.
 turned  the same of the same rows turned by a fixed random rotation.
+        VSS_ENGINES=REGEX takes only the engines whose names match.
         VSS_HNSWLIB="PROGRAM GRAPH M" takes a graph over BASE too: the program of compare_hnsw.sh, and its file.
 codes   recall@10 of the codes' own order, without rerank, all lists read, at the same bytes a row.
 kmeans  10 rounds of k-means over BASE, a .u8bin file, on 1 and 2 threads: seconds, and the inertia of the centers.
 """
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -22,6 +24,7 @@ import vss
 K = 10
 PROBES = [4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128]
 GRAPH = [10, 14, 20, 28, 40, 60, 90, 130, 200, 300, 450, 700]  # ef of hnswlib
+SPREADS = [0, 80]
 CHOOSE = 400  # queries that settings are chosen by
 TARGETS = [0.90, 0.95, 0.99]
 
@@ -59,10 +62,11 @@ def collection(db, name, base, kind, **params):
 def ours(db, name, base, kind, reranks, **params):
     col, seconds = collection(db, name, base, kind, **params)
 
-    def at(probe, rerank):
+    def at(probe, rerank, spread):
         extra = {"rerank": rerank} if rerank else {}
-        return lambda queries: col.search(queries, k=K, threads=1, nprobe=probe, **extra).distances
-    return seconds, {f"nprobe={p},rerank={r}": at(p, r) for p in PROBES for r in reranks}
+        return lambda queries: col.search(queries, k=K, threads=1, nprobe=probe, spread=spread, **extra).distances
+    return seconds, {f"nprobe={p},rerank={r},spread={s}": at(p, r, s)
+                     for p in PROBES for r in reranks for s in SPREADS}
 
 
 def theirs(base, factory, refines):
@@ -118,9 +122,14 @@ def engines(db, label, base, nlist, paths):
         "ivf_rabitq 1 bit": lambda: ours(db, label + "_rabitq1", base, "ivf_rabitq", [40, 80, 160], nlist=nlist,
                                          bits=1),
         "ivf_rabitq": lambda: ours(db, label + "_rabitq", base, "ivf_rabitq", [12, 20, 40], nlist=nlist),
+        "ivf_rabitq, twice the lists": lambda: ours(db, label + "_more", base, "ivf_rabitq", [12, 20, 40],
+                                                    nlist=2 * nlist),
     }
     every = {}
+    wanted = re.compile(os.environ.get("VSS_ENGINES", ""))
     for name, make in made.items():
+        if not wanted.search(name):
+            continue
         seconds, every[name] = make()
         print(f"  {name}: built in {seconds:.1f} s", flush=True)
     return every
@@ -161,7 +170,7 @@ def compare(db, label, base, queries, nlist, rounds, paths):
         for name, rate in sorted(medians.items(), key=lambda item: -item[1]):
             times = "".join(f"{rate / medians[rival]:7.2f}" if rival in medians else "      -" for rival in
                             (best, "faiss RaBitQfs+refine", "faiss IVF,SQ8", "hnswlib"))
-            print(f"  {name:26} {rate:9,.0f} {times}   {chosen[name][target][2]}, {chosen[name][target][1]:.3f}",
+            print(f"  {name:28} {rate:9,.0f} {times}   {chosen[name][target][2]}, {chosen[name][target][1]:.3f}",
                   flush=True)
 
 

@@ -5,13 +5,14 @@
  * another, what fills up the last 64 being 0; queries in groups of up to 32, four bytes (two halves) of 16 queries side
  * by side. A call multiplies several panels with one group and lists the pairs that may matter, by rising row:
  *     where = row << 5 | query, row counted from the first panel's first
- * Two kernels. codes: a row's codes c and a query's d, which is given as d - 128 in signed bytes; what is compared is
+ * Three kernels. codes: a row's codes c and a query's d, which is given as d - 128 in signed bytes; what is compared is
  * value = halves[row] + sum (d - 128) c = floor((sum d^2 - sum (c - d)^2 + 1) / 2), a whole number without any error
  * (tile.h): pairs with value >= least[query] are listed, with their values.
  * floats: rows and queries rounded to bfloat16, of 1e37 at most in the square; float32 sums of products, off by at
  * most vssi_simd_gamma (simd.h) of |query| |row| and by dim * 2^-124. Listed are the pairs with
  *     sum >= fall[query] * scale[row] + base[row] - reach[query] * rest[row]
  * computed with two roundings. rest is how far a row may be from what it was rounded to, in the caller's terms.
+ * bytes: rows of I8, plus 128, and U8 as codes; listed as floats' are, by sums that are rounded once to float32.
  *
  * The unit's tiles belong to a call: it takes them and gives them back, and nothing is kept between calls.
  */
@@ -63,9 +64,13 @@ typedef struct vssi_dense {
      * of what rounding took off, in float32. Components of rows or rests below 2^-70 may count as 0 there. */
     void (*pack_floats)(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, char *panel, float *norms,
                         float *rests);
+    /* The first n rows of I8 or U8; sums[32] and squares[32] become sum c and sum c (c - 128). */
+    void (*pack_bytes)(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, char *panel, int32_t *sums,
+                       int32_t *squares);
     /* Pairs into where and values, [n_panels * 32 * n_queries + 16]; returns how many. */
     size_t (*codes)(const vssi_dense_job *job, const vssi_dense_codes *with, uint32_t *where, int32_t *values);
     size_t (*floats)(const vssi_dense_job *job, const vssi_dense_floats *with, uint32_t *where);
+    size_t (*bytes)(const vssi_dense_job *job, const vssi_dense_floats *with, uint32_t *where);
 } vssi_dense;
 
 /* The kernels that go with vssi_simd(); NULL: this level has none. And those of the i-th level. */

@@ -75,7 +75,7 @@ AMX_INLINE void amx_codes_panel(const vssi_dense_job *job, size_t p, const bool 
     AMX_PANEL("tdpbusd")
 }
 
-AMX_INLINE void amx_floats_panel(const vssi_dense_job *job, size_t p, const bool two, float *sums)
+AMX_INLINE void amx_floats_panel(const vssi_dense_job *job, size_t p, const bool whole, const bool two, float *sums)
 {
     AMX_ZERO(0);
     AMX_ZERO(2);
@@ -83,7 +83,11 @@ AMX_INLINE void amx_floats_panel(const vssi_dense_job *job, size_t p, const bool
         AMX_ZERO(1);
         AMX_ZERO(3);
     }
-    AMX_PANEL("tdpbf16ps")
+    if (whole) {
+        AMX_PANEL("tdpbusd")
+    } else {
+        AMX_PANEL("tdpbf16ps")
+    }
 }
 
 /* Row `row`'s pairs in mask, with these values, behind the n listed. Returns how many there are then. */
@@ -141,8 +145,14 @@ static size_t amx_codes(const vssi_dense_job *job, const vssi_dense_codes *with,
     return n;
 }
 
-AMX_INLINE size_t amx_floats_row(const float *sums, const vssi_dense_floats *with, size_t row, const bool two,
-                                 uint32_t *where, size_t n)
+/* Sixteen sums as float32. */
+AMX_INLINE __m512 amx_sums(const void *sums, const bool whole)
+{
+    return whole ? _mm512_cvtepi32_ps(_mm512_load_si512(sums)) : _mm512_load_ps(sums);
+}
+
+AMX_INLINE size_t amx_floats_row(const float *sums, const vssi_dense_floats *with, size_t row, const bool whole,
+                                 const bool two, uint32_t *where, size_t n)
 {
     __m512 scale = _mm512_set1_ps(with->scale[row]), base = _mm512_set1_ps(with->base[row]);
     __m512 rest = _mm512_set1_ps(with->rest[row]);
@@ -150,24 +160,25 @@ AMX_INLINE size_t amx_floats_row(const float *sums, const vssi_dense_floats *wit
     for (int half = 0; half < (two ? 2 : 1); half++) {
         __m512 limit = _mm512_fmadd_ps(_mm512_load_ps(with->fall + half * 16), scale, base);
         limit = _mm512_fnmadd_ps(_mm512_load_ps(with->reach + half * 16), rest, limit);
-        hits[half] = _mm512_cmp_ps_mask(_mm512_load_ps(sums + half * 16), limit, _CMP_GE_OQ);
+        hits[half] = _mm512_cmp_ps_mask(amx_sums(sums + half * 16, whole), limit, _CMP_GE_OQ);
     }
     if (__builtin_expect(!_kortestz_mask16_u8(hits[0], hits[1]), 0))
         n = amx_list((uint32_t)row, (uint32_t)hits[0] | (uint32_t)hits[1] << 16, where, n);
     return n;
 }
 
-AMX_INLINE size_t amx_floats_all(const vssi_dense_job *job, const vssi_dense_floats *with, const bool two,
-                                 uint32_t *where)
+/* whole: of bytes. */
+AMX_INLINE size_t amx_floats_all(const vssi_dense_job *job, const vssi_dense_floats *with, const bool whole,
+                                 const bool two, uint32_t *where)
 {
     __attribute__((aligned(64))) float sums[2][VSSI_DENSE_ROWS * VSSI_DENSE_QUERIES];
     size_t n = 0;
     for (size_t p = 0; p <= job->n_panels; p++) { /* compared one panel later than multiplied */
         if (p < job->n_panels)
-            amx_floats_panel(job, p, two, sums[p % 2]);
+            amx_floats_panel(job, p, whole, two, sums[p % 2]);
         for (size_t r = 0; p > 0 && r < VSSI_DENSE_ROWS; r++)
-            n = amx_floats_row(sums[(p - 1) % 2] + r * VSSI_DENSE_QUERIES, with, (p - 1) * VSSI_DENSE_ROWS + r, two,
-                               where, n);
+            n = amx_floats_row(sums[(p - 1) % 2] + r * VSSI_DENSE_QUERIES, with, (p - 1) * VSSI_DENSE_ROWS + r, whole,
+                               two, where, n);
     }
     return n;
 }
@@ -175,7 +186,17 @@ AMX_INLINE size_t amx_floats_all(const vssi_dense_job *job, const vssi_dense_flo
 static size_t amx_floats(const vssi_dense_job *job, const vssi_dense_floats *with, uint32_t *where)
 {
     amx_take();
-    size_t n = job->n_queries > 16 ? amx_floats_all(job, with, true, where) : amx_floats_all(job, with, false, where);
+    size_t n = job->n_queries > 16 ? amx_floats_all(job, with, false, true, where)
+                                   : amx_floats_all(job, with, false, false, where);
+    amx_give_back();
+    return n;
+}
+
+static size_t amx_bytes(const vssi_dense_job *job, const vssi_dense_floats *with, uint32_t *where)
+{
+    amx_take();
+    size_t n = job->n_queries > 16 ? amx_floats_all(job, with, true, true, where)
+                                   : amx_floats_all(job, with, true, false, where);
     amx_give_back();
     return n;
 }
@@ -183,23 +204,46 @@ static size_t amx_floats(const vssi_dense_job *job, const vssi_dense_floats *wit
 /* Asks for what follows the row some way on: through an integer, as that may lie past the end of the rows. */
 AMX_INLINE void amx_ahead(const char *at) { __builtin_prefetch((const void *)((uintptr_t)at + AMX_AHEAD), 0, 3); }
 
+/* A row of bytes, all of them xor flip, or NULL: zeros, to its place in a panel; sum c and sum c (c - 128). */
+AMX_INLINE void amx_pack_row(const char *row, size_t bytes, char flip, char *place, int32_t *sum, int32_t *square)
+{
+    const __m512i ones = _mm512_set1_epi8(1), top = _mm512_set1_epi8((char)-128), every = _mm512_set1_epi8(flip);
+    __m512i sums = _mm512_setzero_si512(), squares = sums;
+    for (size_t i = 0; i < bytes; i += VSSI_DENSE_STEP, place += VSSI_DENSE_ROWS * VSSI_DENSE_STEP) {
+        __m512i v = _mm512_setzero_si512();
+        if (row != NULL) {
+            __mmask64 mask = ~(uint64_t)0 >> (bytes - i < 64 ? 64 - (bytes - i) : 0);
+            v = _mm512_maskz_loadu_epi8(mask, row + i);
+            v = flip != 0 ? _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(v, every)) : v;
+            amx_ahead(row + i);
+        }
+        _mm512_store_si512(place, v);
+        squares = _mm512_dpbusd_epi32(squares, v, _mm512_xor_si512(v, top));
+        sums = _mm512_dpbusd_epi32(sums, v, ones);
+    }
+    *sum = _mm512_reduce_add_epi32(sums);
+    *square = _mm512_reduce_add_epi32(squares);
+}
+
 static void amx_pack_codes(const char *const *rows, size_t n, size_t bytes, char *panel, int32_t *halves)
 {
-    const __m512i ones = _mm512_set1_epi8(1), top = _mm512_set1_epi8((char)-128);
     for (size_t r = 0; r < VSSI_DENSE_ROWS; r++) {
-        __m512i square = _mm512_setzero_si512(), sum = square;
-        for (size_t i = 0; i < bytes; i += VSSI_DENSE_STEP) {
-            __mmask64 mask = ~(uint64_t)0 >> (bytes - i < 64 ? 64 - (bytes - i) : 0);
-            __m512i v = r < n ? _mm512_maskz_loadu_epi8(mask, rows[r] + i) : _mm512_setzero_si512();
-            if (r < n)
-                amx_ahead(rows[r] + i);
-            _mm512_store_si512(panel + (i / VSSI_DENSE_STEP * VSSI_DENSE_ROWS + r) * VSSI_DENSE_STEP, v);
-            square = _mm512_dpbusd_epi32(square, v, _mm512_xor_si512(v, top));
-            sum = _mm512_dpbusd_epi32(sum, v, ones);
-        }
+        int32_t sum, square;
+        amx_pack_row(r < n ? rows[r] : NULL, bytes, 0, panel + r * VSSI_DENSE_STEP, &sum, &square);
         /* sum c (c - 128) - 128 sum c, halved downwards, negated */
-        int32_t base = _mm512_reduce_add_epi32(_mm512_sub_epi32(square, _mm512_slli_epi32(sum, 7)));
-        halves[r] = r < n ? -(base >> 1) : VSSI_DENSE_NEVER;
+        halves[r] = r < n ? -((square - 128 * sum) >> 1) : VSSI_DENSE_NEVER;
+    }
+}
+
+static void amx_pack_bytes(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, char *panel,
+                           int32_t *sums, int32_t *squares)
+{
+    for (size_t r = 0; r < VSSI_DENSE_ROWS; r++) {
+        const char *row = r < n ? rows[r] : NULL;
+        if (type == VSSI_SIMD_I8)
+            amx_pack_row(row, dim, (char)-128, panel + r * VSSI_DENSE_STEP, &sums[r], &squares[r]);
+        else
+            amx_pack_row(row, dim, 0, panel + r * VSSI_DENSE_STEP, &sums[r], &squares[r]);
     }
 }
 
@@ -257,4 +301,5 @@ static void amx_pack_floats(vssi_simd_type type, const char *const *rows, size_t
         amx_pack_type(VSSI_SIMD_BF16, rows, n, dim, panel, norms, rests);
 }
 
-const vssi_dense vssi_dense_amx = {amx_pack_codes, amx_pack_floats, amx_codes, amx_floats};
+const vssi_dense vssi_dense_amx = {amx_pack_codes, amx_pack_floats, amx_pack_bytes,
+                                  amx_codes,      amx_floats,      amx_bytes};

@@ -100,13 +100,13 @@ static void nearest_lanes(const vssi_nearest *set, const float *best, const uint
 static int32_t nearest_point(const uint8_t *code, size_t units, size_t count, int32_t *out)
 {
     int32_t square = 0;
-    for (size_t i = 0; i < units; i++, out += count) {
+    for (size_t i = 0; i < units; i++) {
         uint32_t four;
         memcpy(&four, code + 4 * i, sizeof four);
-        *out = (int32_t)(four ^ 0x80808080u);
-        for (size_t j = 4 * i; j < 4 * i + 4; j++)
-            square += code[j] * code[j];
+        out[i * count] = (int32_t)(four ^ 0x80808080u);
     }
+    for (size_t j = 0; j < 4 * units; j++) /* apart: it is done by vectors then */
+        square += code[j] * code[j];
     return square;
 }
 

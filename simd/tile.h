@@ -93,6 +93,7 @@ typedef struct vssi_tile_codes_job {
 
 typedef struct vssi_tile_codes {
     size_t queries;
+    double rate; /* products a nanosecond of `multiply`, about; 0: not known */
     /* The first n rows, of 4 * units codes each, into a panel; the other places become 0. */
     void (*pack)(const char *const *rows, size_t n, size_t units, char *panel);
     /* halves[n_panels][VSSI_TILE_ROWS] */

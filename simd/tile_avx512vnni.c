@@ -124,4 +124,5 @@ static size_t vnni_collect(const uint32_t *hits, size_t stride, const uint32_t *
     return (size_t)(out - rows);
 }
 
-const vssi_tile_codes vssi_tile_codes_vnni = {VSSI_TILE_QUERIES, vnni_pack, vnni_halves, vnni_multiply, vnni_collect};
+const vssi_tile_codes vssi_tile_codes_vnni = {VSSI_TILE_QUERIES, 250, vnni_pack, vnni_halves, vnni_multiply,
+                                               vnni_collect};

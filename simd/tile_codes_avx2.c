@@ -144,5 +144,5 @@ static void codes_multiply(const vssi_tile_codes_job *job, uint32_t *hits)
     }
 }
 
-const vssi_tile_codes vssi_tile_codes_avx2 = {CODES_QUERIES, codes_pack, codes_halves, codes_multiply,
+const vssi_tile_codes vssi_tile_codes_avx2 = {CODES_QUERIES, 0, codes_pack, codes_halves, codes_multiply,
                                                vssi_tile_codes_collect};

@@ -64,4 +64,5 @@ size_t vssi_tile_codes_collect(const uint32_t *hits, size_t stride, const uint32
     return n;
 }
 
-const vssi_tile_codes vssi_tile_codes_scalar = {8, codes_pack, codes_halves, codes_multiply, vssi_tile_codes_collect};
+const vssi_tile_codes vssi_tile_codes_scalar = {8, 0, codes_pack, codes_halves, codes_multiply,
+                                                 vssi_tile_codes_collect};

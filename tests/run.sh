@@ -33,9 +33,10 @@ stage "consumers"
 tests/consumers/run.sh
 stage "build, clang"
 build clang
-stage "unit tests at the scalar and AVX2 levels"
+stage "unit tests at the scalar, AVX2 and VNNI levels"
 kernels="test_(simd|tile|topk|flat|exact|hnsw|search|conformance)"
 for level in scalar avx2; do VSS_SIMD=$level units release "$kernels" 4; done
+VSS_SIMD=avx512vnni units release "test_(simd|tile|topk|flat|exact)" 4
 stage "address and undefined behaviour sanitizers"
 build asan
 VSS_TIER=$sanitized ASAN_OPTIONS=detect_leaks=1 units asan

@@ -128,7 +128,8 @@ VSS_API vss_status vss_collection_compact(vss_collection *col, vss_error *err);
 /* Compact, and rewrite every segment that has a deleted row: afterwards no object and no log of the collection holds a
  * byte of a row that was deleted or replaced before the call. What the file system or the disk keeps of removed files,
  * and readers that still have them open, are not reached. Cost and errors as of compact, but every such segment is
- * rewritten; after a failure, call again. */
+ * rewritten, and the indexes of types that share a trained model (ivf_*) are trained and built anew; after a failure,
+ * call again. */
 VSS_API vss_status vss_collection_purge(vss_collection *col, vss_error *err);
 
 #ifdef __cplusplus

@@ -26,7 +26,7 @@
 #define TRAIN_TRIALS 32u
 #define TRAIN_NEAR 11u                  /* the tenth, and the row itself */
 #define TRAIN_BLOCK 256u
-#define TRAIN_LEFT 10.0
+#define TRAIN_LEFT 4.0
 #define TRAIN_LINE 64.0
 #define TRAIN_SAVES 0.75
 #define TRAIN_ROUNDING 0.75             /* of a step's root mean square in each component, of row and query together */

@@ -1,9 +1,9 @@
 /*
  * flat_batch.c - several queries against every row, or every allowed one, in one pass over the rows
  *
- * Many queries go in panels (flat_tile.c), of floats in rounded ones where there is a matrix unit (flat_dense.c). A few
- * of float32, or one where many rows are left out, are scored four at a time as the rows come (simd/few_*.c). What is
- * left goes block by block of rows, each small enough for the second-level cache, one query after another. Cost: the
+ * Many queries go in panels (flat_tile.c), or, but for bits, through a matrix unit where there is one (flat_dense.c). A
+ * few of float32, or one where many rows are left out, are scored four at a time as the rows come (simd/few_*.c). What
+ * is left goes block by block of rows, each small enough for the second-level cache, one query after another. Cost: the
  * rows are read from memory once.
  */
 #include "../../lib/base/checked.h"
@@ -111,7 +111,7 @@ vss_status vssi_flat_search_batch(const void *index, const vssi_vectors *vectors
     if (n <= BATCH_FEW && batch_floats(vectors))
         b.score = vssi_few_best();
     b.step = vssi_max(vssi_min(BATCH_BYTES / vectors->row_size, FLAT_BLOCK), 8) & ~(size_t)3;
-    if (n > BATCH_FEW && batch_floats(vectors) && vssi_dense_best() != NULL)
+    if (n > BATCH_FEW && vectors->kind != VSSI_SIMD_BITS && vssi_dense_best() != NULL)
         VSSI_TRY(vssi_flat_dense_search(vectors, queries, n, scratch, topks, err));
     else if (n >= BATCH_PANELS && b.score == NULL && batch_panels(&tile))
         VSSI_TRY(vssi_flat_tile_search(&tile, scratch, begin, end, err));

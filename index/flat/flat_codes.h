@@ -49,12 +49,19 @@ bool vssi_flat_codes_outlier(const flat_index *index, uint32_t row);
 /* Offer what is left. */
 void vssi_flat_codes_end(const flat_index *index, const vssi_vectors *v, flat_codes_query *q);
 
+/* Rows [begin, end), by the prefix or by all codes. */
+typedef struct flat_codes_range {
+    size_t begin, end;
+    bool prefix;
+} flat_codes_range;
+
 /* flat_codes_dense.c: several queries through all codes; where vssi_dense_best() has kernels. */
 vss_status vssi_flat_codes_dense(const flat_index *index, const vssi_vectors *v, flat_codes_query *of, size_t n,
-                                 vssi_scratch *scratch, vss_error *err);
+                                 const flat_codes_range *range, vssi_scratch *scratch, vss_error *err);
 
-/* flat_codes_tile.c: through the prefix, or, several queries, through the codes, in panels. */
+/* flat_codes_tile.c: through the prefix, or, several queries, through the codes, in panels. *left becomes how many
+ * pairs of row and query the prefix has left over. */
 vss_status vssi_flat_codes_tile(const flat_index *index, const vssi_vectors *v, flat_codes_query *of, size_t n,
-                                bool prefix, vssi_scratch *scratch, vss_error *err);
+                                const flat_codes_range *range, vssi_scratch *scratch, uint64_t *left, vss_error *err);
 
 #endif

@@ -13,14 +13,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
-#include "../../simd/dense.h"
 #include "flat_codes.h"
-#include "flat_tile.h"
+#include "flat_dense.h"
 
-#define DENSE_PANELS 8u                 /* most at once */
-#define DENSE_BYTES ((size_t)256 << 10) /* of panels at once, which stay in the second cache */
 #define DENSE_SPARE 512u                /* room of a list beyond 2 k */
 
 /* What is left of the rows for one query. */
@@ -40,7 +36,7 @@ typedef struct dense_search {
     dense_list *lists;    /* [n] */
     char *panels, *queries;
     int32_t *halves, *least, *values, *sorted;
-    uint32_t *where, ids[DENSE_PANELS * VSSI_DENSE_ROWS];
+    uint32_t *where, ids[FLAT_DENSE_PANELS * VSSI_DENSE_ROWS];
 } dense_search;
 
 /* least = ceil((sum d^2 - cut) / 2) */
@@ -70,27 +66,19 @@ static void dense_pack_queries(dense_search *s)
     }
 }
 
-/* The next `bytes` of memory, in whole lines; NULL: only count them. */
-static void *dense_take(char *memory, size_t *at, size_t bytes)
-{
-    void *taken = memory ? memory + *at : NULL;
-    *at += (size_t)vssi_round_up(bytes, 64);
-    return taken;
-}
-
 static size_t dense_place(dense_search *s, char *memory)
 {
     size_t at = 0, panel = vssi_dense_size(s->steps), rows = s->most * VSSI_DENSE_ROWS;
     size_t pairs = rows * VSSI_DENSE_QUERIES + 16;
-    s->panels = dense_take(memory, &at, s->most * panel);
-    s->queries = dense_take(memory, &at, s->groups * panel);
-    s->halves = dense_take(memory, &at, rows * sizeof *s->halves);
-    s->least = dense_take(memory, &at, s->groups * VSSI_DENSE_QUERIES * sizeof *s->least);
-    s->where = dense_take(memory, &at, pairs * sizeof *s->where);
-    s->values = dense_take(memory, &at, pairs * sizeof *s->values);
-    s->sorted = dense_take(memory, &at, s->capacity * sizeof *s->sorted);
-    s->lists = dense_take(memory, &at, s->n * sizeof *s->lists);
-    uint32_t *rooms = dense_take(memory, &at, 2 * s->n * s->capacity * sizeof *rooms);
+    s->panels = vssi_flat_dense_take(memory, &at, s->most * panel);
+    s->queries = vssi_flat_dense_take(memory, &at, s->groups * panel);
+    s->halves = vssi_flat_dense_take(memory, &at, rows * sizeof *s->halves);
+    s->least = vssi_flat_dense_take(memory, &at, s->groups * VSSI_DENSE_QUERIES * sizeof *s->least);
+    s->where = vssi_flat_dense_take(memory, &at, pairs * sizeof *s->where);
+    s->values = vssi_flat_dense_take(memory, &at, pairs * sizeof *s->values);
+    s->sorted = vssi_flat_dense_take(memory, &at, s->capacity * sizeof *s->sorted);
+    s->lists = vssi_flat_dense_take(memory, &at, s->n * sizeof *s->lists);
+    uint32_t *rooms = vssi_flat_dense_take(memory, &at, 2 * s->n * s->capacity * sizeof *rooms);
     for (size_t q = 0; memory && q < s->n; q++) {
         s->lists[q].rows = rooms + 2 * q * s->capacity;
         s->lists[q].values = (int32_t *)(s->lists[q].rows + s->capacity);
@@ -102,8 +90,8 @@ static vss_status dense_begin(dense_search *s, vssi_scratch *scratch, vss_error 
 {
     char *memory;
     s->steps = vssi_dense_steps(s->index->sq8.model.size);
-    s->groups = (s->n + VSSI_DENSE_QUERIES - 1) / VSSI_DENSE_QUERIES;
-    s->most = vssi_max(1, vssi_min(DENSE_PANELS, DENSE_BYTES / vssi_dense_size(s->steps)));
+    s->groups = vssi_flat_dense_groups(s->n);
+    s->most = vssi_flat_dense_panels(s->steps);
     s->capacity = 2 * s->of->topk->k + DENSE_SPARE;
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_TILE, dense_place(s, NULL), 1, &memory, err));
     (void)dense_place(s, memory);
@@ -233,18 +221,18 @@ static size_t dense_pack(dense_search *s, size_t *at, size_t end, size_t panels,
 }
 
 vss_status vssi_flat_codes_dense(const flat_index *index, const vssi_vectors *v, flat_codes_query *of, size_t n,
-                                 vssi_scratch *scratch, vss_error *err)
+                                 const flat_codes_range *range, vssi_scratch *scratch, vss_error *err)
 {
     dense_search s = {.index = index, .v = v, .kernels = vssi_dense_best(), .of = of, .n = n};
     const vssi_query *query = of->query;
-    size_t end = query->end != 0 ? query->end : v->rows, asked = FLAT_ASK, panels = 1, count;
+    size_t asked = FLAT_ASK, panels = 1, count;
     VSSI_TRY(dense_begin(&s, scratch, err));
     vssi_dense_job job = {.panels = s.panels, .steps = s.steps};
-    for (size_t at = query->begin;; asked += count * n) {
+    for (size_t at = range->begin;; asked += count * n) {
         if (asked >= FLAT_ASK && vssi_control_stopped(query->control))
             return VSS_OK;
         asked = asked >= FLAT_ASK ? 0 : asked;
-        count = dense_pack(&s, &at, end, panels, &job);
+        count = dense_pack(&s, &at, range->end, panels, &job);
         if (count == 0)
             break;
         panels = vssi_min(2 * panels, s.most);

@@ -18,7 +18,17 @@
 #include "flat_codes.h"
 
 #define CODES_TILE 4u    /* queries from which packing pays */
-#define CODES_DENSE 8u   /* queries from which all codes against all queries pays, where there are kernels for it */
+#define CODES_DENSE 8u   /* queries from which all codes against all queries may pay */
+#define CODES_DENSE_SURE 64u    /* and from which they do, where a matrix unit does it */
+#define CODES_TRIAL 32u         /* one in: the rows by which that is seen */
+#define CODES_TRIAL_LEAST 1024u
+#define CODES_RATE_DENSE 600.0  /* products a nanosecond of a matrix unit, lists included */
+#define CODES_RATE_PREFIX 370.0
+#define CODES_RATE_LEFT 30.0    /* and where a row's code is alone */
+#define CODES_LEFT 10.0         /* nanoseconds of such a row beside its products */
+#define CODES_FETCH 0.1         /* nanoseconds a byte from memory */
+#define CODES_MARGIN 1.1        /* by which all codes must be better */
+#define CODES_LATER 0.4         /* what all rows leave over, of what the first ones do, whose thresholds are high */
 #define CODES_FEW 3u     /* one in: fewer rows that are allowed are gathered */
 #define CODES_TOGETHER 16u /* vectors that are scored together */
 #define CODES_LINE 256u  /* bytes that a gathered row costs beyond its own */
@@ -203,23 +213,65 @@ static bool codes_prefixed(const flat_index *index, const vssi_query *query, siz
            (!query->allow || query->n_allow * (uint64_t)code >= rows * (uint64_t)index->prefix.model.size);
 }
 
+/* Does comparing all codes cost less than the prefix, which leaves over that share of the allowed rows. Nanoseconds a
+ * row and query on the machine of docs/performance.md; what counts is their proportion. A code that is left over comes
+ * from memory unless another query of the batch has brought it. */
+static bool codes_all_pays(const flat_index *index, const vssi_query *query, size_t n, double share)
+{
+    double rate = vssi_dense_best() != NULL ? CODES_RATE_DENSE : vssi_tile_codes_best()->rate;
+    double code = index->sq8.model.size, rows = (double)index->sq8.model.rows, fetch = code * CODES_FETCH;
+    double allowed = query->allow ? (double)query->n_allow / rows : 1;
+    double left = CODES_LEFT + code / CODES_RATE_LEFT + fetch * fmin(1, 1 / (share * (double)n));
+    double prefix = index->prefix.model.size / (CODES_RATE_PREFIX * allowed) + share * left;
+    return rate > 0 && CODES_MARGIN * code * (CODES_FETCH / (double)n + 1 / rate) < prefix;
+}
+
+/* Every allowed row of the range, which some of them show to be better compared by all codes or by the prefix. */
+static vss_status codes_try(const flat_index *index, const vssi_vectors *v, flat_codes_query *of, size_t n,
+                            flat_codes_range *range, vssi_scratch *scratch, vss_error *err)
+{
+    uint64_t left;
+    const vssi_query *query = of->query;
+    size_t rows = range->end - range->begin, some = vssi_max(rows / CODES_TRIAL, CODES_TRIAL_LEAST);
+    flat_codes_range first = {range->begin, vssi_min(range->begin / 32 * 32 + some / 32 * 32, range->end), true};
+    VSSI_TRY(vssi_flat_codes_tile(index, v, of, n, &first, scratch, &left, err));
+    double seen = (double)(first.end - first.begin) * (double)n;
+    if (query->allow)
+        seen *= (double)query->n_allow / (double)v->rows;
+    range->begin = first.end;
+    range->prefix = !codes_all_pays(index, query, n, CODES_LATER * (double)left / seen);
+    return VSS_OK;
+}
+
+static vss_status codes_batch(const flat_index *index, const vssi_vectors *v, flat_codes_query *of, size_t n,
+                              flat_codes_range *range, vssi_scratch *scratch, vss_error *err)
+{
+    bool dense = vssi_dense_best() != NULL && n >= CODES_DENSE;
+    uint64_t left;
+    if (dense && n >= CODES_DENSE_SURE)
+        range->prefix = false;
+    if (range->prefix && n >= CODES_DENSE)
+        VSSI_TRY(codes_try(index, v, of, n, range, scratch, err));
+    if (dense && !range->prefix)
+        return vssi_flat_codes_dense(index, v, of, n, range, scratch, err);
+    return vssi_flat_codes_tile(index, v, of, n, range, scratch, &left, err);
+}
+
 vss_status vssi_flat_codes_batch(const void *opened, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
                                  vssi_scratch *scratch, vssi_topk *topks, vss_error *err)
 {
     const flat_index *index = opened;
-    size_t end = queries->end != 0 ? queries->end : vectors->rows;
+    flat_codes_range range = {queries->begin, queries->end != 0 ? queries->end : vectors->rows, false};
     flat_codes_query *of;
     VSSI_TRY(codes_prepare(index, queries, n, topks, scratch, &of, err));
     for (size_t q = 0; q < n; q++)
-        codes_outliers(index, vectors, &of[q], queries->begin, end);
+        codes_outliers(index, vectors, &of[q], range.begin, range.end);
     bool few = queries->allow && queries->n_allow < vectors->rows / CODES_FEW;
-    bool prefix = codes_prefixed(index, queries, vectors->rows, n);
-    if (vssi_dense_best() != NULL && n >= (prefix && index->sq8.model.size < 8 * index->prefix.model.size ? 64 : CODES_DENSE))
-        VSSI_TRY(vssi_flat_codes_dense(index, vectors, of, n, scratch, err));
-    else if (prefix || n >= CODES_TILE)
-        VSSI_TRY(vssi_flat_codes_tile(index, vectors, of, n, prefix, scratch, err));
+    range.prefix = codes_prefixed(index, queries, vectors->rows, n);
+    if (range.prefix || n >= CODES_TILE)
+        VSSI_TRY(codes_batch(index, vectors, of, n, &range, scratch, err));
     else
-        codes_scan(index, vectors, of, n, few, end, scratch);
+        codes_scan(index, vectors, of, n, few, range.end, scratch);
     for (size_t q = 0; q < n; q++) {
         vssi_flat_codes_end(index, vectors, &of[q]);
         VSSI_TRY(topks[q].status);

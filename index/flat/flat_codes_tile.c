@@ -19,7 +19,9 @@
 #define TILE_BYTES ((size_t)24 << 10) /* of panels at once, which stay in the first cache */
 
 #define TILE_FIRST 64u                /* rows whose codes are compared together */
-#define TILE_LOCAL 16u                /* queries from which many share a row whose code is wanted */
+#define TILE_LOCAL 64u                /* queries from which many share a row whose code is wanted */
+#define TILE_LOCAL_LONG 16u           /* and of codes from */
+#define TILE_LONG 512u                /* bytes on, which more lines than are asked for belong to */
 #define TILE_LOCAL_ROWS 1024u         /* whose codes the second cache holds meanwhile */
 
 typedef struct tile_search {
@@ -27,9 +29,10 @@ typedef struct tile_search {
     const vssi_vectors *v;
     const vssi_tile_codes *kernels;
     flat_codes_query *of; /* [n] */
-    size_t n, groups, end;
+    size_t n, groups, begin, end;
     size_t units;
     bool prefix, local;
+    uint64_t left;        /* pairs that the prefix can't rule out */
     int64_t *squares;     /* [n]: sum d^2 */
     char *panel;          /* where codes are packed */
     int32_t *halves, *packed, *least;
@@ -117,6 +120,7 @@ static void tile_stored_hits(tile_search *s, size_t q, const uint32_t *hits, siz
     flat_codes_query *one = &s->of[q];
     size_t size = s->index->sq8.model.size, i = one->n_first;
     one->n_first += (uint32_t)s->kernels->collect(hits, stride, s->allowed, n_panels, (uint32_t)first, one->first + i);
+    s->left += one->n_first - i;
     for (; !s->local && i < one->n_first; i++) {
         const char *code = (const char *)s->index->sq8.codes + one->first[i] * size;
         __builtin_prefetch(code);
@@ -164,7 +168,7 @@ static void tile_multiply(tile_search *s, const char *panels, size_t n_panels, s
 static uint32_t tile_allowed(const tile_search *s, size_t at)
 {
     const vssi_query *query = s->of->query;
-    size_t from = query->begin > at ? query->begin - at : 0, to = vssi_min(s->end - at, VSSI_TILE_ROWS);
+    size_t from = s->begin > at ? s->begin - at : 0, to = vssi_min(s->end - at, VSSI_TILE_ROWS);
     uint32_t places = to == VSSI_TILE_ROWS ? ~0u : (1u << to) - 1;
     if (query->allow)
         places &= (uint32_t)(query->allow[at / 64] >> at % 64);
@@ -207,16 +211,17 @@ static size_t tile_packed(tile_search *s, size_t *at)
 }
 
 vss_status vssi_flat_codes_tile(const flat_index *index, const vssi_vectors *v, flat_codes_query *of, size_t n,
-                                bool prefix, vssi_scratch *scratch, vss_error *err)
+                                const flat_codes_range *range, vssi_scratch *scratch, uint64_t *left, vss_error *err)
 {
     const vssi_query *query = of->query;
+    bool prefix = range->prefix;
     size_t units = (prefix ? index->prefix.model.size : index->sq8.model.size) / 4, asked = FLAT_ASK, count;
     size_t most = vssi_max(1, vssi_min(TILE_PANELS, TILE_BYTES / (units * 4 * VSSI_TILE_ROWS))), panels = 1, rows = 0;
     tile_search s = {.index = index, .v = v, .kernels = vssi_tile_codes_best(), .of = of, .n = n, .units = units,
-                     .prefix = prefix, .local = prefix && n >= TILE_LOCAL,
-                     .end = query->end != 0 ? query->end : v->rows};
+                     .prefix = prefix, .begin = range->begin, .end = range->end};
+    s.local = prefix && n >= (index->sq8.model.size < TILE_LONG ? TILE_LOCAL : TILE_LOCAL_LONG);
     VSSI_TRY(tile_begin(&s, scratch, err));
-    size_t at = prefix ? query->begin / VSSI_TILE_ROWS * VSSI_TILE_ROWS : query->begin;
+    size_t at = prefix ? s.begin / VSSI_TILE_ROWS * VSSI_TILE_ROWS : s.begin;
     for (; at < s.end; asked += count * n) {
         if (asked >= FLAT_ASK && vssi_control_stopped(query->control))
             break;
@@ -229,5 +234,6 @@ vss_status vssi_flat_codes_tile(const flat_index *index, const vssi_vectors *v, 
         rows = rows >= TILE_LOCAL_ROWS ? 0 : rows;
         scratch->distances += count * n;
     }
+    *left = s.left;
     return VSS_OK;
 }

@@ -64,7 +64,7 @@ extern const flat_panels vssi_flat_bytes;  /* flat_bytes.c: i8, u8 and binary */
 /* Search the rows [begin, end) with t's queries; v, queries, topks and n are given. */
 vss_status vssi_flat_tile_search(flat_tile *t, vssi_scratch *scratch, size_t begin, size_t end, vss_error *err);
 
-/* flat_dense.c: the same of float rows where vssi_dense_best() has kernels. */
+/* flat_dense.c: the same of rows of every type but binary, where vssi_dense_best() has kernels. */
 vss_status vssi_flat_dense_search(const vssi_vectors *v, const vssi_query *queries, size_t n, vssi_scratch *scratch,
                                   vssi_topk *topks, vss_error *err);
 

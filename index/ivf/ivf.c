@@ -11,6 +11,12 @@
     {                                                                                                                 \
         "nprobe", NULL, 0, IVF_MAX_LISTS, 0, true, "lists a search reads; 0: the root of all"                         \
     }
+#define IVF_SPREAD                                                                                                    \
+    {                                                                                                                 \
+        "spread", NULL, 0, 100000, 0, true,                                                                           \
+            "of nprobe, lists whose centers lie so many percent farther than the nearest (in squared distance) are "  \
+            "left out; 0: none is"                                                                                    \
+    }
 #define IVF_RERANK                                                                                                    \
     {                                                                                                                 \
         "rerank", NULL, 0, 65536, 0, true, "rows found by codes that are scored by the vectors; 0: 2 k + 20"          \
@@ -23,11 +29,13 @@
 static const vssi_param ivf_flat_params[] = {
     [IVF_PARAM_NLIST] = IVF_NLIST,
     [IVF_PARAM_NPROBE] = IVF_NPROBE,
+    [IVF_PARAM_SPREAD] = IVF_SPREAD,
 };
 
 static const vssi_param ivf_codes_params[] = {
     [IVF_PARAM_NLIST] = IVF_NLIST,
     [IVF_PARAM_NPROBE] = IVF_NPROBE,
+    [IVF_PARAM_SPREAD] = IVF_SPREAD,
     [IVF_PARAM_RERANK] = IVF_RERANK,
     [IVF_PARAM_REFINE] = IVF_REFINE,
     [IVF_PARAM_BITS] = {"bits", "rbq_bits", 1, VSSI_RABITQ_BITS, 4, false,
@@ -39,6 +47,7 @@ static const char *const ivf_code_bits[] = {"4", "8"};
 static const vssi_param ivf_pq_params[] = {
     [IVF_PARAM_NLIST] = IVF_NLIST,
     [IVF_PARAM_NPROBE] = IVF_NPROBE,
+    [IVF_PARAM_SPREAD] = IVF_SPREAD,
     [IVF_PARAM_RERANK] = IVF_RERANK,
     [IVF_PARAM_REFINE] = IVF_REFINE,
     [IVF_PARAM_M] = {"m", NULL, 0, 32769, 0, false, "codes a row; 0: one for 2 components, of 8 bits for 4"},

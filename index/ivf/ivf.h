@@ -56,7 +56,7 @@ typedef struct ivf_header {
 } ivf_header;
 
 /* The first parameters of every type; then their own. */
-enum { IVF_PARAM_NLIST, IVF_PARAM_NPROBE, IVF_PARAM_RERANK, IVF_PARAM_REFINE, IVF_PARAM_OWN };
+enum { IVF_PARAM_NLIST, IVF_PARAM_NPROBE, IVF_PARAM_SPREAD, IVF_PARAM_RERANK, IVF_PARAM_REFINE, IVF_PARAM_OWN };
 enum { IVF_PARAM_BITS = IVF_PARAM_OWN };
 enum { IVF_PARAM_M = IVF_PARAM_OWN, IVF_PARAM_NBITS };
 

@@ -65,7 +65,7 @@ static void batch_choose(ivf_batch *b)
                      batch_take_center);
     memset(b->begins, 0, (lists + 1) * sizeof *b->begins);
     for (size_t q = 0; q < b->n; q++) {
-        vssi_shortlist_trim(&b->walks[q].near);
+        vssi_ivf_search_near(&b->walks[q]);
         for (size_t i = 0; i < b->walks[q].near.n; i++)
             b->begins[b->walks[q].near.places[i] + 1]++;
     }

@@ -1,16 +1,21 @@
 /*
  * ivf_search.c - the lists next to a query, the best of their codes, the best of those by the vectors
  *
- * 1. All centers are compared by their codes; the nprobe nearest are chosen.
+ * 1. All centers are compared by their codes; the nprobe nearest are chosen, and of these with `spread` those that are
+ *    not much farther than the nearest. That is an estimate, no bound: distance to a center less the radius of its list
+ *    is below the nearest rows' for nearly all lists of real vectors.
  * 2. Their lists are read, nearest first (ivf_scan.c).
  * 3. What is left is scored by the vectors and offered (ivf_offer.c).
  * With a row filter more lists are read. No lock, and no allocation but scratch memory that grows once.
  */
+#include <math.h>
+
 #include "../../lib/base/checked.h"
 #include "ivf_walk.h"
 
 #define SEARCH_ASK 32u   /* lists between two questions to the control */
 #define SEARCH_SORTS 64u /* classes of lists by distance */
+#define SEARCH_FLOOR 0.25f
 
 /* The lists of walk->near, nearest class first. */
 static void search_order(const ivf_walk *walk, ivf_probe *probes)
@@ -31,9 +36,40 @@ static void search_order(const ivf_walk *walk, ivf_probe *probes)
         probes[begins[(size_t)((far[i] - low) * scale)]++] = (ivf_probe){far[i], walk->near.places[i]};
 }
 
+/* The nearest of a few lists is no farther than SEARCH_FLOOR of what is usual: queries on a center have others too. */
+static float search_limit(const ivf_walk *walk, uint64_t spread)
+{
+    const ivf_header *h = &walk->index->header;
+    float least = walk->near.values[0];
+    for (size_t i = 1; i < walk->near.n; i++)
+        least = walk->near.values[i] < least ? walk->near.values[i] : least;
+    return (1 + (float)spread / 100) * fmaxf(least, SEARCH_FLOOR * h->far / (h->step * h->step));
+}
+
+void vssi_ivf_search_near(ivf_walk *walk)
+{
+    const uint64_t spread = walk->query->params[IVF_PARAM_SPREAD];
+    const uint32_t *lists = walk->index->lists;
+    vssi_shortlist *near = &walk->near;
+    vssi_shortlist_trim(near);
+    if (spread == 0 || walk->query->allow != NULL)
+        return;
+    const float limit = search_limit(walk, spread);
+    size_t rows = 0, n = 0;
+    for (size_t i = 0; i < near->n; i++)
+        if (near->values[i] <= limit)
+            rows += lists[near->places[i] + 1] - lists[near->places[i]];
+    for (size_t i = 0; rows >= walk->topk->k && i < near->n; i++) {
+        near->places[n] = near->places[i];
+        near->values[n] = near->values[i];
+        n += near->values[i] <= limit;
+    }
+    near->n = n > 0 ? n : near->n;
+}
+
 void vssi_ivf_search_lists(ivf_walk *walk, ivf_probe *probes)
 {
-    vssi_shortlist_trim(&walk->near);
+    vssi_ivf_search_near(walk);
     walk->n_probes = walk->near.n;
     walk->probes = probes;
     search_order(walk, probes);
@@ -75,7 +111,7 @@ static vss_status search_walk(ivf_walk *walk, vssi_scratch *scratch, vss_error *
 vss_status vssi_ivf_search(const void *opened, const vssi_vectors *vectors, const vssi_query *query,
                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
 {
-    ivf_walk walk = {.index = opened, .v = vectors, .query = query, .topk = topk};
+    ivf_walk walk = {.index = opened, .v = vectors, .query = query, .topk = topk, .alone = true};
     size_t lists = walk.index->header.lists;
     if (query->allow && query->n_allow == 0)
         return VSS_OK;

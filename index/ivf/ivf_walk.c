@@ -13,6 +13,7 @@
 #define WALK_WIDEN 16.0  /* the most */
 #define WALK_FIRST 4u    /* rows ranked by all bits for each that is scored by the vectors */
 #define WALK_COARSE 5u   /* bits a component whose error hides that of the grid */
+#define WALK_LANES 16u   /* sums that are taken at once */
 #define WALK_FEW 4u      /* one in: fewer rows that may be returned are few */
 
 size_t vssi_ivf_probes(const ivf_index *index, const vssi_query *query)
@@ -59,11 +60,20 @@ size_t vssi_ivf_walk_size(const ivf_walk *walk)
 static bool walk_must_measure(const ivf_walk *walk)
 {
     const ivf_header *h = &walk->index->header;
-    float off = 0, most = 0.26f * h->step * h->step * (float)h->width;
-    for (size_t i = 0; i < h->width; i++) {
-        float difference = walk->carrier[i] - (walk->index->low[i] + h->step * walk->code[i]);
-        off += difference * difference;
+    float sums[WALK_LANES] = {0}, off = 0, most = 0.26f * h->step * h->step * (float)h->width;
+    size_t i = 0;
+    for (; i + WALK_LANES <= h->width; i += WALK_LANES) {
+        for (size_t j = 0; j < WALK_LANES; j++) {
+            float difference = walk->carrier[i + j] - (walk->index->low[i + j] + h->step * walk->code[i + j]);
+            sums[j] += difference * difference;
+        }
     }
+    for (; i < h->width; i++) {
+        float difference = walk->carrier[i] - (walk->index->low[i] + h->step * walk->code[i]);
+        sums[i % WALK_LANES] += difference * difference;
+    }
+    for (size_t j = 0; j < WALK_LANES; j++)
+        off += sums[j];
     return off > most || vssi_ivf_estimates(walk) || (h->kind == IVF_RABITQ && h->bits > WALK_COARSE);
 }
 
@@ -83,8 +93,11 @@ static void walk_tables(ivf_walk *walk)
         return;
     }
     vssi_rotate(index->signs, n, walk->turned);
+    float sums[WALK_LANES] = {0}; /* n is a multiple */
     for (size_t i = 0; i < n; i++)
-        walk->whole += walk->turned[i];
+        sums[i % WALK_LANES] += walk->turned[i];
+    for (size_t j = 0; j < WALK_LANES; j++)
+        walk->whole += sums[j];
     vssi_rabitq_tables tables = vssi_rabitq_prepare(walk->turned, n, walk->table);
     walk->scan = (vssi_scan4_query){walk->table, n / 4, tables.step, tables.bias};
 }
@@ -107,7 +120,8 @@ void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
     vssi_ivf_grid_code(h, walk->index->low, walk->carrier, walk->code);
     walk->panel = vssi_panel_best();
     const uint8_t *code = walk->code;
-    (void)vssi_panel_points(&code, 1, h->size, walk->packed, &walk->square);
+    if (walk->alone || h->kind == IVF_SQ8)
+        (void)vssi_panel_points(&code, 1, h->size, walk->packed, &walk->square);
     if (h->kind == IVF_RABITQ || h->kind == IVF_PQ) {
         walk->measure = walk_must_measure(walk);
         walk_tables(walk);

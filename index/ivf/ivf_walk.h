@@ -41,6 +41,7 @@ typedef struct ivf_walk {
     ivf_ahead ahead;
     vssi_shortlist near;     /* of lists */
     vssi_shortlist list;     /* of positions */
+    bool alone;              /* it compares its query with the centers by itself */
     bool few;                /* few rows may be returned: panels and blocks without any are passed over */
     uint64_t scanned;
 } ivf_walk;
@@ -79,7 +80,8 @@ static inline uint32_t vssi_ivf_valid(size_t position, size_t end)
     return end - position < 32 ? (1u << (end - position)) - 1 : UINT32_MAX;
 }
 
-/* ivf_search.c: read the lists in walk->near. probes: room for all of them. */
+/* ivf_search.c: leave the lists in walk->near that are to be read; read them. probes: room for all of them. */
+void vssi_ivf_search_near(ivf_walk *walk);
 void vssi_ivf_search_lists(ivf_walk *walk, ivf_probe *probes);
 
 /* ivf_scan.c: read the list of the walk's p-th probe. */

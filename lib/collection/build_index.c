@@ -90,20 +90,38 @@ static vss_status build_give(seal_job *job, vss_collection *of, const vssi_field
     return status;
 }
 
-static vss_status build_define(vss_collection *col, vssi_manifest_definition *definition, size_t field,
-                               vss_collection *model_of, const vssi_seal_options *options, vss_error *err)
+static vss_status build_define(vss_collection *col, vssi_manifest_definition *definition, vss_collection *model_of,
+                               const vssi_seal_options *options, vss_error *err)
 {
     seal_job job;
     VSSI_TRY(vssi_collection_flush(col, options, err));
     vss_status status = vssi_seal_begin(&job, col, options, err);
     job.definition = definition;
     if (status == VSS_OK && model_of != NULL)
-        status = build_give(&job, model_of, &vssi_collection_fields(col)->fields[field], err);
+        status = build_give(&job, model_of, vssi_schema_field(vssi_collection_fields(col), definition->field), err);
     if (status == VSS_OK)
         status = build_parts(&job, 0, err);
     if (status == VSS_OK)
         status = build_commit(&job, err);
     vssi_seal_end(&job);
+    return status;
+}
+
+vss_status vssi_collection_retrain(vss_collection *col, const vssi_seal_options *options, vss_error *err)
+{
+    vssi_manifest *m;
+    vssi_mutex_lock(&col->write_mutex);
+    vss_status status = vssi_manifest_clone(col->manifest, &m, err);
+    vssi_mutex_unlock(&col->write_mutex);
+    VSSI_TRY(status);
+    for (size_t i = 0; i < m->n_definitions && status == VSS_OK; i++) {
+        vssi_manifest_definition fresh = m->definitions[i];
+        if (fresh.model.name == NULL)
+            continue;
+        fresh.model = (vssi_object_ref){0};
+        status = build_define(col, &fresh, NULL, options, err);
+    }
+    vssi_manifest_free(m);
     return status;
 }
 
@@ -146,7 +164,7 @@ static vss_status build_texts(vss_collection *col, size_t field, const char *typ
         status = vssi_strdup(heap, params, strlen(params), &definition.params, err);
     if (status == VSS_OK) {
         vssi_mutex_lock(&col->job_mutex);
-        status = build_define(col, &definition, field, model_of, options, err);
+        status = build_define(col, &definition, model_of, options, err);
         vssi_mutex_unlock(&col->job_mutex);
     }
     vssi_free(heap, definition.type);

@@ -131,6 +131,9 @@ bool vssi_collection_full(const vss_collection *col);
 bool vssi_collection_overfull(const vss_collection *col);
 vss_status vssi_collection_build_index(vss_collection *col, const char *field, const char *type, const char *params,
                                        const vss_build_options *options, vss_error *err);
+/* Train the models there are anew and build their indexes by them: nothing that was trained on rows which are gone is
+ * left. Under job_mutex. */
+vss_status vssi_collection_retrain(vss_collection *col, const vssi_seal_options *options, vss_error *err);
 vss_status vssi_collection_indexes(vss_collection *col, int (*fn)(void *state, const vss_index_info *info), void *state,
                                    vss_error *err);
 

@@ -5,8 +5,9 @@
  * deleted. Those that do are put together in their order as long as a full segment holds them; one that is small and
  * stands alone stays. So compacting again finds nothing to do. New segments and their indexes are written first, then
  * one manifest names them in place of the old ones; rows that are deleted or replaced meanwhile are so in the new ones
- * too. Cost: memory for one merged segment at a time. Locks: job_mutex throughout; seal_mutex for the flush that comes
- * first, the commit and the removal. Writes, flushes and searches go on beside it.
+ * too. A purge also trains models anew, as a center may be a row that is gone. Cost: memory for one merged segment at a
+ * time. Locks: job_mutex throughout; seal_mutex for the flush that comes first, the commit and the removal. Writes,
+ * flushes and searches go on beside it.
  */
 #include "background.h"
 #include "seal_job.h"
@@ -168,6 +169,8 @@ static vss_status compact_all(vss_collection *col, bool purge, vss_error *err)
     vss_status status = vssi_collection_flush(col, &options, err);
     if (status == VSS_OK)
         status = compact_segments(col, &aim, &options, &worked, err);
+    if (status == VSS_OK && purge)
+        status = vssi_collection_retrain(col, &options, err);
     if (status == VSS_OK)
         status = vssi_collection_collect(col, err);
     vssi_mutex_unlock(&col->job_mutex);

@@ -3,8 +3,8 @@
  *
  * What the manifest names is tried on the rows of every build; where it does not suit, one is trained on them, stored,
  * and serves the builds that follow; the commit names it in place of the old one, which the next collection removes. An
- * index that is defined anew begins without. A model that can't be read is no reason not to seal rows: it is logged, and
- * another trained. Locks: those of the job.
+ * index that is defined anew begins without. A model that can't be read is no reason not to seal rows: it is logged,
+ * and another trained. Locks: those of the job.
  */
 #include <string.h>
 
@@ -12,11 +12,7 @@
 
 static const vssi_field *model_field(const seal_job *job, uint32_t id)
 {
-    const vssi_schema *schema = vssi_collection_fields(job->col);
-    for (size_t f = 0; f < schema->n_fields; f++)
-        if (schema->fields[f].id == id)
-            return &schema->fields[f];
-    return NULL;
+    return vssi_schema_field(vssi_collection_fields(job->col), id);
 }
 
 /* Memory that was refused ends a job; anything else that is wrong with a model does not. */

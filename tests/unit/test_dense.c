@@ -239,6 +239,71 @@ static void test_floats(void **state)
     }
 }
 
+/* Whole numbers that float32 holds, compared with limits between them: pairs are exact. */
+static void bytes_try(const vssi_dense *kernels, vssi_simd_type type, size_t dim, size_t rows, size_t n_queries)
+{
+    dense_case c;
+    uint64_t seed = dim * 1000 + rows * 40 + n_queries;
+    const int flip = type == VSSI_SIMD_I8 ? 0x80 : 0;
+    dense_begin(&c, dim, rows, n_queries);
+    size_t places = c.n_panels * VSSI_DENSE_ROWS;
+    uint8_t *data = malloc(rows * dim), *queries = malloc(n_queries * dim);
+    float *terms = malloc(3 * places * sizeof *terms);
+    int32_t *sums = malloc(2 * places * sizeof *sums), *squares = sums + places;
+    __attribute__((aligned(64))) float fall[VSSI_DENSE_QUERIES], reach[VSSI_DENSE_QUERIES] = {0};
+    for (size_t i = 0; i < rows * dim; i++)
+        data[i] = (uint8_t)(vssi_random_next(&seed) >> 20);
+    for (size_t i = 0; i < n_queries * dim; i++)
+        queries[i] = (uint8_t)(vssi_random_next(&seed) >> 20);
+    for (size_t p = 0; p < c.n_panels; p++) {
+        const char *pointers[VSSI_DENSE_ROWS];
+        size_t n = dense_rows(&c, p, data, dim, pointers), at = p * VSSI_DENSE_ROWS;
+        kernels->pack_bytes(type, pointers, n, dim, c.panels + p * vssi_dense_size(c.steps), sums + at, squares + at);
+    }
+    for (size_t r = 0; r < places; r++) {
+        terms[r] = 1;
+        terms[places + r] = r < rows ? 0.5f : INFINITY;
+        terms[2 * places + r] = 0;
+    }
+    for (size_t q = 0; q < VSSI_DENSE_QUERIES; q++) {
+        fall[q] = q < n_queries ? (float)(int32_t)(vssi_random_next(&seed) % 20000) - 10000 : INFINITY;
+        if (q < n_queries)
+            vssi_dense_query_codes(queries + q * dim, dim, q, c.group);
+    }
+    vssi_dense_floats with = {terms, terms + places, terms + 2 * places, fall, reach};
+    size_t n = kernels->bytes(&c.job, &with, c.where), at = 0;
+    for (size_t r = 0; r < rows; r++) {
+        int32_t sum = 0, square = 0;
+        for (size_t i = 0; i < dim; i++) {
+            int32_t byte = data[r * dim + i] ^ flip;
+            sum += byte;
+            square += byte * (byte - 128);
+        }
+        assert_true(sums[r] == sum && squares[r] == square);
+        for (size_t q = 0; q < n_queries; q++) {
+            int32_t product = 0;
+            for (size_t i = 0; i < dim; i++)
+                product += (queries[q * dim + i] - 128) * (data[r * dim + i] ^ flip);
+            bool listed = at < n && c.where[at] == (r << 5 | q);
+            assert_int_equal(listed, (float)product >= fall[q] + 0.5f);
+            at += listed;
+        }
+    }
+    assert_int_equal(at, n);
+    free(data), free(queries), free(terms), free(sums);
+    dense_end(&c);
+}
+
+static void test_bytes(void **state)
+{
+    (void)state;
+    const vssi_dense *kernels = dense_found();
+    for (size_t dim = 1; dim < 300; dim += dim < 70 ? 3 : 51) {
+        for (vssi_simd_type type = VSSI_SIMD_I8; type <= VSSI_SIMD_U8; type++)
+            bytes_try(kernels, type, dim, 1 + 13 * dim % 97, 1 + dim % VSSI_DENSE_QUERIES);
+    }
+}
+
 /* A signal stack too small for the tiles is what the system refuses them for: the level below is there then. */
 static int refused_try(void)
 {
@@ -271,7 +336,7 @@ static void test_refused(void **state)
 int main(int n, char **words)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_codes), cmocka_unit_test(test_floats),
-                                       cmocka_unit_test(test_refused)};
+                                       cmocka_unit_test(test_bytes), cmocka_unit_test(test_refused)};
     if (n > 1 && strcmp(words[1], REFUSED) == 0)
         return refused_try();
     return cmocka_run_group_tests(tests, NULL, NULL);

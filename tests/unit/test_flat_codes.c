@@ -1,6 +1,6 @@
 /*
  * test_flat_codes.c - the index object of flat with codes: same bytes on any number of threads, prefix and outliers
- * where they pay, every promise checked by validate, and objects that say anything at all
+ * where they pay, batches that find what scans find, every promise checked by validate, and objects that say anything
  */
 #include <math.h>
 #include <setjmp.h>
@@ -23,6 +23,7 @@ typedef enum codes_kind { CODES_SPREAD, CODES_NARROW, CODES_FAR } codes_kind;
 typedef struct codes_data {
     vssi_vectors vectors;
     float *data, *inverse;
+    size_t query; /* the row that is one */
 } codes_data;
 
 static float codes_random(uint64_t *state) { return (float)((double)(vssi_random_next(state) >> 40) * 0x1p-23 - 1); }
@@ -136,9 +137,12 @@ static void test_shapes(void **state)
 static vss_status codes_exact(void *state, const uint32_t *rows, size_t n, float *values, vss_error *err)
 {
     const codes_data *all = state;
+    bool l2 = all->vectors.metric == VSS_METRIC_L2;
     (void)err;
-    for (size_t i = 0; i < n; i++)
-        values[i] = (float)vssi_exact_l2_f32(all->data, all->data + rows[i] * DIM, DIM);
+    for (size_t i = 0; i < n; i++) {
+        const float *row = all->data + rows[i] * DIM, *query = all->data + all->query * DIM;
+        values[i] = (float)(l2 ? vssi_exact_l2_f32(query, row, DIM) : -vssi_exact_ip_f32(query, row, DIM));
+    }
     return VSS_OK;
 }
 
@@ -303,11 +307,87 @@ static void test_hostile(void **state)
     codes_end(&w);
 }
 
+enum { QUERIES = 70 };
+
+/* The hits of n queries, every 100th row, through the index or, NULL, by scans. */
+static void batch_ask(codes_data *all, const vssi_query *queries, size_t n, const void *index, vssi_scratch *scratch,
+                      vssi_hit hits[][K])
+{
+    static codes_data sources_of[QUERIES];
+    vssi_topk_source sources[QUERIES];
+    vssi_topk topks[QUERIES];
+    vss_error err;
+    size_t size = vssi_topk_size(K);
+    char *memory = aligned_alloc(64, n * size);
+    for (size_t q = 0; q < n; q++) {
+        sources_of[q] = *all;
+        sources_of[q].query = 100 * q;
+        sources[q] = (vssi_topk_source){&sources_of[q], codes_exact, codes_key_before};
+        vssi_topk_begin(&topks[q], memory + q * size, K, vssi_simd_gamma(DIM), 2e-4, &sources[q], &err);
+        if (index == NULL)
+            assert_int_equal(vssi_flat_search(NULL, &all->vectors, &queries[q], scratch, &topks[q], &err), VSS_OK);
+    }
+    if (index != NULL)
+        assert_int_equal(vssi_flat_ops.search_batch(index, &all->vectors, queries, n, scratch, topks, &err), VSS_OK);
+    for (size_t q = 0; q < n; q++) {
+        assert_int_equal(vssi_topk_finish(&topks[q], &err), VSS_OK);
+        assert_int_equal(topks[q].n_hits, K);
+        memcpy(hits[q], topks[q].hits, sizeof hits[q]);
+    }
+    free(memory);
+}
+
+/* Batches of all sizes, of all rows, a range of them and allowed ones, find what one query after another finds by the
+ * vectors: with a prefix that rules out most rows, and one that rules out hardly any. */
+static void test_batches(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {3, 8, 16, 33, QUERIES};
+    static vssi_hit hits[QUERIES][K], wanted[QUERIES][K];
+    static uint64_t allow[ROWS / 64 + 1];
+    vssi_heap heap;
+    vssi_scratch scratch;
+    vssi_heap_init(&heap, NULL, 0);
+    vssi_scratch_init(&scratch, &heap);
+    memset(allow, 0xb7, sizeof allow);
+    for (int kind = CODES_SPREAD; kind <= CODES_FAR; kind++) {
+        codes_data all;
+        vssi_image image;
+        vss_error err;
+        void *index;
+        codes_make(&all, (codes_kind)kind, kind == CODES_NARROW ? VSS_METRIC_IP : VSS_METRIC_L2);
+        codes_build(&heap, &all, kind == CODES_SPREAD ? 8 : FLAT_PREFIX_AUTO, 1, &image);
+        assert_int_equal(vssi_flat_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
+        assert_non_null(((const flat_index *)index)->prefix.panels);
+        for (size_t i = 0; i < 3 * sizeof sizes / sizeof *sizes; i++) {
+            vssi_query queries[QUERIES];
+            size_t n = sizes[i / 3];
+            for (size_t q = 0; q < n; q++) {
+                queries[q] = (vssi_query){.probe = {all.data + 100 * q * DIM, 1}, .n_allow = ROWS};
+                queries[q].begin = i % 3 == 1 ? 777 : 0;
+                queries[q].end = i % 3 == 1 ? 9001 : 0;
+                queries[q].allow = i % 3 == 2 ? allow : NULL;
+                queries[q].n_allow = i % 3 == 2 ? ROWS / 8 * 6 : ROWS;
+            }
+            batch_ask(&all, queries, n, NULL, &scratch, wanted);
+            batch_ask(&all, queries, n, index, &scratch, hits);
+            for (size_t q = 0; q < n; q++)
+                assert_memory_equal(hits[q], wanted[q], sizeof hits[q]);
+        }
+        vssi_flat_ops.free(index);
+        vssi_image_free(&heap, &image);
+        codes_release(&all);
+    }
+    vssi_scratch_free(&scratch);
+    assert_int_equal(heap.used, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_batches),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_hostile),

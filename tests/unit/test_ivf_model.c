@@ -313,12 +313,57 @@ static void damaged_models_are_refused(void **state)
     }
 }
 
+/* Memory that ends anywhere ends in BUDGET, and leaves nothing behind. */
+static void memory_may_end_anywhere(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < KINDS; kind++) {
+        rows r;
+        vssi_image model, image, made;
+        void *opened;
+        vss_error err;
+        bool good;
+        rows_make(&r, kind, 1, 1);
+        vssi_build build = rows_build(&r, &r.all, NULL);
+        MUST(r.ops->train(&build, &model, &err));
+        build.model = &model;
+        MUST(r.ops->build(&build, &image, &err));
+        MUST(r.ops->open(&r.heap, image.blocks, image.n_blocks, &r.all, &opened, &err));
+        const vssi_source source = {opened, NULL, ROWS, 0};
+        const uint64_t held = atomic_load(&r.heap.used);
+        vss_status status = VSS_ERR_BUDGET;
+        for (uint64_t room = 1000; status != VSS_OK; room += room / 6) {
+            r.heap.budget = held + room;
+            build = rows_build(&r, &r.all, NULL);
+            status = r.ops->train(&build, &made, &err);
+            if (status == VSS_OK)
+                vssi_image_free(&r.heap, &made);
+            build.model = &model;
+            if (status == VSS_OK)
+                status = r.ops->suits(&build, &good, &err);
+            build.sources = &source;
+            build.n_sources = 1;
+            if (status == VSS_OK)
+                status = r.ops->build(&build, &made, &err);
+            if (status == VSS_OK)
+                vssi_image_free(&r.heap, &made);
+            assert_true(status == VSS_OK || status == VSS_ERR_BUDGET);
+            assert_int_equal(atomic_load(&r.heap.used), held);
+        }
+        r.heap.budget = 0;
+        r.ops->free(opened);
+        vssi_image_free(&r.heap, &image);
+        vssi_image_free(&r.heap, &model);
+        rows_free(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(codes_taken_over_are_those_of_coding), cmocka_unit_test(sources_may_say_anything),
         cmocka_unit_test(models_suit_their_like),               cmocka_unit_test(models_do_not_suit_rows_that_drifted),
-        cmocka_unit_test(damaged_models_are_refused),
+        cmocka_unit_test(damaged_models_are_refused),           cmocka_unit_test(memory_may_end_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

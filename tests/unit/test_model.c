@@ -19,7 +19,20 @@ typedef struct fixture {
     vss_collection *col;
     float *vectors;  /* [ROWS][DIM]: around 60 centers */
     size_t warned;   /* lines of the log about a model */
+    size_t calls, fail_at; /* allocations, and the one that fails; 0: none */
 } fixture;
+
+static void *model_alloc(void *state, size_t size, size_t align)
+{
+    fixture *f = state;
+    return ++f->calls == f->fail_at ? NULL : aligned_alloc(align, (size + align - 1) / align * align);
+}
+
+static void model_release(void *state, void *block, size_t size, size_t align)
+{
+    (void)state, (void)size, (void)align;
+    free(block);
+}
 
 static void model_log(void *state, vss_log_level level, const char *line)
 {
@@ -34,6 +47,8 @@ static void model_open(fixture *f)
     vss_error err;
     archive_storage(&f->files, true, &f->storage);
     options.storage = &f->storage;
+    const vss_allocator allocator = {sizeof allocator, f, model_alloc, model_release};
+    options.allocator = &allocator;
     options.log = model_log;
     options.log_state = f;
     MUST(vss_db_open("archive", &options, &f->db, &err));
@@ -203,6 +218,28 @@ static void an_index_built_anew_has_a_new_model(void **state)
     build(f, "hnsw", NULL); /* has none */
     MUST(vss_collection_compact(f->col, &err));
     assert_int_equal(model_files(f), 0);
+    check(f, VSS_OK);
+}
+
+/* A center may be a row: after a purge nothing is left that was trained on rows which are gone. */
+static void a_purge_trains_anew(void **state)
+{
+    fixture *f = *state;
+    uint64_t before[8], after[8];
+    vss_error err;
+    add_sealed(f, 0);
+    build(f, "ivf_sq8", "nlist=64");
+    add_sealed(f, 1);
+    models(f, before);
+    const int64_t gone[] = {3, 4, 5};
+    const vss_column keys = maker_keys(gone, 3);
+    MUST(vss_collection_delete(f->col, &keys, NULL, &err));
+    MUST(vss_collection_purge(f->col, &err));
+    size_t n = models(f, after);
+    for (size_t i = 0; i < n; i++)
+        assert_true(after[i] != before[0] && after[i] == after[0]);
+    assert_int_equal(model_files(f), 1);
+    assert_true(recall(f) > 0.9);
     check(f, VSS_OK);
 }
 
@@ -439,11 +476,41 @@ static void a_model_is_taken_from_another_collection(void **state)
     check(f, VSS_OK);
 }
 
+/* An allocation that fails anywhere in a flush or a compaction fails it as a whole; again, it is done. */
+static void memory_may_end_in_a_job(void **state)
+{
+    fixture *f = *state;
+    vss_error err;
+    uint64_t hashes[8];
+    size_t refused = 0;
+    add_sealed(f, 0);
+    build(f, "ivf_rabitq", "nlist=64");
+    add_sealed(f, 1);
+    add(f, 2);
+    for (size_t fail = 1;; fail += 3) {
+        f->calls = 0;
+        f->fail_at = fail;
+        vss_status status = vss_collection_compact(f->col, &err); /* flushes first */
+        f->fail_at = 0;
+        if (status == VSS_OK)
+            break;
+        assert_int_equal(status, VSS_ERR_NO_MEMORY);
+        refused++;
+    }
+    assert_true(refused > 50);
+    MUST(vss_collection_compact(f->col, &err));
+    assert_int_equal(models(f, hashes), 1);
+    assert_int_equal(model_files(f), 1);
+    assert_true(recall(f) > 0.9);
+    check(f, VSS_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_model_serves_many_segments, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_index_built_anew_has_a_new_model, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_purge_trains_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_that_drifted_are_trained_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(growing_rows_are_read_by_lists, set_up, tear_down),
         cmocka_unit_test_setup_teardown(growing_rows_join_the_lists, set_up, tear_down),
@@ -451,6 +518,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_model_is_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_build_trains_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_model_is_taken_from_another_collection, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(memory_may_end_in_a_job, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
