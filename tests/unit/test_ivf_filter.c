@@ -1,8 +1,8 @@
 /*
  * test_ivf_filter.c - which lists are read: more with a filter, fewer with spread
  *
- * With one row in a hundred passing, inverted lists find as much as without a filter: the lists are walked, not the rows
- * scanned, alone and in a batch, and the recall is at most a point below that of the same settings without a filter.
+ * With one row in a hundred passing, inverted lists find as much as without a filter: the lists are walked, not the
+ * rows scanned, alone and in a batch, and the recall is at most a point below that of the same settings without one.
  */
 #include <math.h>
 #include <stdlib.h>
