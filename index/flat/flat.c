@@ -1,11 +1,10 @@
 /*
  * flat.c - compare the query with every row, or with every allowed one
  *
- * Blocks of 256 rows: scored in one stream where at least three quarters of them are allowed (those that aren't are
- * left out afterwards), else the allowed ones are gathered. Where fewer than a quarter of all rows are allowed, they
- * are gathered by 256, each row asked for at once; between a quarter and three quarters they are taken in order, as a
- * batch of one query. Cost: the bytes of the rows read once, at memory speed; of few rows theirs and the bitmap's. The
- * call may end early when its control says so: the caller looks at control->stop.
+ * Blocks of 256 rows (flat_block.c). Where fewer than a quarter of all rows are allowed, they are gathered by 256, each
+ * row asked for at once; between a quarter and three quarters they are taken in order, as a batch of one query. Cost:
+ * the bytes of the rows read once, at memory speed; of few rows theirs and the bitmap's. The call may end early when
+ * its control says so: the caller looks at control->stop.
  */
 #include "flat.h"
 
@@ -14,30 +13,6 @@
 #include "../codec/prefix.h"
 
 #define FLAT_FEW 4u /* one in: fewer rows that are allowed are gathered */
-
-size_t vssi_flat_block(const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end, vssi_topk *topk)
-{
-    float scores[FLAT_BLOCK];
-    size_t n = end - begin;
-    if (!query->allow) {
-        vssi_vectors_score_rows(v, &query->probe, begin, n, scores);
-        vssi_topk_add_rows(topk, scores, begin, n);
-        return n;
-    }
-    uint32_t rows[FLAT_BLOCK];
-    size_t next, allowed = vssi_bitmap_rows(query->allow, begin, end, rows, FLAT_BLOCK, &next);
-    if (allowed == 0)
-        return 0;
-    if (allowed < n - n / 4) {
-        vssi_vectors_score_gather(v, &query->probe, rows, allowed, scores);
-    } else {
-        vssi_vectors_score_rows(v, &query->probe, begin, n, scores);
-        for (size_t i = 0; i < allowed; i++)
-            scores[i] = scores[rows[i] - begin];
-    }
-    vssi_topk_add(topk, scores, rows, allowed);
-    return allowed < n - n / 4 ? allowed : n;
-}
 
 /* Score the next FLAT_BLOCK allowed rows from *at on, wherever they are. Returns how many there were. */
 static size_t flat_gather(const vssi_vectors *v, const vssi_query *query, size_t *at, size_t end, vssi_topk *topk)

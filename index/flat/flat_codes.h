@@ -33,6 +33,15 @@ typedef struct flat_codes_query {
     uint32_t near[FLAT_NEAR];    /* rows that the codes can't rule out */
 } flat_codes_query;
 
+/* ---- flat_codes_keep.c ---- */
+
+/* Bring reach and cut down to what the threshold says. True: they have fallen. */
+bool vssi_flat_codes_cut(const flat_index *index, flat_codes_query *q, float threshold);
+/* The codes' kernels give float32: their sums are compared with a cut that leaves room for its rounding. */
+float vssi_flat_codes_limit(const flat_codes_query *q);
+/* Score and offer n <= FLAT_BLOCK rows. True: the cut has fallen. */
+bool vssi_flat_codes_offer(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
+                           size_t n);
 /* Rows that the prefix, or nothing yet, can't rule out: keep those that the codes can't, and offer them when there are
  * enough to score together. n <= FLAT_FIRST. True: the cut has fallen. */
 bool vssi_flat_codes_narrow(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
@@ -46,7 +55,7 @@ bool vssi_flat_codes_flush(const flat_index *index, const vssi_vectors *v, flat_
  * that proves. True: it has fallen. */
 bool vssi_flat_codes_bound(const flat_index *index, flat_codes_query *q, double nearest);
 bool vssi_flat_codes_outlier(const flat_index *index, uint32_t row);
-/* Offer what is left. */
+/* flat_codes_search.c: offer what is left. */
 void vssi_flat_codes_end(const flat_index *index, const vssi_vectors *v, flat_codes_query *q);
 
 /* Rows [begin, end), by the prefix or by all codes. */

@@ -30,90 +30,7 @@
 #define CODES_MARGIN 1.1        /* by which all codes must be better */
 #define CODES_LATER 0.4         /* what all rows leave over, of what the first ones do, whose thresholds are high */
 #define CODES_FEW 3u     /* one in: fewer rows that are allowed are gathered */
-#define CODES_TOGETHER 16u /* vectors that are scored together */
 #define CODES_LINE 256u  /* bytes that a gathered row costs beyond its own */
-
-/* Bring reach and cut down to what the threshold says. True: they have fallen. */
-static bool codes_cut(const flat_index *index, flat_codes_query *q, float threshold)
-{
-    double reach = vssi_sq8_reach(&index->sq8, &q->code, threshold);
-    if (!(reach < q->reach))
-        return false;
-    q->reach = reach;
-    q->cut = vssi_sq8_steps(&index->sq8, &q->code, reach);
-    return true;
-}
-
-bool vssi_flat_codes_outlier(const flat_index *index, uint32_t row)
-{
-    size_t low = 0, high = index->n_outliers;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (index->outliers[middle] < row)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < index->n_outliers && index->outliers[low] == row;
-}
-
-/* Score and offer n <= FLAT_BLOCK rows. True: the cut has fallen. */
-static bool codes_offer(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
-                        size_t n)
-{
-    float scores[FLAT_BLOCK];
-    if (n == 0)
-        return false;
-    vssi_vectors_score_gather(v, &q->query->probe, rows, n, scores);
-    vssi_topk_add(q->topk, scores, rows, n);
-    vssi_topk_tighten(q->topk);
-    return codes_cut(index, q, q->topk->threshold);
-}
-
-bool vssi_flat_codes_keep(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
-                          size_t n)
-{
-    bool fallen = false;
-    for (size_t i = 0; i < n; i++) {
-        if (vssi_flat_codes_outlier(index, rows[i]))
-            continue;
-        q->near[q->n_near++] = rows[i];
-        if (q->n_near == FLAT_NEAR) {
-            fallen |= codes_offer(index, v, q, q->near, q->n_near);
-            q->n_near = 0;
-        }
-    }
-    return q->n_near >= CODES_TOGETHER ? vssi_flat_codes_flush(index, v, q) || fallen : fallen;
-}
-
-bool vssi_flat_codes_flush(const flat_index *index, const vssi_vectors *v, flat_codes_query *q)
-{
-    bool fallen = codes_offer(index, v, q, q->near, q->n_near);
-    q->n_near = 0;
-    return fallen;
-}
-
-bool vssi_flat_codes_bound(const flat_index *index, flat_codes_query *q, double nearest)
-{
-    return codes_cut(index, q, vssi_topk_bound(q->topk, vssi_sq8_score(&index->sq8, &q->code, nearest)));
-}
-
-/* The codes' kernels give float32: their sums are compared with a cut that leaves room for its rounding. */
-static float codes_limit(const flat_codes_query *q) { return (float)fmin(q->cut, 0x1p100); }
-
-bool vssi_flat_codes_narrow(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
-                            size_t n)
-{
-    float sums[FLAT_FIRST], limit = codes_limit(q);
-    uint32_t kept[FLAT_FIRST];
-    size_t n_kept = 0;
-    index->sq8.score_gather(q->code.code, index->sq8.codes, index->sq8.model.size, rows, n, sums);
-    for (size_t i = 0; i < n; i++) {
-        kept[n_kept] = rows[i];
-        n_kept += sums[i] <= limit;
-    }
-    return vssi_flat_codes_keep(index, v, q, kept, n_kept);
-}
 
 void vssi_flat_codes_end(const flat_index *index, const vssi_vectors *v, flat_codes_query *q)
 {
@@ -125,7 +42,7 @@ void vssi_flat_codes_end(const flat_index *index, const vssi_vectors *v, flat_co
 /* The rows [begin, end), at most FLAT_BLOCK, that are allowed and that the codes can't rule out. */
 static void codes_block(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, size_t begin, size_t end)
 {
-    float sums[FLAT_BLOCK], limit = codes_limit(q);
+    float sums[FLAT_BLOCK], limit = vssi_flat_codes_limit(q);
     uint32_t rows[FLAT_BLOCK];
     size_t size = index->sq8.model.size, kept = 0;
     const uint64_t *allow = q->query->allow;
@@ -149,7 +66,7 @@ static void codes_outliers(const flat_index *index, const vssi_vectors *v, flat_
         rows[n] = row;
         n += row >= begin && row < end && (!allow || vssi_bitmap_get(allow, row));
         if (n == FLAT_BLOCK || i + 1 == index->n_outliers) {
-            (void)codes_offer(index, v, q, rows, n);
+            (void)vssi_flat_codes_offer(index, v, q, rows, n);
             n = 0;
         }
     }
@@ -178,7 +95,7 @@ static vss_status codes_prepare(const flat_index *index, const vssi_query *queri
         if (index->prefix.panels != NULL)
             vssi_prefix_prepare(&index->prefix, carrier, carrier + sq8->model.width, &one->start);
         one->reach = one->cut = INFINITY;
-        (void)codes_cut(index, one, topks[q].threshold);
+        (void)vssi_flat_codes_cut(index, one, topks[q].threshold);
     }
     return VSS_OK;
 }

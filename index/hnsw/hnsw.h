@@ -273,9 +273,9 @@ const char *vssi_hnsw_form_wrong(const vssi_hnsw_index *index, size_t place);
 /* hnsw_order.c: move graph, entries and codes to places that suit a walk; without codes nothing moves. */
 vss_status vssi_hnsw_order(vssi_hnsw_build *b, vss_error *err);
 
-/* hnsw_open.c: the block of `kind`, of count elements, in memory aligned to `align`. CORRUPT. */
-vss_status vssi_hnsw_open_block(const vssi_block *blocks, size_t n_blocks, uint32_t kind, size_t element, size_t align,
-                                uint64_t count, const void **data, vss_error *err);
+/* hnsw_block.c: the block of `kind`, of count elements, in memory aligned to `align`. CORRUPT. */
+vss_status vssi_hnsw_block(const vssi_block *blocks, size_t n_blocks, uint32_t kind, size_t element, size_t align,
+                           uint64_t count, const void **data, vss_error *err);
 
 /* hnsw_open.c, hnsw_search.c, hnsw_validate.c: as in vssi_index_ops. */
 vss_status vssi_hnsw_open(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks, const vssi_vectors *vectors,

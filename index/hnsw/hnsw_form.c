@@ -130,9 +130,9 @@ vss_status vssi_hnsw_form_open(vssi_hnsw_index *index, uint32_t form, const vssi
     if (!vssi_sq8_can(vectors->type, vectors->metric))
         return vssi_fail(err, VSS_ERR_CORRUPT, "hnsw: codes of vectors of type %s", vss_type_name(vectors->type));
     uint32_t width = vssi_sq8_width(vectors->dim, vectors->metric), size = vssi_hnsw_form_size(form, width);
-    VSSI_TRY(vssi_hnsw_open_block(blocks, n_blocks, HNSW_BLOCK_MODEL, sizeof(vssi_sq8_model), 8, 1, &model, err));
-    VSSI_TRY(vssi_hnsw_open_block(blocks, n_blocks, HNSW_BLOCK_LOW, sizeof(double), 8, width, &low, err));
-    VSSI_TRY(vssi_hnsw_open_block(blocks, n_blocks, HNSW_BLOCK_CODES, size, 1, vectors->rows, &codes, err));
+    VSSI_TRY(vssi_hnsw_block(blocks, n_blocks, HNSW_BLOCK_MODEL, sizeof(vssi_sq8_model), 8, 1, &model, err));
+    VSSI_TRY(vssi_hnsw_block(blocks, n_blocks, HNSW_BLOCK_LOW, sizeof(double), 8, width, &low, err));
+    VSSI_TRY(vssi_hnsw_block(blocks, n_blocks, HNSW_BLOCK_CODES, size, 1, vectors->rows, &codes, err));
     VSSI_TRY(vssi_sq8_open_padded(&index->sq8, model, low, codes, size, vectors, err));
     index->form = form;
     index->gather = index->sq8.score_gather;

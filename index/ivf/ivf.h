@@ -139,9 +139,11 @@ vss_status vssi_ivf_grid_fit(ivf_build *b, vss_error *err);
 vss_status vssi_ivf_grid_rows(const ivf_build *b, const uint32_t *rows, size_t n, uint8_t *codes, vss_error *err);
 void vssi_ivf_grid_code(const ivf_header *h, const float *low, const float *carrier, uint8_t *code);
 
-/* ivf_train.c: the header, without what is trained, by rows and parameters (INVALID); rows that centers, and codewords,
- * are trained on; all that rows are coded by. */
+/* ivf_plan.c: the header, without what is trained, by rows and parameters (INVALID); free what a build has made. */
 vss_status vssi_ivf_plan(ivf_build *b, ivf_kind kind, vss_error *err);
+void vssi_ivf_build_free(ivf_build *b);
+
+/* ivf_train.c: rows that centers, and codewords, are trained on; all that rows are coded by. */
 size_t vssi_ivf_sample(const ivf_header *h);
 vss_status vssi_ivf_train(const vssi_build *build, ivf_kind kind, vssi_image *model, vss_error *err);
 
@@ -160,15 +162,15 @@ void vssi_ivf_source_copy(const ivf_index *from, size_t position, size_t list, u
 
 /* ivf_build.c */
 vss_status vssi_ivf_build(const vssi_build *build, ivf_kind kind, vssi_image *image, vss_error *err);
-void vssi_ivf_build_free(ivf_build *b);
 
-/* ivf_encode.c: blocks of 32 rows of all lists together; where each list's begin in blocks[lists + 1], unless NULL. */
-size_t vssi_ivf_blocks(const ivf_header *h, const uint32_t *lists, uint32_t *blocks);
-/* The centers by panels; what they stand for; what the lists hold. */
+/* ivf_encode.c: the centers by panels; what they stand for; what the lists hold. */
 vss_status vssi_ivf_encode_centers(ivf_build *b, vss_error *err);
 vss_status vssi_ivf_encode_points(ivf_build *b, vss_error *err);
 vss_status vssi_ivf_encode(ivf_build *b, vss_error *err);
 
+/* ivf_encode_lists.c: blocks of 32 rows of all lists together; where each list's begin in blocks[lists + 1], unless
+ * NULL. */
+size_t vssi_ivf_blocks(const ivf_header *h, const uint32_t *lists, uint32_t *blocks);
 /* Lists shared among threads, each once with a worker's scratch memory of scratch_size bytes. blocks as above, or NULL
  * where there are none. CANCELLED, DEADLINE, NO_MEMORY, BUDGET. */
 typedef void (*ivf_encode_list)(ivf_build *b, const uint32_t *blocks, const void *state, uint8_t *scratch, size_t list);

@@ -126,14 +126,6 @@ static vss_status build_make(ivf_build *b, ivf_kind kind, vss_error *err)
     return vssi_ivf_encode(b, err);
 }
 
-void vssi_ivf_build_free(ivf_build *b)
-{
-    const void *const made[] = {b->low, b->points, b->centers, b->panels, b->where, b->origin,
-                                b->lists, b->rows, b->codes, b->more, b->words};
-    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
-        vssi_free(b->in->heap, made[i]);
-}
-
 vss_status vssi_ivf_build(const vssi_build *build, ivf_kind kind, vssi_image *image, vss_error *err)
 {
     ivf_build b = {.in = build};

@@ -23,40 +23,9 @@
 #define IVF_SEED 0x697666u
 #define IVF_ALONE 2.0    /* rows a center at least that `far` is corrected by */
 
-/* nlist 0: about 4 sqrt(rows), so that centers and lists cost a search alike. */
-static uint32_t train_lists(const vssi_build *in)
-{
-    size_t lists = (size_t)in->params[IVF_PARAM_NLIST], rows = in->vectors->rows;
-    if (lists == 0)
-        lists = (size_t)(4 * sqrt((double)rows));
-    return (uint32_t)vssi_max(1, vssi_min(vssi_min(lists, rows), IVF_MAX_LISTS));
-}
-
 size_t vssi_ivf_sample(const ivf_header *h)
 {
     return vssi_min(h->rows, vssi_min((size_t)h->lists * IVF_SAMPLE, VSSI_KMEANS_MAX_ROWS));
-}
-
-vss_status vssi_ivf_plan(ivf_build *b, ivf_kind kind, vss_error *err)
-{
-    static const uint32_t code_bits[] = {4, 8}; /* by the number of the name */
-    const uint64_t *params = b->in->params;
-    const vssi_vectors *v = b->in->vectors;
-    ivf_header *h = &b->header;
-    uint32_t width = vssi_carrier_width(v);
-    if (v->rows > IVF_MAX_ROWS)
-        return vssi_fail(err, VSS_ERR_INVALID, "ivf: %zu rows, at most %u can be indexed", v->rows, IVF_MAX_ROWS);
-    b->v = *v;
-    *h = (ivf_header){.format = IVF_FORMAT, .kind = kind, .rows = (uint32_t)v->rows, .dim = v->dim,
-                      .metric = (uint32_t)v->metric, .lists = train_lists(b->in), .width = width,
-                      .size = (uint32_t)vssi_round_up(width, 4),
-                      .most = v->metric == VSS_METRIC_IP ? v->max_norm : 0};
-    if (h->kind == IVF_RABITQ)
-        h->bits = (uint32_t)params[IVF_PARAM_BITS];
-    if (h->kind != IVF_PQ)
-        return VSS_OK;
-    h->bits = code_bits[params[IVF_PARAM_NBITS]];
-    return vssi_ivf_pq_subs(params[IVF_PARAM_M], h->width, h->bits, &h->subs, err);
 }
 
 static float train_far(const ivf_header *h, size_t rows, double inertia)
