@@ -16,7 +16,7 @@ UTC = datetime.timezone.utc
 
 def test_module():
     assert vss.version().startswith("0.1.")
-    assert vss.simd_level().startswith(("scalar", "avx2", "avx512", "neon"))
+    assert vss.simd_level().startswith(("scalar", "avx2", "avx512", "amx", "neon"))
     assert {"flat", "hnsw"} <= set(vss.index_types())
     params = {param["name"]: param for param in vss.index_params("hnsw")}
     assert params["m"]["min"] <= params["m"]["default"] <= params["m"]["max"]

@@ -233,7 +233,15 @@ def test_timeout_truncates(db):
     assert hits.truncated and hits.keys.shape == (4096, 5)
 
 
-def test_interrupt(db):
+@pytest.fixture
+def interruptible():
+    """SIGINT raises KeyboardInterrupt, also where the tests were started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interrupt(db, interruptible):
     col = big(db, rows=60000, dim=64)
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
