@@ -1,12 +1,14 @@
 /*
  * compare_hnsw_hnswlib.cpp - hnswlib answering compare_hnsw.py, a line a command
  *
- * usage: PROGRAM BASE.fbin QUERIES.fbin INDEX M EF_CONSTRUCTION THREADS IDS Builds the graph and saves it to the file
- * INDEX, or loads it from there. Vectors of a loaded graph are replaced by those of BASE: a graph of the same rows
- * turned by a rotation has the same distances. commands:  search EF BATCH THREADS   one pass over all queries;
- * answers the seconds it took; row numbers go to IDS
- *            distances EF              answers distances computed a query
- *            memory                    answers resident bytes beyond those before the index was there
+ *     PROGRAM BASE.fbin QUERIES.fbin INDEX M EF_CONSTRUCTION THREADS IDS
+ *
+ * Builds the graph and saves it to the file INDEX, or loads it from there. Vectors of a loaded graph are replaced by
+ * those of BASE: a graph of the same rows turned by a rotation has the same distances.
+ *
+ *     search EF BATCH THREADS   one pass over all queries; answers the seconds it took; row numbers go to IDS
+ *     distances EF              answers distances computed a query
+ *     memory                    answers resident bytes beyond those before the index was there
  */
 #include <atomic>
 #include <chrono>
