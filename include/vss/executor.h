@@ -21,8 +21,9 @@ typedef struct vss_executor {
      * return 0; or return another number and never call it. With it, what writes leave to do is done there: growing
      * rows sealed and indexed, segments compacted, what nothing names removed, within background_memory (vss/db.h),
      * beside writes and searches. A thread of the lowest priority suits it best (Linux: nice 19), as it then takes
-     * what searches and writes leave of the processor. At most one task a collection is waiting or running. Closing a collection waits for
-     * one that runs; one that is called after the close does nothing. One that is never called keeps a few bytes. */
+     * what searches and writes leave of the processor. At most one task a collection is waiting or running. Closing
+     * a collection waits for one that runs; one that is called after the close does nothing. One that is never called
+     * keeps a few bytes. */
     int (*submit)(void *state, void (*task)(void *arg), void *arg);
 } vss_executor;
 
