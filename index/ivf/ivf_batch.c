@@ -174,25 +174,31 @@ static vss_status batch_room(ivf_batch *b, size_t n, vssi_scratch *scratch, vss_
 static vss_status batch_begin(ivf_batch *b, const vssi_vectors *v, const vssi_query *queries, size_t n,
                               vssi_scratch *scratch, vssi_topk *topks, vss_error *err)
 {
-    size_t probes = vssi_ivf_probes(b->index, queries), size;
+    const ivf_header *h = &b->index->header;
+    const size_t probes = vssi_ivf_probes(b->index, queries), packed = vssi_ivf_walk_packed(h);
+    const size_t rounded = vssi_ivf_walk_rounded(h);
     uint8_t *memory;
     ivf_walk first = {.index = b->index, .v = v, .query = queries, .topk = topks, .n_probes = probes};
-    if (!vssi_mul(n, vssi_ivf_walk_size(&first), &size))
-        return vssi_fail_memory(err, SIZE_MAX);
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, size, 1, &memory, err));
+    const size_t size = vssi_ivf_walk_size(&first);
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, n, size + packed + rounded, &memory, err));
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_POOL, n, sizeof *b->walks, &b->walks, err));
     for (size_t q = 0; q < n; q++) {
         b->walks[q] = (ivf_walk){.index = b->index, .v = v, .query = &queries[q], .topk = &topks[q],
-                                 .n_probes = probes, .packs = b->crowd != NULL || b->index->header.kind == IVF_SQ8};
-        vssi_ivf_walk_begin(&b->walks[q], memory + q * vssi_ivf_walk_size(&first));
+                                 .n_probes = probes, .packs = b->crowd != NULL || h->kind == IVF_SQ8};
+        b->walks[q].packed = (int32_t *)(void *)(memory + n * size + q * packed);
+        b->walks[q].rounded = (int8_t *)memory + n * (size + packed) + q * rounded;
+        vssi_ivf_walk_begin(&b->walks[q], memory + q * size);
     }
     return VSS_OK;
 }
 
-static vss_status batch_done(ivf_walk *walk, vssi_scratch *scratch)
+/* Offer what a walk has found. The hits are settled at once, while their rows are in the cache. */
+static vss_status batch_done(ivf_walk *walk, vssi_scratch *scratch, vss_error *err)
 {
+    if (walk->index->header.kind != IVF_FLAT)
+        vssi_ivf_offer(walk);
     scratch->distances += walk->scanned + walk->index->header.lists;
-    return walk->topk->status;
+    return vssi_topk_finish(walk->topk, err);
 }
 
 /* List by list. */
@@ -213,10 +219,8 @@ static vss_status batch_by_lists(ivf_batch *b, const vssi_vectors *v, const vssi
     for (size_t q = 0; q < b->n; q++)
         vssi_ivf_walk_bases(&b->walks[q]);
     batch_lists(b, queries->control);
-    for (size_t q = 0; q < b->n; q++) {
-        vssi_ivf_offer(&b->walks[q]);
-        VSSI_TRY(batch_done(&b->walks[q], scratch));
-    }
+    for (size_t q = 0; q < b->n; q++)
+        VSSI_TRY(batch_done(&b->walks[q], scratch, err));
     return VSS_OK;
 }
 
@@ -236,9 +240,7 @@ static vss_status batch_by_queries(ivf_batch *b, const vssi_vectors *v, const vs
         batch_centers(b, n);
         for (size_t q = 0; q < n; q++) {
             vssi_ivf_search_lists(&b->walks[q], order);
-            if (b->index->header.kind != IVF_FLAT)
-                vssi_ivf_offer(&b->walks[q]);
-            VSSI_TRY(batch_done(&b->walks[q], scratch));
+            VSSI_TRY(batch_done(&b->walks[q], scratch, err));
         }
     }
     return VSS_OK;

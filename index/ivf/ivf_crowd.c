@@ -96,10 +96,11 @@ static void crowd_all(ivf_batch *b, const crowd_rows *rows, const uint32_t *numb
     b->crowd->begin(most);
     for (size_t at = rows->at; at < rows->end; at += VSSI_CROWD_ROWS, codes += size) {
         uint32_t wanted = vssi_ivf_valid(at, rows->end);
-        for (size_t line = 0; at + VSSI_CROWD_ROWS < rows->end && line < size; line += CROWD_LINE)
-            __builtin_prefetch(codes + size + line);
-        if (!rows->centers)
+        if (!rows->centers) {
+            for (size_t line = 0; at + VSSI_CROWD_ROWS < rows->end && line < size; line += CROWD_LINE)
+                __builtin_prefetch(codes + size + line);
             wanted = vssi_ivf_permitted(&b->walks[numbers[0]], at, wanted);
+        }
         if (wanted != 0)
             crowd_panel(b, rows, numbers, n, most, codes, at, wanted);
     }

@@ -99,7 +99,11 @@ static vss_status search_walk(ivf_walk *walk, vssi_scratch *scratch, vss_error *
     uint32_t *order;
     uint8_t *memory;
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, walk->n_probes, sizeof *order, &order, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, vssi_ivf_walk_size(walk), 1, &memory, err));
+    const size_t packed = vssi_ivf_walk_packed(&walk->index->header), size = vssi_ivf_walk_size(walk);
+    const size_t rounded = vssi_ivf_walk_rounded(&walk->index->header);
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, size + packed + rounded, 1, &memory, err));
+    walk->packed = (int32_t *)(void *)(memory + size);
+    walk->rounded = (int8_t *)memory + size + packed;
     vssi_ivf_walk_begin(walk, memory);
     search_choose(walk);
     vssi_ivf_search_lists(walk, order);

@@ -39,23 +39,29 @@ static size_t walk_first(const ivf_walk *walk)
 }
 
 typedef struct walk_sizes {
-    size_t table, floats, code, packed, rounded, near, list;
+    size_t table, floats, code, near, list;
 } walk_sizes;
 
 static walk_sizes walk_sizes_of(const ivf_walk *walk)
 {
     const ivf_header *h = &walk->index->header;
-    size_t n = ivf_turned_width(h), code = vssi_crowd_stride(h->size / 4);
-    size_t rounded = h->kind == IVF_RABITQ ? vssi_crowd_stride(n / 4) : 0;
+    size_t n = ivf_turned_width(h), code = (size_t)vssi_round_up(h->size, 64);
     bool residuals = h->kind == IVF_RABITQ || h->kind == IVF_PQ;
-    return (walk_sizes){ivf_table_size(h), (residuals ? 2 : 1) * n * sizeof(float), code, code, rounded,
+    return (walk_sizes){ivf_table_size(h), (residuals ? 2 : 1) * n * sizeof(float), code,
                         8 * vssi_shortlist_room(walk->n_probes), 8 * vssi_shortlist_room(walk_first(walk))};
 }
 
 size_t vssi_ivf_walk_size(const ivf_walk *walk)
 {
     walk_sizes s = walk_sizes_of(walk);
-    return s.table + s.floats + s.code + s.packed + s.rounded + s.near + s.list;
+    return s.table + s.floats + s.code + s.near + s.list;
+}
+
+size_t vssi_ivf_walk_packed(const ivf_header *h) { return vssi_crowd_stride(h->size / 4); }
+
+size_t vssi_ivf_walk_rounded(const ivf_header *h)
+{
+    return h->kind == IVF_RABITQ ? vssi_crowd_stride(ivf_turned_width(h) / 4) : 0;
 }
 
 /* Are distances of the query's code to those of the centers too coarse for what codes of rows tell apart: where the
@@ -102,7 +108,7 @@ static void walk_tables(ivf_walk *walk)
     for (size_t j = 0; j < WALK_LANES; j++)
         walk->whole += sums[j];
     vssi_rabitq_tables tables = vssi_rabitq_prepare(walk->turned, n, walk->table, walk->rounded);
-    memset(walk->rounded + n, 0, vssi_crowd_stride(n / 4) - n);
+    memset(walk->rounded + n, 0, vssi_ivf_walk_rounded(h) - n);
     walk->low = tables.low;
     if (vssi_crowd_best() != NULL)
         vssi_crowd_best()->order(walk->rounded, n);
@@ -116,9 +122,7 @@ void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
     walk->table = memory;
     walk->carrier = (float *)(void *)(memory + s.table);
     walk->code = memory + s.table + s.floats;
-    walk->packed = (int32_t *)(void *)(walk->code + s.code);
-    walk->rounded = (int8_t *)walk->code + s.code + s.packed;
-    uint8_t *rest = walk->code + s.code + s.packed + s.rounded;
+    uint8_t *rest = walk->code + s.code;
     vssi_shortlist_begin(&walk->near, walk->n_probes, rest);
     vssi_shortlist_begin(&walk->list, walk_first(walk), rest + s.near);
     walk->few = walk->query->allow && walk->query->n_allow < h->rows / WALK_FEW;
@@ -130,7 +134,7 @@ void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
     const uint8_t *code = walk->code;
     if (walk->packs) {
         (void)vssi_panel_points(&code, 1, h->size, walk->packed, &walk->square);
-        memset((uint8_t *)walk->packed + h->size, 0, s.packed - h->size);
+        memset((uint8_t *)walk->packed + h->size, 0, vssi_ivf_walk_packed(h) - h->size);
     }
     if (h->kind == IVF_RABITQ || h->kind == IVF_PQ) {
         walk->measure = walk_must_measure(walk);

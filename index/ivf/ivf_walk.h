@@ -52,6 +52,9 @@ static inline bool vssi_ivf_estimates(const ivf_walk *walk)
 size_t vssi_ivf_probes(const ivf_index *index, const vssi_query *query);
 size_t vssi_ivf_walk_size(const ivf_walk *walk);
 void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory);
+/* Bytes of packed and of rounded, 64-byte aligned too, which the caller sets. */
+size_t vssi_ivf_walk_packed(const ivf_header *h);
+size_t vssi_ivf_walk_rounded(const ivf_header *h);
 /* The squared distances of the query from the centers of walk->near, where codes are of residuals. */
 void vssi_ivf_walk_bases(ivf_walk *walk);
 
