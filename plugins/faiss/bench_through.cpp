@@ -76,7 +76,7 @@ Vectors load(const char *path, size_t most)
     return v;
 }
 
-void check(vss_status status, const vss_error &err)
+void must(vss_status status, const vss_error &err)
 {
     if (status != VSS_OK)
         fail("libvss", err.message);
@@ -90,8 +90,8 @@ vss_collection *fill(vss_db *db, const Vectors &base)
     const std::string text = "{\"fields\": [{\"name\": \"id\", \"type\": \"int64\", \"primary\": true, "
                              "\"auto_id\": true}, {\"name\": \"v\", \"type\": \"vector<f32>\", "
                              "\"metric\": \"l2\", \"dim\": " + std::to_string(base.dim) + "}]}";
-    check(vss_schema_parse(text.data(), text.size(), &schema, &err), err);
-    check(vss_collection_create(db, "rows", schema, &col, &err), err);
+    must(vss_schema_parse(text.data(), text.size(), &schema, &err), err);
+    must(vss_collection_create(db, "rows", schema, &col, &err), err);
     vss_schema_free(schema);
     vss_column column = VSS_INIT(vss_column);
     column.type = VSS_TYPE_VECTOR_F32;
@@ -104,7 +104,7 @@ vss_collection *fill(vss_db *db, const Vectors &base)
     batch.n_columns = 1;
     batch.names = &name;
     batch.columns = &columns;
-    check(vss_collection_insert(col, &batch, nullptr, &err), err);
+    must(vss_collection_insert(col, &batch, nullptr, &err), err);
     return col;
 }
 
@@ -199,7 +199,7 @@ struct Pair {
         request.params = params.c_str();
         spent = 0;
         double begin = now();
-        check(vss_collection_search(col, &request, &result, &err), err);
+        must(vss_collection_search(col, &request, &result, &err), err);
         double read = now();
         compare(result, n);
         double again = now();
@@ -259,18 +259,18 @@ int main(int argc, char **argv)
     const size_t rounds = argc > 4 ? std::strtoul(argv[4], nullptr, 10) : 9;
     vss_error err;
     vss_db *db;
-    check(vss_plugin_main(timed_register, &err), err);
-    check(vss_db_open("mem:", nullptr, &db, &err), err);
+    must(vss_plugin_main(timed_register, &err), err);
+    must(vss_db_open("mem:", nullptr, &db, &err), err);
     vss_collection *col = fill(db, base);
     omp_set_num_threads(1);
     for (const Kind &kind : kinds) {
         const std::unique_ptr<faiss::Index> index = build(kind, base);
         const std::string params = std::string("factory=") + kind.factory;
-        check(vss_collection_build_index(col, "v", "faiss", params.c_str(), nullptr, &err), err);
+        must(vss_collection_build_index(col, "v", "faiss", params.c_str(), nullptr, &err), err);
         for (const char *refine : {"refine=0", "refine=1"})
             measure({col, index.get(), kind.factory, std::string(kind.params) + "," + refine, &queries, {}, {}, 0, 0},
                     rounds);
     }
-    check(vss_db_close(db, &err), err);
+    must(vss_db_close(db, &err), err);
     return 0;
 }
