@@ -35,7 +35,8 @@
 #define SEARCH_POOL_MAX 65536u   /* rows, with a filter */
 #define SEARCH_WIDEN 8u          /* times as large a pool, at most, for a filter */
 #define SEARCH_ROWS_A_PLACE 12u  /* rows that are scored in the time that a place in the pool takes */
-#define SEARCH_OUTSIDE 4.0       /* steps a component that a query may be off its code, in the mean square */
+#define SEARCH_OUTSIDE 4.0       /* steps a component that a query may be off its code, in the mean square, */
+#define SEARCH_OUTSIDE_NIBBLES 8.0 /* and where they are eighths of those of the rows */
 #define SEARCH_DEVIATIONS 3.0    /* of rounding, that a row is scored by its vector for */
 #define SEARCH_FETCH 1024u       /* bytes of a row fetched ahead */
 #define SEARCH_LINE 64u
@@ -121,7 +122,8 @@ static vss_status search_prepare_code(search_walk *walk, vssi_scratch *scratch, 
 {
     const vssi_sq8_model *model = &walk->index->sq8.model;
     VSSI_TRY(vssi_hnsw_form_prepare(walk->index, walk->query, scratch, &walk->code, err));
-    walk->coded = walk->code.code.radius <= SEARCH_OUTSIDE * sqrt((double)model->width) * model->step;
+    const double outside = walk->index->form == HNSW_CODES_SQ4 ? SEARCH_OUTSIDE_NIBBLES : SEARCH_OUTSIDE;
+    walk->coded = walk->code.code.radius <= outside * sqrt((double)model->width) * model->step;
     return VSS_OK;
 }
 

@@ -323,6 +323,65 @@ static void test_rerank(void **state)
     }
 }
 
+/* Rows that an index has picked, of vectors that are no numbers until then. */
+typedef struct hnsw_hidden {
+    graph_data *all;
+    const float *shown;
+    size_t picked;
+} hnsw_hidden;
+
+static void hnsw_show(const vssi_vectors *v, const uint32_t *rows, size_t n)
+{
+    hnsw_hidden *hidden = v->owner;
+    hidden->picked += n;
+    for (size_t i = 0; i < n; i++)
+        memcpy(hidden->all->data + rows[i] * v->dim, hidden->shown + rows[i] * v->dim, v->row_size);
+}
+
+/* A walk on codes reads the vectors of a few rows, which it picks first, also for a query somewhat outside the grid. */
+static void test_few_vectors_are_read(void **state)
+{
+    (void)state;
+    enum { ROWS = 3000, DIM = 24 };
+    static const char *const texts[] = {"codes=sq8", "codes=f16", "codes=sq4"};
+    for (size_t t = 0; t < 3; t++) {
+        graph_data all;
+        vssi_heap heap;
+        vssi_scratch scratch;
+        vssi_image image;
+        vss_error err;
+        vssi_hit truth[10], hits[10];
+        float query[DIM];
+        void *index;
+        size_t good = 0;
+        vssi_heap_init(&heap, NULL, 0);
+        vssi_scratch_init(&scratch, &heap);
+        graph_make(&all, ROWS, DIM, VSS_METRIC_L2, UNIFORM);
+        assert_int_equal(graph_build(&heap, &all.vectors, texts[t], 1, NULL, &image, &err), VSS_OK);
+        memcpy(query, all.data, sizeof query);
+        query[0] = t == 2 ? 1.6f : 1.0f; /* rows are between -1 and 1 */
+        all.query = query;
+        assert_int_equal(graph_ask(&all, NULL, &scratch, NULL, ROWS, 10, 0, truth), 10);
+        float *shown = malloc(ROWS * sizeof query);
+        memcpy(shown, all.data, ROWS * sizeof query);
+        memset(all.data, 0xff, ROWS * sizeof query);
+        hnsw_hidden hidden = {&all, shown, 0};
+        all.vectors.pick = hnsw_show;
+        all.vectors.owner = &hidden;
+        assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
+        assert_int_equal(graph_ask(&all, index, &scratch, NULL, ROWS, 10, 200, hits), 10);
+        for (size_t i = 0; i < 10; i++)
+            good += hits[i].value <= truth[9].value;
+        assert_in_range(good, 8, 10);
+        assert_in_range(hidden.picked, 10, 200);
+        vssi_hnsw_ops.free(index);
+        vssi_image_free(&heap, &image);
+        vssi_scratch_free(&scratch);
+        free(shown);
+        graph_release(&all);
+    }
+}
+
 /* The epoch of the visited marks wraps; an index of another size shares them. */
 static void test_epoch_wraps(void **state)
 {
@@ -363,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_rerank),
+        cmocka_unit_test(test_few_vectors_are_read),
         cmocka_unit_test(test_epoch_wraps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
