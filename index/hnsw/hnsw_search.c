@@ -40,6 +40,7 @@
 #define SEARCH_DEVIATIONS 3.0    /* of rounding, that a row is scored by its vector for */
 #define SEARCH_FETCH 1024u       /* bytes of a row fetched ahead */
 #define SEARCH_LINE 64u
+#define SEARCH_BLINDLY 128u      /* bytes of a row that are asked for whether it was visited or not */
 #define SEARCH_EPOCH_MASK 0xffu
 #define SEARCH_EVERYWHERE 4u     /* places of the pool a group of entries, from which on walks begin at all centres */
 #define SEARCH_NONE UINT32_MAX
@@ -168,22 +169,27 @@ static inline void search_fetch_links(const search_walk *walk, uint32_t row)
     __builtin_prefetch(links + 32);
 }
 
-/* Put the unvisited of places[n] into the batch and ask for what they are scored by. */
+/* Put the unvisited of places[n] into the batch and ask for what they are scored by. Of a line or two that is done
+ * before it is known which they are: the others lie in a cache. */
 static void search_pick(const search_walk *walk, const uint32_t *places, size_t n, search_batch *batch)
 {
     size_t fresh = 0;
+    const bool blindly = walk->fetch_bytes <= SEARCH_BLINDLY;
     const uint32_t last = (uint32_t)walk->index->rows - 1;
     uint8_t *visited = walk->visited;
     uint8_t epoch = walk->epoch;
     uint32_t *out = batch->rows;
     for (size_t i = 0; i < n; i++) {
         uint32_t row = places[i] < last ? places[i] : last;
-        search_fetch(walk, row);
+        if (blindly)
+            search_fetch(walk, row);
         out[fresh] = row;
         fresh += visited[row] != epoch;
         visited[row] = epoch;
     }
     batch->n = fresh;
+    for (size_t i = 0; i < fresh && !blindly; i++)
+        search_fetch(walk, out[i]);
 }
 
 /* Score a batch and take it into the pool. Returns the foremost place taken. */
