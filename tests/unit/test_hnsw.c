@@ -8,6 +8,7 @@
 #include "../../lib/base/bitmap.h"
 #include "../../lib/base/hash.h"
 #include "../support/graph.h"
+#include "../support/tier.h"
 
 typedef struct hnsw_case {
     size_t rows, dim;
@@ -87,6 +88,7 @@ static void test_recall(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const hnsw_case *c = &cases[i];
+        char text[64];
         graph_data all;
         vssi_heap heap;
         vssi_scratch scratch;
@@ -96,7 +98,9 @@ static void test_recall(void **state)
         vssi_heap_init(&heap, NULL, 0);
         vssi_scratch_init(&scratch, &heap);
         graph_make(&all, c->rows, c->dim, c->metric, c->kind);
-        assert_int_equal(graph_build(&heap, &all.vectors, c->text, 1, NULL, &image, &err), VSS_OK);
+        snprintf(text, sizeof text, "%s%sef_construction=%d", c->text != NULL ? c->text : "",
+                 c->text != NULL ? "," : "", tier_brief() ? 100 : 400);
+        assert_int_equal(graph_build(&heap, &all.vectors, text, 1, NULL, &image, &err), VSS_OK);
         assert_int_equal(image.n_blocks, c->coded ? HNSW_BLOCKS_CODED : HNSW_BLOCKS_PLAIN);
         assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
         assert_int_equal(vssi_hnsw_ops.validate(index, graph_print_fault, NULL), 0);
@@ -212,19 +216,20 @@ static void test_memory(void **state)
                  {20000, 64, VSS_METRIC_COSINE, "m=16"},
                  {20000, 64, VSS_METRIC_IP, "ef_construction=500"},
                  {4000, 900, VSS_METRIC_L2, NULL}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const size_t n = sizeof cases / sizeof *cases; /* brief: fewer rows, but for the last they would be too few */
+    for (size_t i = 0; i < tier_count(n - 1, n, n); i++) {
         graph_data all;
         vssi_heap heap;
         vssi_image image;
         vss_error err;
         uint64_t bytes = 0, room;
-        graph_make(&all, cases[i].rows, cases[i].dim, cases[i].metric, CLUSTERED);
+        graph_make(&all, cases[i].rows / tier_count(4, 1, 1), cases[i].dim, cases[i].metric, CLUSTERED);
         vssi_heap_init(&heap, NULL, 0);
         assert_int_equal(graph_build(&heap, &all.vectors, cases[i].text, 2, NULL, &image, &err), VSS_OK);
         for (size_t j = 0; j < image.n_blocks; j++)
             bytes += image.blocks[j].element * image.blocks[j].count;
         room = 2 * bytes + all.vectors.rows * all.vectors.row_size;
-        print_message("%zu x %zu: index %zu KB, most in use %.2f times that\n", cases[i].rows, cases[i].dim,
+        print_message("%zu x %zu: index %zu KB, most in use %.2f times that\n", all.vectors.rows, cases[i].dim,
                       (size_t)bytes / 1000, (double)heap.peak / (double)bytes);
         assert_true(heap.peak <= room);
         vssi_image_free(&heap, &image);
@@ -299,7 +304,8 @@ static void test_rerank(void **state)
         vssi_heap_init(&heap, NULL, 0);
         vssi_scratch_init(&scratch, &heap);
         graph_make(&all, 2000, 16, metrics[m], CLUSTERED);
-        assert_int_equal(graph_build(&heap, &all.vectors, "codes=sq8", 1, NULL, &image, &err), VSS_OK);
+        assert_int_equal(graph_build(&heap, &all.vectors, "codes=sq8,ef_construction=100", 1, NULL, &image, &err),
+                         VSS_OK);
         assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
         for (size_t q = 0; q < 50; q++) {
             all.query = all.data + q * 37 * 16;
@@ -343,7 +349,8 @@ static void test_few_vectors_are_read(void **state)
 {
     (void)state;
     enum { ROWS = 3000, DIM = 24 };
-    static const char *const texts[] = {"codes=sq8", "codes=f16", "codes=sq4"};
+    static const char *const texts[] = {"codes=sq8,ef_construction=100", "codes=f16,ef_construction=100",
+                                        "codes=sq4,ef_construction=100"};
     for (size_t t = 0; t < 3; t++) {
         graph_data all;
         vssi_heap heap;
