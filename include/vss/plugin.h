@@ -4,8 +4,9 @@
  * A plug-in fills a vss_index_plugin and hands it to vss_index_register; from then on collections of the process take
  * its name where they take "hnsw". It turns the vectors of a segment into one block of bytes, opens such bytes and
  * proposes rows; libvss stores, verifies, drops and rebuilds the bytes with the segment, applies filters and deletes,
- * and computes the distances that are returned. A plug-in that is a shared library exports vss_plugin_main, and
- * vss_plugin_load loads it: never by itself, only by that call, and for as long as the process lives.
+ * and computes the distances that are returned, but for searches with "refine=0", which return the index's own. A
+ * plug-in that is a shared library exports vss_plugin_main, and vss_plugin_load loads it: never by itself, only by that
+ * call, and for as long as the process lives.
  */
 #ifndef VSS_PLUGIN_H
 #define VSS_PLUGIN_H
@@ -16,7 +17,7 @@
 extern "C" {
 #endif
 
-#define VSS_PLUGIN_ABI 1u           /* of everything in this header; a plug-in of another number is refused */
+#define VSS_PLUGIN_ABI 2u           /* of everything in this header; a plug-in of another number is refused */
 #define VSS_PLUGIN_MAX_TYPES 8u     /* in a process */
 #define VSS_PLUGIN_MAX_PARAMS 32u   /* of a type */
 #define VSS_PLUGIN_MAX_TEXT 1023u   /* bytes of a text parameter */
@@ -72,6 +73,8 @@ typedef struct vss_plugin_search {
     const uint64_t *allow;          /* bit r % 64 of word r / 64: row r may be returned; NULL: every row */
     uint64_t n_allow;               /* bits set, or rows */
     const vss_plugin_value *params; /* in the order of the type's params; build ones at their defaults */
+    float *distances;               /* [n_queries][k], to be filled beside the rows: the squared distance or the product
+                                       that the index makes of each; NULL: not wanted */
 } vss_plugin_search;
 
 /* Every function but free may be called on any thread, search on several at once for one index. Those that fail write
@@ -83,6 +86,7 @@ typedef struct vss_index_plugin {
     uint32_t format;                /* of the bytes, stored; bytes of a higher one are refused */
     int trusting;                   /* 1: open is not safe on hostile bytes. It is then called for searches that say
                                        "trusted=1" only, which every such type takes; others are refused. */
+    int estimates;                  /* 1: search fills in distances; searches take "refine=0" then */
     const vss_plugin_param *params;
     size_t n_params;
     /* Are the parameters (of a build) right for vectors of this metric and dim? rows is 0. INVALID, UNSUPPORTED. NULL:
@@ -94,7 +98,7 @@ typedef struct vss_index_plugin {
     /* bytes stay as they are until free. CORRUPT. */
     vss_status (*open)(const vss_plugin_vectors *vectors, const void *bytes, size_t size, void **index, vss_error *err);
     /* rows [n_queries][k]: rows to look at, each once a query, in any order, -1 where there are fewer. Rows that are
-     * not allowed, or not there, are passed over. */
+     * not allowed, or not there, are passed over, and where distances are wanted those whose distance is not finite. */
     vss_status (*search)(const void *index, const vss_plugin_search *search, int64_t *rows, vss_error *err);
     void (*free)(void *index);
 } vss_index_plugin;

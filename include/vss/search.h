@@ -43,9 +43,10 @@ typedef struct vss_search_request {
 /* For each query the min(k, live matching rows) nearest rows, nearest first, ties by key.
  * Distances are computed in float64 from the stored values and rounded once to float32. An index makes the choice of
  * rows approximate; without one, with "exact=1" or with a range, it is exact and the same on every machine.
- * With "refine=0" (ivf_sq8, ivf_rabitq, ivf_pq) rows that an index has are ranked by their codes, their distances are
- * what the codes tell of them, and no stored vector of theirs is read; rows that no index has are compared as ever. The
- * result says VSS_RESULT_ESTIMATED then. For jaccard the estimate takes both sets for equally large.
+ * With "refine=0" (ivf_sq8, ivf_rabitq, ivf_pq; plug-ins that estimate) rows that an index has are ranked by their
+ * codes, their distances are what the codes tell of them, and no stored vector of theirs is read; rows that no index
+ * has are compared as ever, and all rows of a segment whose plug-in finds fewer than are asked for. The result says
+ * VSS_RESULT_ESTIMATED then. For jaccard the estimate takes both sets for equally large.
  * The search sees one committed state. The result is the caller's: vss_result_free.
  * INVALID, NOT_FOUND (field), CANCELLED, CORRUPT, IO, NO_MEMORY, BUDGET. */
 VSS_API vss_status vss_collection_search(vss_collection *col, const vss_search_request *request, vss_result **result,

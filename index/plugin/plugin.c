@@ -12,7 +12,7 @@
 
 static pthread_mutex_t plugin_mutex = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic size_t plugin_count;
-static vssi_param plugin_tables[VSS_PLUGIN_MAX_TYPES][VSS_PLUGIN_MAX_PARAMS];
+static vssi_param plugin_tables[VSS_PLUGIN_MAX_TYPES][VSS_PLUGIN_MAX_PARAMS + 1]; /* and "refine" */
 
 const vssi_index_ops *vssi_plugin_at(size_t i)
 {
@@ -30,7 +30,7 @@ static vss_status plugin_param_check(const vss_index_plugin *plugin, const vss_p
 {
     if (!plugin_name_valid(p->name) || p->help == NULL)
         return vssi_fail(err, VSS_ERR_INVALID, "index type \"%s\": a parameter has no name or no help", plugin->name);
-    if (strcmp(p->name, "exact") == 0 || strcmp(p->name, "trusted") == 0 || strcmp(p->name, "refine") == 0)
+    if (strcmp(p->name, "exact") == 0 || strcmp(p->name, "trusted") == 0 || strcmp(p->name, VSSI_PARAM_REFINE) == 0)
         return vssi_fail(err, VSS_ERR_INVALID, "index type \"%s\": parameter \"%s\" is libvss' own", plugin->name,
                          p->name);
     if (p->text ? p->search != 0 : p->min > p->max || p->default_value < p->min || p->default_value > p->max)
@@ -77,6 +77,9 @@ static vss_status plugin_add(const vss_index_plugin *plugin, vss_error *err)
                                                .default_value = p->text ? 0 : p->default_value,
                                                .search = p->search != 0, .text = p->text != 0, .help = p->help};
     }
+    plugin_tables[place][plugin->n_params] =
+        (vssi_param){.name = VSSI_PARAM_REFINE, .max = 1, .default_value = 1, .search = true,
+                     .help = "0: distances are the index's own, and no vector is read"};
     vssi_plugin_ops_fill(place, plugin, plugin_tables[place]);
     atomic_store_explicit(&plugin_count, place + 1, memory_order_release);
     return VSS_OK;

@@ -16,7 +16,7 @@ const vssi_index_ops *vssi_plugin_at(size_t i);
 
 /* ---- plugin_ops.c: the ops tables, one a place in the list of types ---- */
 
-/* Fill the table of a place; table: the type's parameters as vssi_param, for good. */
+/* Fill the table of a place; table: the type's parameters as vssi_param, and "refine" after them, for good. */
 void vssi_plugin_ops_fill(size_t place, const vss_index_plugin *plugin, const vssi_param *table);
 const vssi_index_ops *vssi_plugin_ops(size_t place);
 const vss_index_plugin *vssi_plugin_of(size_t place);

@@ -44,7 +44,7 @@ void vssi_plugin_ops_fill(size_t place, const vss_index_plugin *plugin, const vs
     plugin_ops[place].format = plugin->format;
     plugin_ops[place].trusting = plugin->trusting != 0;
     plugin_ops[place].params = table;
-    plugin_ops[place].n_params = plugin->n_params;
+    plugin_ops[place].n_params = plugin->n_params + (plugin->estimates != 0);
 }
 
 const vssi_index_ops *vssi_plugin_ops(size_t place) { return &plugin_ops[place]; }

@@ -8,6 +8,7 @@
  * the rows of the logs and of one segment in memory. Locks: none on the source.
  */
 #include "salvage.h"
+#include "salvage_run.h"
 
 #include <stdio.h>
 #include <string.h>

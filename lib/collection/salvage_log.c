@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "../base/bitmap.h"
-#include "salvage.h"
+#include "salvage_run.h"
 
 typedef struct salvage_log {
     salvage_run *run;

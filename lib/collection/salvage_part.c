@@ -1,7 +1,7 @@
 /*
  * salvage_part.c - the parts of which a salvaged collection is made, and the lines about what is lost
  */
-#include "salvage.h"
+#include "salvage_run.h"
 
 #include "../base/bitmap.h"
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../base/bitmap.h"
-#include "salvage.h"
+#include "salvage_run.h"
 
 static size_t salvage_left(const salvage_part *p)
 {

@@ -177,11 +177,15 @@ static bool group_short(group *g, const search_part *p, size_t q)
            g->counts[q] < s->k && !vssi_control_stopped(&s->control);
 }
 
-/* Scan for a query that the index had too few rows for. By codes alone one query gets what there is from the index. */
+/* A query that the index had too few rows for in a batch: by codes alone it is asked again by itself, which built-in
+ * types answer in full; else, and where that has too few too, the part is scanned. */
 static vss_status group_scan_again(group *g, search_part *p, size_t q, vss_error *err)
 {
-    if (g->search->estimates)
-        return group_one(g, p, false, q, err);
+    if (g->search->estimates) {
+        VSSI_TRY(group_one(g, p, false, q, err));
+        if (!group_short(g, p, q))
+            return VSS_OK;
+    }
     VSSI_TRY(vssi_search_verify(g->search, p, err));
     atomic_store_explicit(&p->fell_back, true, memory_order_relaxed);
     return group_one(g, p, true, q, err);

@@ -4,7 +4,7 @@
  * Compiling is linear in the text. A compiled filter is never written again, so that threads may share it without a
  * lock.
  */
-#include "filter_private.h"
+#include "filter_stages.h"
 
 static vss_status filter_compile(vssi_filter_job *job, vssi_filter *filter)
 {

@@ -4,7 +4,7 @@
  * Blocks double from 4 KiB to 256 KiB; a larger piece has a block of its own. No locks: an arena belongs to one call.
  */
 #include "../base/checked.h"
-#include "filter_private.h"
+#include "filter_stages.h"
 
 #define FILTER_BLOCK_MIN 4096u
 #define FILTER_BLOCK_MAX 262144u

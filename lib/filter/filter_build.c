@@ -3,7 +3,7 @@
  */
 #include "../base/checked.h"
 #include "../base/text.h"
-#include "filter_private.h"
+#include "filter_stages.h"
 
 vss_status vssi_filter_build_leaf(vssi_filter_job *job, vssi_filter_plan_kind kind, size_t field, bool negate,
                                   unsigned cost, vssi_filter_plan **out)

@@ -5,7 +5,7 @@
  * places under it, and a leaf tests for the opposite. A plan so made is never asked which rows are false, only which
  * are true, so one bit a row is enough for three truth values.
  */
-#include "filter_private.h"
+#include "filter_stages.h"
 
 static vss_status filter_check_node(vssi_filter_job *job, const vssi_filter_tree *tree, bool negate,
                                     vssi_filter_plan **out);

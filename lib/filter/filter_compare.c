@@ -5,7 +5,7 @@
  * and tests on texts and arrays look only at rows that are in question. The loops over numbers have no branch and
  * compile to vector code: compare into bytes, then gather the bytes' low bits by one multiplication.
  */
-#include "filter_private.h"
+#include "filter_stages.h"
 
 /* Bytes of 0 or 1 as bits. */
 static uint64_t filter_compare_pack(const uint8_t hits[64])

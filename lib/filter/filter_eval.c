@@ -8,7 +8,7 @@
  */
 #include <assert.h>
 
-#include "filter_private.h"
+#include "filter_stages.h"
 
 typedef struct filter_run {
     const vssi_filter_source *source;

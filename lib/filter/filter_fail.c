@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "filter_private.h"
+#include "filter_stages.h"
 
 vss_status vssi_filter_fail(const vssi_filter_job *job, size_t at, const char *format, ...)
 {

@@ -8,7 +8,7 @@
  */
 
 #include "../base/text.h"
-#include "filter_private.h"
+#include "filter_stages.h"
 
 /* ---- characters ---- */
 

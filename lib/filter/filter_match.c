@@ -5,7 +5,7 @@
  * the last at its end, those between one after another, each at the earliest place, which leaves most room for the
  * rest. Cost: one pass over the text for pieces without _; for those with _, at worst piece x text.
  */
-#include "filter_private.h"
+#include "filter_stages.h"
 
 typedef struct filter_piece {
     size_t n;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "filter_private.h"
+#include "filter_stages.h"
 
 #define FILTER_EXPONENT_MAX 100000000 /* past any that matters for a text of 1 MiB */
 

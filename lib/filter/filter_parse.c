@@ -20,7 +20,7 @@
  */
 #include "../base/checked.h"
 #include "../base/text.h"
-#include "filter_private.h"
+#include "filter_stages.h"
 
 static vss_status filter_parse_or(vssi_filter_job *job, vssi_filter_tree **out);
 

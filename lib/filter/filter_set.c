@@ -7,7 +7,7 @@
  */
 #include "../base/checked.h"
 #include "../base/hash.h"
-#include "filter_private.h"
+#include "filter_stages.h"
 
 /* splitmix64's finish: a bijection, so that equal codes are equal keys. */
 uint64_t vssi_filter_code_key(int64_t key)

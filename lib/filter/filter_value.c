@@ -8,7 +8,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "filter_private.h"
+#include "filter_stages.h"
 
 #define FILTER_TWO_63 9223372036854775808.0
 

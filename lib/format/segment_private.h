@@ -65,30 +65,33 @@ static inline size_t vssi_segment_part_rows(const vssi_segment *s, size_t part)
     return vssi_min(s->rows - part * VSSI_COLUMN_ROWS, VSSI_COLUMN_ROWS);
 }
 
-/* segment.c. An empty shell: one reference, fields without anything. */
+/* segment_access.c. An empty shell: one reference, fields without anything. */
 vss_status vssi_segment_shell(vssi_heap *heap, const vssi_schema *schema, size_t rows, vssi_segment **out,
                               vss_error *err);
 /* 1 / |v| as it is stored; *length is |v|. */
 float vssi_segment_norm(const vssi_field *field, const void *vectors, size_t row, double *length);
-/* Least and greatest number, once the numbers may be read. */
+
+/* segment_keys.c. Least and greatest number, once the numbers may be read. */
 void vssi_segment_key_range(vssi_segment *segment);
 /* The key field as a view of the whole segment; nothing is validated. */
 vss_column vssi_segment_key_view(const vssi_segment *segment);
+/* Are the keys of [first, first + n), all ready, well-formed texts? NULL, or what is wrong. */
+const char *vssi_segment_keys_wrong(const vssi_segment *segment, size_t first, size_t n);
 
-/* segment_read.c. As vssi_segment_open, of that many rows; header and statistics are not looked at, and the greatest
+/* segment_open.c. As vssi_segment_open, of that many rows; header and statistics are not looked at, and the greatest
  * norms stay 0. */
 vss_status vssi_segment_open_damaged(vssi_heap *heap, const vss_storage *storage, const char *prefix,
                                      const vssi_schema *schema, const vssi_object_ref *ref, size_t rows,
                                      vssi_segment **out, vss_error *err);
+
+/* segment_sealed.c. CORRUPT, naming object and field. */
+vss_status vssi_segment_damaged(const vssi_segment *s, size_t field, vss_error *err, const char *what);
 vss_status vssi_segment_sealed_part(vssi_segment *segment, size_t field, size_t part, vss_column *view,
                                     vss_error *err);
 vss_status vssi_segment_sealed_zone(vssi_segment *segment, size_t field, size_t part, vssi_zone *zone,
                                     vss_error *err);
-vss_status vssi_segment_sealed_keys(vssi_segment *segment, vss_error *err);
 /* Decode a part of a scalar field anew, whatever was decoded before. The caller frees it. */
 vss_status vssi_segment_decode(vssi_segment *segment, size_t field, size_t part, vssi_column **out, vss_error *err);
-/* Are the keys of [first, first + n), all ready, well-formed texts? NULL, or what is wrong. */
-const char *vssi_segment_keys_wrong(const vssi_segment *segment, size_t first, size_t n);
 void vssi_segment_sealed_free(vssi_segment *segment);
 
 #endif

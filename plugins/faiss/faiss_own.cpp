@@ -264,15 +264,20 @@ int64_t own_more(const vss_plugin_search *search)
     return static_cast<int64_t>(std::min({k, most, std::max<uint64_t>(search->rows, search->k)}));
 }
 
-/* The first k of each query that are allowed. */
-void own_keep(const Rows &allowed, const vss_plugin_search *search, size_t k, const int64_t *labels, int64_t *rows)
+/* The first of the k of each query that are allowed, with their distances where those are wanted. */
+void own_keep(const Rows &allowed, const vss_plugin_search *search, size_t k, const float *distances,
+              const int64_t *labels, int64_t *rows)
 {
     for (size_t q = 0; q < search->n_queries; q++) {
-        int64_t *to = rows + q * search->k, *end = to + search->k;
-        for (const int64_t *from = labels + q * k; from < labels + (q + 1) * k && to < end; from++)
-            if (allowed.is_member(*from))
-                *to++ = *from;
-        std::fill(to, end, -1);
+        size_t to = q * search->k, end = to + search->k;
+        for (size_t from = q * k; from < (q + 1) * k && to < end; from++) {
+            if (!allowed.is_member(labels[from]))
+                continue;
+            if (search->distances != nullptr)
+                search->distances[to] = distances[from];
+            rows[to++] = labels[from];
+        }
+        std::fill(rows + to, rows + end, -1);
     }
 }
 
@@ -291,12 +296,14 @@ vss_status own_search(vssf_index *index, const vss_plugin_search *search, int64_
         a.k = std::max(a.k, static_cast<int64_t>(std::min<uint64_t>(a.ef, search->rows)));
     const bool more = a.k > static_cast<int64_t>(search->k);
     const size_t wanted = search->n_queries * static_cast<size_t>(a.k);
-    std::unique_ptr<float[]> distances(new float[wanted]);
+    const bool in_place = search->distances != nullptr && !more;
+    std::unique_ptr<float[]> own(in_place ? nullptr : new float[wanted]);
+    float *distances = in_place ? search->distances : own.get();
     labels.resize(more ? wanted : 0);
     const float *x = own_transform(index, search, &made);
-    vss_status status = own_search_type(index, a, x, distances.get(), more ? labels.data() : rows, err);
+    vss_status status = own_search_type(index, a, x, distances, more ? labels.data() : rows, err);
     if (status == VSS_OK && more)
-        own_keep(allowed, search, static_cast<size_t>(a.k), labels.data(), rows);
+        own_keep(allowed, search, static_cast<size_t>(a.k), distances, labels.data(), rows);
     return status;
 }
 

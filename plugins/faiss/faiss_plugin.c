@@ -136,6 +136,7 @@ static const vss_index_plugin faiss_type = {
     .name = "faiss",
     .format = 1,
     .trusting = 1,
+    .estimates = 1,
     .params = faiss_params,
     .n_params = FAISS_PARAMS,
     .check = faiss_check,

@@ -135,7 +135,7 @@ def test_without_the_plugin(tmp_path, data):
 def test_loading(tmp_path):
     vss.load_plugin(PLUGIN)  # once more does nothing
     assert vss.index_types().count("faiss") == 1
-    assert [param["name"] for param in vss.index_params("faiss")] == ["factory", "nprobe", "ef"]
+    assert [param["name"] for param in vss.index_params("faiss")] == ["factory", "nprobe", "ef", "refine"]
     line(lambda: vss.load_plugin(tmp_path / "none.so"), "none.so", error=vss.NotFound)
     line(lambda: vss.load_plugin("libvss_faiss.so"), "\"/\"")
     line(lambda: vss.load_plugin(os.environ["VSS_LIBRARY"]), "vss_plugin_main")

@@ -127,6 +127,31 @@ def test_same_as_directly(tmp_path, data, factory, ours, theirs):
         assert db.check("things").ok
 
 
+@pytest.mark.parametrize("factory, ours, theirs", KINDS, ids=IDS)
+def test_own_distances(data, factory, ours, theirs):
+    """refine=0: the rows in FAISS' order with FAISS' distances, and with a filter those that pass."""
+    index = directly(factory, data.rows)
+    set_all(index, theirs)
+    distances, labels = index.search(data.queries, K)
+    set_all(index, {name: {"nprobe": 1, "efSearch": 16}[name] for name in theirs})
+    given = {"trusted": 1, "refine": 0, **ours}
+    with vss.open("mem:") as db:
+        col = collection(db, data)
+        col.build_index("v", "faiss", factory=factory, threads=1)
+        hits = col.search(data.queries, k=K, **given)
+        assert hits.estimated
+        full = [q for q in range(QUERIES) if (labels[q] >= 0).all()]
+        assert len(full) >= QUERIES // 2
+        for q in full:
+            assert set(hits.keys[q].tolist()) == set(labels[q].tolist())
+            np.testing.assert_allclose(hits.distances[q], distances[q], rtol=1e-4)
+        passing = col.search(data.queries, k=K, filter="n < 7", **given)
+        assert (data.n[passing.keys] < 7).all() and (np.diff(passing.distances) >= 0).all()
+        for q in full:
+            left = distances[q][data.n[labels[q]] < 7]  # what passes of these is found, or nearer ones
+            assert (passing.distances[q][:len(left)] <= left * 1.0001).all()
+
+
 @pytest.mark.parametrize("type", ["f32", "f16", "i8", "u8"])
 @pytest.mark.parametrize("metric", ["ip", "cosine"])
 def test_other_metrics_and_types(data, type, metric):

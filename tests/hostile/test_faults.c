@@ -146,6 +146,7 @@ static void sweep(const fault_source *source, uint64_t first, uint64_t stride)
 {
     size_t points = 0;
     stride *= tier_brief() ? 3 : 1;
+    first /= tier_brief() ? 3 : 1;
     for (size_t i = 0; i < scenario_count(); i++)
         for (uint64_t n = 1; fault_once(i, source, n); n += n < first || tier_full() ? 1 : stride)
             points++;

@@ -98,7 +98,7 @@ static void mended_run(specimen_kind kind, size_t cases)
     const char *name = specimen_name(kind);
     const uint64_t seed = tier_setting("VSS_SEED", MENDED_SEED), only = tier_setting("VSS_CASE", UINT64_MAX);
     specimen_make(kind, &sound);
-    cases = tier_count(cases / 4, cases, cases * 40);
+    cases = tier_count(cases / 8, cases, cases * 40);
     print_message("%s: seed %llu\n", name, (unsigned long long)seed);
     for (uint64_t number = only != UINT64_MAX ? only : 0; number < (only != UINT64_MAX ? only + 1 : cases); number++)
         mended_one(&sound, name, seed, number, &tally);

@@ -35,7 +35,7 @@ static void filtered_make(filtered *f)
     MUST(vss_db_open("mem:", NULL, &f->db, &err));
     f->col = maker_create(f->db, DIM, VSS_METRIC_L2);
     maker_insert(f->col, rows, ROWS, DIM, 0, 1);
-    MUST(vss_collection_build_index(f->col, "v", "hnsw", NULL, NULL, &err));
+    MUST(vss_collection_build_index(f->col, "v", "hnsw", "ef_construction=100", NULL, &err));
     free(rows);
 }
 

@@ -3,6 +3,7 @@
  *
  * The type "toy" keeps the rows as it is given them and compares all of them; it writes down what it was asked.
  */
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,8 @@ static struct toy {
     _Atomic int opened, freed;
     uint64_t most_rows; /* more can't be indexed; 0: any number */
     bool reverse;       /* search proposes rows that are not allowed and not there, too */
+    bool strange;       /* the nearest row's distance is no number */
+    _Atomic int told;   /* searches that wanted distances */
 } toy;
 
 typedef struct toy_index {
@@ -96,8 +99,9 @@ static float toy_score(const toy_index *index, const float *query, uint64_t row)
     return sum;
 }
 
-/* The k best, by insertion. */
-static void toy_one(const toy_index *index, const vss_plugin_search *s, const float *query, int64_t *rows)
+/* The k best, by insertion. Distances that are wanted are told as twice what they are: nobody else makes them so. */
+static void toy_one(const toy_index *index, const vss_plugin_search *s, const float *query, int64_t *rows,
+                    float *distances)
 {
     float scores[64];
     size_t n = 0;
@@ -117,6 +121,8 @@ static void toy_one(const toy_index *index, const vss_plugin_search *s, const fl
         }
         n += n < s->k;
     }
+    for (size_t i = 0; i < n && distances != NULL; i++)
+        distances[i] = i == 0 && toy.strange ? NAN : index->metric == VSS_METRIC_L2 ? 2 * scores[i] : -2 * scores[i];
     for (; n < s->k; n++)
         rows[n] = -1;
 }
@@ -125,8 +131,10 @@ static vss_status toy_search(const void *index, const vss_plugin_search *s, int6
 {
     (void)err;
     toy.effort = s->params[2].number;
+    toy.told += s->distances != NULL;
     for (size_t q = 0; q < s->n_queries; q++) {
-        toy_one(index, s, s->queries + q * DIM, rows + q * s->k);
+        toy_one(index, s, s->queries + q * DIM, rows + q * s->k,
+                s->distances != NULL ? s->distances + q * s->k : NULL);
         if (toy.reverse) { /* the last two places are wasted on rows that are not there */
             rows[q * s->k + s->k - 1] = (int64_t)s->rows;
             rows[q * s->k + s->k - 2] = INT64_MIN;
@@ -142,7 +150,7 @@ static const vss_plugin_param toy_params[] = {
 };
 
 static const vss_index_plugin toy_type = {
-    .struct_size = sizeof toy_type, .abi = VSS_PLUGIN_ABI, .name = "toy", .format = 3, .trusting = 1,
+    .struct_size = sizeof toy_type, .abi = VSS_PLUGIN_ABI, .name = "toy", .format = 3, .trusting = 1, .estimates = 1,
     .params = toy_params, .n_params = 3, .check = toy_check, .build = toy_build, .open = toy_open,
     .search = toy_search, .free = toy_free,
 };
@@ -161,8 +169,8 @@ static void test_register(void **state)
     vss_index_plugin other = toy_type;
     vss_plugin_param params[VSS_PLUGIN_MAX_PARAMS + 1] = {{.name = "a", .max = 1, .help = "h"}};
     refused(NULL, VSS_ERR_INVALID, "plugin is NULL");
-    other.abi = 2;
-    refused(&other, VSS_ERR_UNSUPPORTED, "ABI 2");
+    other.abi = 1;
+    refused(&other, VSS_ERR_UNSUPPORTED, "ABI 1");
     other = toy_type;
     other.name = "Toy";
     refused(&other, VSS_ERR_INVALID, "\"Toy\": not a name");
@@ -198,6 +206,8 @@ static void test_register(void **state)
     assert_int_equal(info.text, 1);
     MUST(vss_index_param("toy", 2, &info, &err));
     assert_true(info.search == 1 && info.text == 0 && info.max == 100 && info.default_value == 7);
+    MUST(vss_index_param("toy", 3, &info, &err));
+    assert_string_equal(info.name, "refine");
 }
 
 static void test_load_refuses(void **state)
@@ -245,26 +255,48 @@ static void test_texts(void **state)
     assert_int_equal(vssi_param_parse("toy", text_table, 2, false, "text=a,text=b", values, &err), VSS_ERR_INVALID);
 }
 
+static vss_result *searched(vss_collection *col, vss_type type, const void *queries, size_t n, const char *filter,
+                            const char *params)
+{
+    vss_error err;
+    vss_result *result;
+    vss_search_request request = VSS_INIT(vss_search_request);
+    request.queries = queries;
+    request.query_type = type;
+    request.n_queries = n;
+    request.dim = DIM;
+    request.k = K;
+    request.filter = filter;
+    request.params = params;
+    request.explain = 1;
+    MUST(vss_collection_search(col, &request, &result, &err));
+    assert_int_equal(vss_result_rows(result), n * K);
+    return result;
+}
+
+/* Distances of a search with the index are the index's own, in its order; those it comes short of are a scan's. */
+static void estimated(vss_collection *col, vss_type type, const void *queries, size_t n, const char *filter)
+{
+    const int told = toy.told;
+    const float factor = toy.reverse || toy.strange ? 1 : 2; /* too few rows: the scan's alone */
+    vss_result *exact = searched(col, type, queries, n, filter, "exact=1");
+    vss_result *own = searched(col, type, queries, n, filter, "trusted=1,refine=0");
+    assert_true(vss_result_flags_get(own) & VSS_RESULT_ESTIMATED);
+    assert_true(toy.told > told);
+    for (size_t i = 0; i < n * K; i++) {
+        float wanted = factor * vss_result_distances(exact)[i];
+        assert_true(fabsf(vss_result_distances(own)[i] - wanted) <= 1e-3F * fmaxf(1, fabsf(wanted)));
+    }
+    vss_result_free(exact);
+    vss_result_free(own);
+}
+
 /* The hits of a search with the index are those of a scan. */
 static void same_as_scan(vss_collection *col, vss_type type, const void *queries, size_t n, const char *filter)
 {
-    vss_error err;
-    vss_result *results[2];
-    static const char *const params[] = {"trusted=1,care=9", "exact=1"};
-    for (size_t i = 0; i < 2; i++) {
-        vss_search_request request = VSS_INIT(vss_search_request);
-        request.queries = queries;
-        request.query_type = type;
-        request.n_queries = n;
-        request.dim = DIM;
-        request.k = K;
-        request.filter = filter;
-        request.params = params[i];
-        request.explain = 1;
-        MUST(vss_collection_search(col, &request, &results[i], &err));
-    }
+    vss_result *results[2] = {searched(col, type, queries, n, filter, "trusted=1,care=9"),
+                              searched(col, type, queries, n, filter, "exact=1")};
     assert_string_equal(vss_result_explain(results[0])->segments[0].index, "toy");
-    assert_int_equal(vss_result_rows(results[0]), n * K);
     assert_memory_equal(vss_result_distances(results[0]), vss_result_distances(results[1]), n * K * sizeof(float));
     assert_memory_equal(vss_result_keys(results[0])->data, vss_result_keys(results[1])->data, n * K * sizeof(int64_t));
     vss_result_free(results[0]);
@@ -295,7 +327,13 @@ static void types_case(vss_type type, vss_metric metric)
         same_as_scan(col, type, vectors, 3, "number < 90");
     }
     assert_int_equal(toy.effort, 9);
-    toy.reverse = false;
+    for (int way = 0; way < 3; way++) {
+        toy.reverse = way == 1;
+        toy.strange = way == 2;
+        estimated(col, type, vectors, 7, NULL);
+        estimated(col, type, vectors, 1, "number < 90");
+    }
+    toy.reverse = toy.strange = false;
     MUST(vss_db_close(db, &err));
     assert_int_equal(toy.opened, toy.freed);
     free(vectors);

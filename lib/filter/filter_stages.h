@@ -1,5 +1,5 @@
 /*
- * filter_private.h - what the stages of a filter share
+ * filter_stages.h - what the stages of a filter share
  *
  *     text --lex--> tokens --parse--> tree --check--> plan --eval--> bitmap
  *
@@ -11,8 +11,8 @@
  * as they are, floats by their bits), so that a comparison with a literal is a range of keys, whatever the literal
  * was.
  */
-#ifndef VSSI_FILTER_PRIVATE_H
-#define VSSI_FILTER_PRIVATE_H
+#ifndef VSSI_FILTER_STAGES_H
+#define VSSI_FILTER_STAGES_H
 
 #include "../base/bitmap.h"
 #include "../base/fail.h"

@@ -1,5 +1,5 @@
 /*
- * db.c - open and close a database, list its collections
+ * db_open.c - open and close a database, list its collections
  *
  * Cost: opening touches the root only; listing reads the newest manifest's name and flag of every collection.
  */

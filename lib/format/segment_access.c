@@ -1,5 +1,5 @@
 /*
- * segment.c - what memory and sealed segments share: references, keys, and the way to one kind or the other
+ * segment_access.c - what memory and sealed segments share: references, and the way to one kind or the other
  *
  * No locks: a segment is constant but for its reference count and for what a sealed one publishes at first use.
  */
@@ -106,77 +106,6 @@ void vssi_segment_pick(vssi_segment *segment, size_t field, const uint32_t *rows
     const uint64_t row = vssi_value_size(segment->schema->fields[field].type, segment->schema->fields[field].dim);
     for (size_t i = 0; segment->object != NULL && i < n; i++)
         vssi_object_pick(segment->object, segment->fields[field].vectors_entry, rows[i] * row, row);
-}
-
-vss_status vssi_segment_keys_ready(vssi_segment *segment, vss_error *err)
-{
-    if (atomic_load_explicit(&segment->keys_ready, memory_order_acquire))
-        return VSS_OK;
-    VSSI_TRY(vssi_segment_sealed_keys(segment, err));
-    atomic_store_explicit(&segment->keys_ready, 1, memory_order_release);
-    return VSS_OK;
-}
-
-vss_column vssi_segment_key_view(const vssi_segment *segment)
-{
-    vss_column view = {.struct_size = sizeof view, .length = segment->rows};
-    view.type = segment->text_keys ? VSS_TYPE_STRING : VSS_TYPE_INT64;
-    view.offsets = segment->text_keys ? segment->offsets : NULL;
-    view.data = segment->text_keys ? (const void *)segment->texts : segment->numbers;
-    return view;
-}
-
-/* Stored offsets may hold anything: they are cut to what is there. */
-vssi_key vssi_segment_key(const vssi_segment *segment, size_t row)
-{
-    assert(row < segment->rows);
-    if (!segment->text_keys)
-        return (vssi_key){.number = segment->numbers[row]};
-    uint64_t begin = (uint64_t)segment->offsets[row], end = (uint64_t)segment->offsets[row + 1];
-    end = end < segment->texts_size ? end : segment->texts_size;
-    begin = begin < end ? begin : end;
-    return (vssi_key){.is_text = true, .text = segment->texts + begin, .size = (size_t)(end - begin)};
-}
-
-void vssi_segment_key_range(vssi_segment *segment)
-{
-    int64_t least = INT64_MAX, greatest = INT64_MIN;
-    for (size_t row = 0; row < segment->rows; row++) {
-        least = segment->numbers[row] < least ? segment->numbers[row] : least;
-        greatest = segment->numbers[row] > greatest ? segment->numbers[row] : greatest;
-    }
-    atomic_store_explicit(&segment->least, least, memory_order_relaxed); /* by any number of threads, the same */
-    atomic_store_explicit(&segment->greatest, greatest, memory_order_relaxed);
-}
-
-size_t vssi_segment_find(const vssi_segment *segment, const vssi_key *key)
-{
-    const size_t buckets = vssi_key_table_buckets(segment->rows);
-    const uint32_t *starts = segment->table, *order = starts + buckets + 1;
-    if (key->is_text != segment->text_keys)
-        return SIZE_MAX;
-    if (!key->is_text && (key->number < atomic_load_explicit(&segment->least, memory_order_relaxed) ||
-                          key->number > atomic_load_explicit(&segment->greatest, memory_order_relaxed)))
-        return SIZE_MAX;
-    const size_t bucket = (size_t)vssi_key_hash(key) & (buckets - 1);
-    size_t low = starts[bucket], high = starts[bucket + 1]; /* of a mapping: bounded here, and so are the rows */
-    if (high > segment->rows)
-        high = segment->rows;
-    const size_t end = high;
-    while (low < high) { /* the first row whose key is not before */
-        const size_t middle = low + (high - low) / 2;
-        if (order[middle] >= segment->rows)
-            return SIZE_MAX;
-        const vssi_key found = vssi_segment_key(segment, order[middle]);
-        if (vssi_key_compare(&found, key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low >= end || order[low] >= segment->rows)
-        return SIZE_MAX;
-    const vssi_key found = vssi_segment_key(segment, order[low]);
-    return vssi_key_compare(&found, key) == 0 ? order[low] : SIZE_MAX;
 }
 
 vss_status vssi_segment_column(vssi_segment *segment, size_t field, size_t part, vss_column *view, vss_error *err)
