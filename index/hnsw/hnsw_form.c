@@ -160,18 +160,28 @@ static void form_floats(const vssi_sq8 *sq8, const double *carrier, float *out, 
     *radius = sqrt(square) * (1 + 0x1p-36);
 }
 
+/* The whole number that is nearest and in reach of a query's byte; the least for what is no number. nearbyint, fmin and
+ * fmax would be calls: a sum has no place for fractions behind 2^52. */
+static double form_whole(double above)
+{
+    const double most = (double)VSSI_NIBBLES_MOST;
+    above = above > -most ? above : -most;
+    above = above < most ? above : most;
+    return (above + 0x1.8p52) - 0x1.8p52;
+}
+
 /* Whole units, split by even and odd components. */
 static void form_split(const vssi_sq8 *sq8, const double *carrier, vssi_nibbles_query *query, int8_t *out,
                        double *radius)
 {
     const vssi_sq8_model *model = &sq8->model;
     int8_t *const half[2] = {out, out + model->size};
-    const double most = (double)VSSI_NIBBLES_MOST;
+    const double inverse = 1 / model->step;
     double square = 0;
     memset(out, 0, 2 * (size_t)model->size);
     *query = (vssi_nibbles_query){half[0], half[1], 0};
     for (size_t i = 0; i < model->width; i++) {
-        double above = (carrier[i] - sq8->low[i]) / model->step, whole = fmin(fmax(nearbyint(above), -most), most);
+        double above = (carrier[i] - sq8->low[i]) * inverse, whole = form_whole(above);
         half[i % 2][i / 2] = (int8_t)whole;
         query->norm += (int32_t)(whole * whole);
         square += (above - whole) * (above - whole);

@@ -35,10 +35,12 @@
 #define SEARCH_POOL_MAX 65536u   /* rows, with a filter */
 #define SEARCH_WIDEN 8u          /* times as large a pool, at most, for a filter */
 #define SEARCH_ROWS_A_PLACE 12u  /* rows that are scored in the time that a place in the pool takes */
-#define SEARCH_OUTSIDE 4.0       /* steps a component that a query may be off its code, in the mean square */
+#define SEARCH_OUTSIDE 4.0       /* steps a component that a query may be off its code, in the mean square, */
+#define SEARCH_OUTSIDE_NIBBLES 8.0 /* and where they are eighths of those of the rows */
 #define SEARCH_DEVIATIONS 3.0    /* of rounding, that a row is scored by its vector for */
 #define SEARCH_FETCH 1024u       /* bytes of a row fetched ahead */
 #define SEARCH_LINE 64u
+#define SEARCH_BLINDLY 128u      /* bytes of a row that are asked for whether it was visited or not */
 #define SEARCH_EPOCH_MASK 0xffu
 #define SEARCH_EVERYWHERE 4u     /* places of the pool a group of entries, from which on walks begin at all centres */
 #define SEARCH_NONE UINT32_MAX
@@ -121,7 +123,8 @@ static vss_status search_prepare_code(search_walk *walk, vssi_scratch *scratch, 
 {
     const vssi_sq8_model *model = &walk->index->sq8.model;
     VSSI_TRY(vssi_hnsw_form_prepare(walk->index, walk->query, scratch, &walk->code, err));
-    walk->coded = walk->code.code.radius <= SEARCH_OUTSIDE * sqrt((double)model->width) * model->step;
+    const double outside = walk->index->form == HNSW_CODES_SQ4 ? SEARCH_OUTSIDE_NIBBLES : SEARCH_OUTSIDE;
+    walk->coded = walk->code.code.radius <= outside * sqrt((double)model->width) * model->step;
     return VSS_OK;
 }
 
@@ -166,22 +169,27 @@ static inline void search_fetch_links(const search_walk *walk, uint32_t row)
     __builtin_prefetch(links + 32);
 }
 
-/* Put the unvisited of places[n] into the batch and ask for what they are scored by. */
+/* Put the unvisited of places[n] into the batch and ask for what they are scored by. Of a line or two that is done
+ * before it is known which they are: the others lie in a cache. */
 static void search_pick(const search_walk *walk, const uint32_t *places, size_t n, search_batch *batch)
 {
     size_t fresh = 0;
+    const bool blindly = walk->fetch_bytes <= SEARCH_BLINDLY;
     const uint32_t last = (uint32_t)walk->index->rows - 1;
     uint8_t *visited = walk->visited;
     uint8_t epoch = walk->epoch;
     uint32_t *out = batch->rows;
     for (size_t i = 0; i < n; i++) {
         uint32_t row = places[i] < last ? places[i] : last;
-        search_fetch(walk, row);
+        if (blindly)
+            search_fetch(walk, row);
         out[fresh] = row;
         fresh += visited[row] != epoch;
         visited[row] = epoch;
     }
     batch->n = fresh;
+    for (size_t i = 0; i < fresh && !blindly; i++)
+        search_fetch(walk, out[i]);
 }
 
 /* Score a batch and take it into the pool. Returns the foremost place taken. */

@@ -55,7 +55,7 @@ static int set_up(void **state)
     maker_vectors(&r, f->vectors, ROWS, DIM, false);
     MUST(vss_db_open("mem:", &options, &f->db, &err));
     f->col = maker_create(f->db, DIM, VSS_METRIC_L2);
-    MUST(vss_collection_build_index(f->col, NULL, "hnsw", NULL, NULL, &err));
+    MUST(vss_collection_build_index(f->col, NULL, "hnsw", "ef_construction=100", NULL, &err));
     return 0;
 }
 

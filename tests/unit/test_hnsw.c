@@ -8,6 +8,7 @@
 #include "../../lib/base/bitmap.h"
 #include "../../lib/base/hash.h"
 #include "../support/graph.h"
+#include "../support/tier.h"
 
 typedef struct hnsw_case {
     size_t rows, dim;
@@ -87,6 +88,7 @@ static void test_recall(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const hnsw_case *c = &cases[i];
+        char text[64];
         graph_data all;
         vssi_heap heap;
         vssi_scratch scratch;
@@ -96,7 +98,9 @@ static void test_recall(void **state)
         vssi_heap_init(&heap, NULL, 0);
         vssi_scratch_init(&scratch, &heap);
         graph_make(&all, c->rows, c->dim, c->metric, c->kind);
-        assert_int_equal(graph_build(&heap, &all.vectors, c->text, 1, NULL, &image, &err), VSS_OK);
+        snprintf(text, sizeof text, "%s%sef_construction=%d", c->text != NULL ? c->text : "",
+                 c->text != NULL ? "," : "", tier_brief() ? 100 : 400);
+        assert_int_equal(graph_build(&heap, &all.vectors, text, 1, NULL, &image, &err), VSS_OK);
         assert_int_equal(image.n_blocks, c->coded ? HNSW_BLOCKS_CODED : HNSW_BLOCKS_PLAIN);
         assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
         assert_int_equal(vssi_hnsw_ops.validate(index, graph_print_fault, NULL), 0);
@@ -212,19 +216,20 @@ static void test_memory(void **state)
                  {20000, 64, VSS_METRIC_COSINE, "m=16"},
                  {20000, 64, VSS_METRIC_IP, "ef_construction=500"},
                  {4000, 900, VSS_METRIC_L2, NULL}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const size_t n = sizeof cases / sizeof *cases; /* brief: fewer rows, but for the last they would be too few */
+    for (size_t i = 0; i < tier_count(n - 1, n, n); i++) {
         graph_data all;
         vssi_heap heap;
         vssi_image image;
         vss_error err;
         uint64_t bytes = 0, room;
-        graph_make(&all, cases[i].rows, cases[i].dim, cases[i].metric, CLUSTERED);
+        graph_make(&all, cases[i].rows / tier_count(4, 1, 1), cases[i].dim, cases[i].metric, CLUSTERED);
         vssi_heap_init(&heap, NULL, 0);
         assert_int_equal(graph_build(&heap, &all.vectors, cases[i].text, 2, NULL, &image, &err), VSS_OK);
         for (size_t j = 0; j < image.n_blocks; j++)
             bytes += image.blocks[j].element * image.blocks[j].count;
         room = 2 * bytes + all.vectors.rows * all.vectors.row_size;
-        print_message("%zu x %zu: index %zu KB, most in use %.2f times that\n", cases[i].rows, cases[i].dim,
+        print_message("%zu x %zu: index %zu KB, most in use %.2f times that\n", all.vectors.rows, cases[i].dim,
                       (size_t)bytes / 1000, (double)heap.peak / (double)bytes);
         assert_true(heap.peak <= room);
         vssi_image_free(&heap, &image);
@@ -299,7 +304,8 @@ static void test_rerank(void **state)
         vssi_heap_init(&heap, NULL, 0);
         vssi_scratch_init(&scratch, &heap);
         graph_make(&all, 2000, 16, metrics[m], CLUSTERED);
-        assert_int_equal(graph_build(&heap, &all.vectors, "codes=sq8", 1, NULL, &image, &err), VSS_OK);
+        assert_int_equal(graph_build(&heap, &all.vectors, "codes=sq8,ef_construction=100", 1, NULL, &image, &err),
+                         VSS_OK);
         assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
         for (size_t q = 0; q < 50; q++) {
             all.query = all.data + q * 37 * 16;
@@ -319,6 +325,66 @@ static void test_rerank(void **state)
         vssi_image_free(&heap, &image);
         vssi_scratch_free(&scratch);
         assert_int_equal(heap.used, 0);
+        graph_release(&all);
+    }
+}
+
+/* Rows that an index has picked, of vectors that are no numbers until then. */
+typedef struct hnsw_hidden {
+    graph_data *all;
+    const float *shown;
+    size_t picked;
+} hnsw_hidden;
+
+static void hnsw_show(const vssi_vectors *v, const uint32_t *rows, size_t n)
+{
+    hnsw_hidden *hidden = v->owner;
+    hidden->picked += n;
+    for (size_t i = 0; i < n; i++)
+        memcpy(hidden->all->data + rows[i] * v->dim, hidden->shown + rows[i] * v->dim, v->row_size);
+}
+
+/* A walk on codes reads the vectors of a few rows, which it picks first, also for a query somewhat outside the grid. */
+static void test_few_vectors_are_read(void **state)
+{
+    (void)state;
+    enum { ROWS = 3000, DIM = 24 };
+    static const char *const texts[] = {"codes=sq8,ef_construction=100", "codes=f16,ef_construction=100",
+                                        "codes=sq4,ef_construction=100"};
+    for (size_t t = 0; t < 3; t++) {
+        graph_data all;
+        vssi_heap heap;
+        vssi_scratch scratch;
+        vssi_image image;
+        vss_error err;
+        vssi_hit truth[10], hits[10];
+        float query[DIM];
+        void *index;
+        size_t good = 0;
+        vssi_heap_init(&heap, NULL, 0);
+        vssi_scratch_init(&scratch, &heap);
+        graph_make(&all, ROWS, DIM, VSS_METRIC_L2, UNIFORM);
+        assert_int_equal(graph_build(&heap, &all.vectors, texts[t], 1, NULL, &image, &err), VSS_OK);
+        memcpy(query, all.data, sizeof query);
+        query[0] = t == 2 ? 1.6f : 1.0f; /* rows are between -1 and 1 */
+        all.query = query;
+        assert_int_equal(graph_ask(&all, NULL, &scratch, NULL, ROWS, 10, 0, truth), 10);
+        float *shown = malloc(ROWS * sizeof query);
+        memcpy(shown, all.data, ROWS * sizeof query);
+        memset(all.data, 0xff, ROWS * sizeof query);
+        hnsw_hidden hidden = {&all, shown, 0};
+        all.vectors.pick = hnsw_show;
+        all.vectors.owner = &hidden;
+        assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
+        assert_int_equal(graph_ask(&all, index, &scratch, NULL, ROWS, 10, 200, hits), 10);
+        for (size_t i = 0; i < 10; i++)
+            good += hits[i].value <= truth[9].value;
+        assert_in_range(good, 8, 10);
+        assert_in_range(hidden.picked, 10, 200);
+        vssi_hnsw_ops.free(index);
+        vssi_image_free(&heap, &image);
+        vssi_scratch_free(&scratch);
+        free(shown);
         graph_release(&all);
     }
 }
@@ -363,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_rerank),
+        cmocka_unit_test(test_few_vectors_are_read),
         cmocka_unit_test(test_epoch_wraps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,6 +149,23 @@ static void test_across(void **state)
     assert_true(vssi_object_chunk_known(f->object, f->entry, CHUNKS - 1));
 }
 
+/* Where chunks begin and end within windows, nothing of their neighbours stays; and a chunk of which a row in its first
+ * page was picked is no chunk that was scanned: what is picked inside it later comes alone too. */
+static void test_beginnings(void **state)
+{
+    fixture *f = *state;
+    pick_skip(f);
+    for (uint64_t c = CHUNKS; c-- > 0;)
+        vssi_object_pick(f->object, f->entry, c * VSSI_CHUNK_SIZE, 64);
+    assert_in_range(pick_count(f), CHUNKS - 1, 2 * CHUNKS);
+    for (uint64_t c = 0; c < CHUNKS; c++) {
+        uint64_t offset = c * VSSI_CHUNK_SIZE + 100 * 1024;
+        vssi_object_pick(f->object, f->entry, offset, 512);
+        (void)*(const volatile uint8_t *)(f->object->view.data + f->object->entries[f->entry].offset + offset);
+    }
+    assert_in_range(pick_count(f), 2 * (CHUNKS - 1), 4 * CHUNKS);
+}
+
 /* Of a window of which most was picked, nothing leaves any more. */
 static void test_window_stays(void **state)
 {
@@ -205,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_across, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_beginnings, setup, teardown),
         cmocka_unit_test_setup_teardown(test_window_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_after_scan, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
