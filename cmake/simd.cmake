@@ -17,8 +17,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     vss_simd_level(avx512 "${avx512}")
     set(avx512vnni ${avx512} -mavx512vnni -mavx512vpopcntdq)
     vss_simd_level(avx512vnni "${avx512vnni}")
-    set(amx -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16) # gcc from 11, clang from 11
-    check_c_compiler_flag("-mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16" VSS_COMPILER_HAS_AMX)
+    set(amx -mavx512bf16 -mavx512vbmi -mgfni -mamx-tile -mamx-int8 -mamx-bf16) # gcc from 11, clang from 11
+    check_c_compiler_flag("-mavx512bf16 -mavx512vbmi -mgfni -mamx-tile -mamx-int8 -mamx-bf16" VSS_COMPILER_HAS_AMX)
     if(VSS_COMPILER_HAS_AMX)
         vss_simd_level(amx "${avx512vnni};${amx}")
         target_compile_definitions(vss_flags INTERFACE VSS_SIMD_AMX)

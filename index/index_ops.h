@@ -71,7 +71,7 @@ typedef struct vssi_block {
 } vssi_block;
 
 /* What a build made: blocks in memory of the heap, each freed with vssi_free by the caller. */
-#define VSSI_IMAGE_BLOCKS 8
+#define VSSI_IMAGE_BLOCKS 9
 typedef struct vssi_image {
     size_t n_blocks;
     vssi_block blocks[VSSI_IMAGE_BLOCKS];

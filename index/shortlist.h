@@ -3,7 +3,7 @@
  *
  * What is below the cut goes into a buffer; when that is full, the wanted ones are kept and the cut falls to the
  * greatest of them (simd/select.h). Cost: a comparison a place, amortised O(1) a place kept. For approximate scores: of
- * equal ones those that came first are kept.
+ * equal ones those with the lowest places are kept, so that the order in which places come is of no importance.
  */
 #ifndef VSSI_SHORTLIST_H
 #define VSSI_SHORTLIST_H

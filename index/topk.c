@@ -20,7 +20,7 @@
  * count when the k-th best score is sought; those in between wait for their exact value. Rows above far may count:
  * where the k-th of them is above far, the threshold it proves drops nothing that isn't.
  *
- * Selection is a radix select on the scores' bits, linear whatever the data, but for a few; sorting is a heap sort.
+ * Selection is by the scores' bits (kth.c), linear whatever the data; sorting is a heap sort.
  */
 #include "topk.h"
 
@@ -30,12 +30,11 @@
 
 #include "../lib/base/checked.h"
 #include "../lib/base/fail.h"
+#include "kth.h"
 
 #define TOPK_SPARE 64u    /* candidates beyond 2 k */
 #define TOPK_BLOCK 32u    /* scores looked at together; at most half of TOPK_SPARE */
 #define TOPK_MOST 0x10000000u
-#define TOPK_FEW 32u      /* candidates that are compared with each other */
-#define TOPK_DIGIT 8u     /* bits a round of the selection */
 
 /* Rising with the float, for all but NaN; -0 before +0. */
 static inline uint32_t topk_order(float score)
@@ -53,42 +52,12 @@ static inline float topk_unorder(uint32_t order)
     return score;
 }
 
-/* The k-th smallest score of a few candidates: by how many come before each. */
-static float topk_select_few(const vssi_candidate *candidates, size_t n, size_t k)
+/* The k-th smallest score of the first n >= k candidates. */
+static float topk_select(const vssi_topk *topk, size_t n, size_t k)
 {
-    for (size_t i = 0;; i++) {
-        size_t before = 0, upto = 0;
-        for (size_t j = 0; j < n; j++) {
-            before += topk_order(candidates[j].score) < topk_order(candidates[i].score);
-            upto += topk_order(candidates[j].score) <= topk_order(candidates[i].score);
-        }
-        if (before < k && k <= upto)
-            return candidates[i].score;
-    }
-}
-
-/* The k-th smallest score of n >= k candidates. */
-static float topk_select(const vssi_candidate *candidates, size_t n, size_t k)
-{
-    if (n <= TOPK_FEW)
-        return topk_select_few(candidates, n, k);
-    uint32_t prefix = 0, mask = 0;
-    size_t before = k - 1; /* candidates with this prefix that precede the one sought */
-    for (unsigned shift = 32 - TOPK_DIGIT;; shift -= TOPK_DIGIT) {
-        uint32_t counts[1u << TOPK_DIGIT] = {0};
-        for (size_t i = 0; i < n; i++) {
-            uint32_t order = topk_order(candidates[i].score);
-            if ((order & mask) == prefix)
-                counts[(order >> shift) & ((1u << TOPK_DIGIT) - 1)]++;
-        }
-        uint32_t digit = 0;
-        while (before >= counts[digit])
-            before -= counts[digit++];
-        prefix |= digit << shift;
-        mask |= ((1u << TOPK_DIGIT) - 1) << shift;
-        if (shift == 0)
-            return topk_unorder(prefix);
-    }
+    for (size_t i = 0; i < n; i++)
+        topk->rows[i] = topk_order(topk->candidates[i].score);
+    return topk_unorder(vssi_kth(topk->rows, n, k));
 }
 
 /* T(V) of the head comment. */
@@ -224,7 +193,7 @@ static void topk_prune(vssi_topk *topk)
 {
     size_t sure = topk->n_candidates > topk->k ? topk_surely(topk) : 0;
     if (sure >= topk->k) {
-        float kth = topk_select(topk->candidates, sure, topk->k);
+        float kth = topk_select(topk, sure, topk->k);
         topk_lower(topk, topk_threshold(topk, topk_high(topk, kth)));
     }
     size_t kept = 0;

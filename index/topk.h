@@ -47,7 +47,7 @@ typedef struct vssi_topk {
     float near, far;               /* values of hits */
     vssi_candidate *candidates;
     size_t n_candidates, capacity;
-    uint32_t *rows;                /* [capacity], scratch of a recomputation */
+    uint32_t *rows;                /* [capacity], scratch of a selection or a recomputation */
     float *values;                 /* [capacity] */
     vssi_hit *hits;                /* [k + capacity]; the best recomputed so far in front, sorted */
     size_t n_hits;

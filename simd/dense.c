@@ -16,6 +16,17 @@ static char *dense_place(char *group, size_t u, size_t q)
     return group + ((step * 2 + q / 16) * 16 + row) * 64 + q % 16 * 4;
 }
 
+int32_t vssi_dense_norm(const uint8_t *code, size_t bytes)
+{
+    int32_t sum = 0;
+    uint32_t squares = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        sum += code[i];
+        squares += (uint32_t)code[i] * code[i];
+    }
+    return (int32_t)(squares / 2) - 128 * sum;
+}
+
 void vssi_dense_query_codes(const uint8_t *code, size_t bytes, size_t q, char *group)
 {
     for (size_t i = 0; i < bytes; i++)

@@ -1,44 +1,13 @@
 /*
- * dense_amx.c - 32 rows times 32 queries in four tiles of sums, 64 bytes of each a step
+ * dense_amx.c - panels of 32 rows times 32 queries in four tiles of sums, 64 bytes of each a step
  *
  * A step loads two tiles of rows and two of queries, 1 KiB each, for four products of tiles: 65,536 products of bytes
  * or 32,768 of halves. Sums are stored and compared row by row while the next panel is multiplied: nearly all pairs
  * fail, so a row costs two comparisons and a branch. Up to 16 queries take half of it all.
- *
- * AMX has no interface but its instructions: they are in assembly, as gcc 12's intrinsics do not say that they read
- * memory. Its products of bytes are exact; those of bfloat16 are float32 sums in the unit's own order, rounded to
- * nearest, in which numbers below 2^-126 count as 0 (Intel, Software Developer's Manual 2, TDPBF16PS).
  */
-#include <immintrin.h>
+#include "dense_amx.h"
 
-#include <stdbool.h>
-
-#include "dense.h"
-
-#define AMX_INLINE static inline __attribute__((always_inline))
-#define AMX_TILE 1024u
 #define AMX_AHEAD 2048u /* bytes, of the rows that are packed */
-
-#define AMX_LOAD(tile, at, stride)                                                                                    \
-    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile : : "r"(at), "r"((size_t)(stride)) : "memory")
-#define AMX_STORE(tile, at, stride)                                                                                   \
-    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" : : "r"(at), "r"((size_t)(stride)) : "memory")
-#define AMX_ZERO(tile) __asm__ volatile("tilezero %%tmm" #tile : : : "memory")
-#define AMX_MULTIPLY(what, sum, rows, queries)                                                                        \
-    __asm__ volatile(what " %%tmm" #queries ", %%tmm" #rows ", %%tmm" #sum : : : "memory")
-
-/* Tiles 0 to 3: sums; 4, 5: rows; 6, 7: queries. All of 16 rows of 64 bytes. */
-typedef struct amx_config {
-    uint8_t palette, start, zero[14];
-    uint16_t bytes[16];
-    uint8_t rows[16];
-} amx_config;
-
-static const amx_config amx_tiles = {
-    .palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
-
-AMX_INLINE void amx_take(void) { __asm__ volatile("ldtilecfg %0" : : "m"(amx_tiles)); }
-AMX_INLINE void amx_give_back(void) { __asm__ volatile("tilerelease"); }
 
 /* Sums of panel p with all queries, or with the first 16, to sums[32][32]. */
 #define AMX_PANEL(what)                                                                                               \
@@ -62,19 +31,6 @@ AMX_INLINE void amx_give_back(void) { __asm__ volatile("tilerelease"); }
         AMX_STORE(3, sums + 16 * 32 + 16, 128);                                                                       \
     }
 
-/* Sums begin at -least, so that they are compared with numbers of the row alone. */
-AMX_INLINE void amx_codes_panel(const vssi_dense_job *job, size_t p, const bool two, const int32_t *begin,
-                                int32_t *sums)
-{
-    AMX_LOAD(0, begin, 0);
-    AMX_LOAD(2, begin, 0);
-    if (two) {
-        AMX_LOAD(1, begin + 16, 0);
-        AMX_LOAD(3, begin + 16, 0);
-    }
-    AMX_PANEL("tdpbusd")
-}
-
 AMX_INLINE void amx_floats_panel(const vssi_dense_job *job, size_t p, const bool whole, const bool two, float *sums)
 {
     AMX_ZERO(0);
@@ -88,61 +44,6 @@ AMX_INLINE void amx_floats_panel(const vssi_dense_job *job, size_t p, const bool
     } else {
         AMX_PANEL("tdpbf16ps")
     }
-}
-
-/* Row `row`'s pairs in mask, with these values, behind the n listed. Returns how many there are then. */
-AMX_INLINE size_t amx_list(uint32_t row, __mmask32 mask, uint32_t *where, size_t n)
-{
-    const __m512i number = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    __m512i pair = _mm512_or_si512(number, _mm512_set1_epi32((int)(row << 5)));
-    for (int half = 0; half < 2; half++, mask >>= 16) {
-        _mm512_storeu_si512(where + n, _mm512_maskz_compress_epi32((__mmask16)mask, pair));
-        pair = _mm512_add_epi32(pair, _mm512_set1_epi32(16));
-        n += (size_t)__builtin_popcount(mask & 0xffff);
-    }
-    return n;
-}
-
-AMX_INLINE size_t amx_codes_row(const int32_t *sums, const vssi_dense_codes *with, size_t row, const bool two,
-                                uint32_t *where, int32_t *values, size_t n)
-{
-    __m512i limit = _mm512_set1_epi32(-with->halves[row]), low = _mm512_load_si512(sums);
-    __m512i high = two ? _mm512_load_si512(sums + 16) : low;
-    __mmask16 a = _mm512_cmpge_epi32_mask(low, limit), b = two ? _mm512_cmpge_epi32_mask(high, limit) : 0;
-    if (__builtin_expect(!_kortestz_mask16_u8(a, b), 0)) {
-        low = _mm512_add_epi32(_mm512_sub_epi32(low, limit), _mm512_load_si512(with->least));
-        _mm512_storeu_si512(values + n, _mm512_maskz_compress_epi32(a, low));
-        high = _mm512_add_epi32(_mm512_sub_epi32(high, limit), _mm512_load_si512(with->least + 16));
-        _mm512_storeu_si512(values + n + __builtin_popcount(a), _mm512_maskz_compress_epi32(b, high));
-        n = amx_list((uint32_t)row, (uint32_t)a | (uint32_t)b << 16, where, n);
-    }
-    return n;
-}
-
-AMX_INLINE size_t amx_codes_all(const vssi_dense_job *job, const vssi_dense_codes *with, const bool two,
-                                uint32_t *where, int32_t *values)
-{
-    __attribute__((aligned(64))) int32_t sums[2][VSSI_DENSE_ROWS * VSSI_DENSE_QUERIES], begin[VSSI_DENSE_QUERIES];
-    size_t n = 0;
-    for (size_t q = 0; q < VSSI_DENSE_QUERIES; q++)
-        begin[q] = -with->least[q];
-    for (size_t p = 0; p <= job->n_panels; p++) { /* compared one panel later than multiplied */
-        if (p < job->n_panels)
-            amx_codes_panel(job, p, two, begin, sums[p % 2]);
-        for (size_t r = 0; p > 0 && r < VSSI_DENSE_ROWS; r++)
-            n = amx_codes_row(sums[(p - 1) % 2] + r * VSSI_DENSE_QUERIES, with, (p - 1) * VSSI_DENSE_ROWS + r, two,
-                              where, values, n);
-    }
-    return n;
-}
-
-static size_t amx_codes(const vssi_dense_job *job, const vssi_dense_codes *with, uint32_t *where, int32_t *values)
-{
-    amx_take();
-    size_t n = job->n_queries > 16 ? amx_codes_all(job, with, true, where, values)
-                                   : amx_codes_all(job, with, false, where, values);
-    amx_give_back();
-    return n;
 }
 
 /* Sixteen sums as float32. */
@@ -225,16 +126,6 @@ AMX_INLINE void amx_pack_row(const char *row, size_t bytes, char flip, char *pla
     *square = _mm512_reduce_add_epi32(squares);
 }
 
-static void amx_pack_codes(const char *const *rows, size_t n, size_t bytes, char *panel, int32_t *halves)
-{
-    for (size_t r = 0; r < VSSI_DENSE_ROWS; r++) {
-        int32_t sum, square;
-        amx_pack_row(r < n ? rows[r] : NULL, bytes, 0, panel + r * VSSI_DENSE_STEP, &sum, &square);
-        /* sum c (c - 128) - 128 sum c, halved downwards, negated */
-        halves[r] = r < n ? -((square - 128 * sum) >> 1) : VSSI_DENSE_NEVER;
-    }
-}
-
 static void amx_pack_bytes(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, char *panel,
                            int32_t *sums, int32_t *squares)
 {
@@ -301,5 +192,5 @@ static void amx_pack_floats(vssi_simd_type type, const char *const *rows, size_t
         amx_pack_type(VSSI_SIMD_BF16, rows, n, dim, panel, norms, rests);
 }
 
-const vssi_dense vssi_dense_amx = {amx_pack_codes, amx_pack_floats, amx_pack_bytes,
-                                  amx_codes,      amx_floats,      amx_bytes};
+const vssi_dense vssi_dense_amx = {
+    amx_pack_floats, amx_pack_bytes, vssi_dense_amx_codes, vssi_dense_amx_greatest, amx_floats, amx_bytes};

@@ -23,6 +23,8 @@
 #define DETECT_AVX512VL (1u << 31)
 #define DETECT_VNNI (1u << 11) /* leaf 7 ecx */
 #define DETECT_VPOPCNTDQ (1u << 14)
+#define DETECT_VBMI (1u << 1)
+#define DETECT_GFNI (1u << 8)
 #define DETECT_YMM 0x06u /* XCR0: xmm, ymm */
 #define DETECT_AMX_BF16 (1u << 22) /* leaf 7 edx */
 #define DETECT_AMX_TILE (1u << 24)
@@ -57,6 +59,7 @@ size_t vssi_simd_detect(void)
         return 3;
 #if defined(VSS_SIMD_AMX)
     if (detect_all(d, DETECT_AMX_BF16 | DETECT_AMX_TILE | DETECT_AMX_INT8) &&
+        detect_all(c, DETECT_VBMI | DETECT_GFNI) &&
         detect_all(detect_xcr0(), DETECT_ZMM | DETECT_TILES) && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
         detect_all(a, DETECT_AVX512BF16))
         return 5;

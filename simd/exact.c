@@ -59,13 +59,23 @@ static double exact_bits(vssi_simd_op op, const void *a, const void *b, size_t d
     return bits.either ? 1 - (double)(bits.either - bits.differ) / (double)bits.either : 0;
 }
 
+#if defined(__x86_64__)
+#define EXACT_WIDE(op, a, b, dim)                                                                                     \
+    if (vssi_simd_has(vssi_simd(), &vssi_simd_avx512))                                                                \
+        return vssi_exact_##op##_f32_avx512(a, b, dim);
+#else
+#define EXACT_WIDE(op, a, b, dim)
+#endif
+
 double vssi_exact_l2_f32(const float *a, const float *b, size_t dim)
 {
+    EXACT_WIDE(l2, a, b, dim)
     return exact_floats(VSSI_SIMD_F32, false, a, b, dim);
 }
 
 double vssi_exact_ip_f32(const float *a, const float *b, size_t dim)
 {
+    EXACT_WIDE(ip, a, b, dim)
     return exact_floats(VSSI_SIMD_F32, true, a, b, dim);
 }
 

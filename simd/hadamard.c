@@ -3,6 +3,8 @@
  */
 #include "hadamard.h"
 
+#include <math.h>
+
 #include "simd.h"
 
 /* Steps of 4 and more go by rows that a compiler puts in registers. */
@@ -29,19 +31,35 @@ static void scalar_transform(float *v, size_t n, float shrink)
         v[i] *= shrink;
 }
 
-static void scalar_subsets(const float *v, size_t n, float inverse, uint8_t *table)
+static float scalar_step(const float *v, size_t n)
 {
+    float one = 0, four = 0;
+    for (size_t i = 0; i < n; i += 4) {
+        float a = fabsf(v[i]), b = fabsf(v[i + 1]), c = fabsf(v[i + 2]), d = fabsf(v[i + 3]);
+        float low = a > b ? a : b, high = c > d ? c : d, sum = (a + b) + (c + d);
+        low = low > high ? low : high;
+        one = low > one ? low : one;
+        four = sum > four ? sum : four;
+    }
+    return vssi_subsets_step(one, four);
+}
+
+static float scalar_subsets(const float *v, size_t n, int8_t *rounded, uint8_t *table)
+{
+    float step = scalar_step(v, n), inverse = step > 0 ? 1 / step : 0;
+    for (size_t i = 0; i < n; i++)
+        rounded[i] = (int8_t)(int)(v[i] * inverse + copysignf(0.5f, v[i]));
     for (size_t j = 0; j < n; j += 4) {
-        float sums[16] = {0}, under = 0;
+        int sums[16] = {0}, under = 0;
         for (size_t i = j; i < j + 4; i++)
-            under += v[i] < 0 ? v[i] : 0;
-        for (unsigned i = 1; i < 16; i++)
-            sums[i] = sums[i & (i - 1)] + v[j + (size_t)__builtin_ctz(i)];
-        for (size_t i = 0; i < 16; i++) {
-            int entry = (int)((sums[i] - under) * inverse + 0.5f);
-            table[4 * j + i] = (uint8_t)(entry < 255 ? entry : 255);
+            under += rounded[i] < 0 ? rounded[i] : 0;
+        for (unsigned i = 0; i < 16; i++) {
+            if (i > 0)
+                sums[i] = sums[i & (i - 1)] + rounded[j + (size_t)__builtin_ctz(i)];
+            table[4 * j + i] = (uint8_t)(sums[i] - under);
         }
     }
+    return step;
 }
 
 const vssi_hadamard vssi_hadamard_scalar = {scalar_transform, scalar_subsets};

@@ -55,22 +55,50 @@ static void avx512_transform(float *v, size_t n, float shrink)
         _mm512_storeu_ps(v + i, _mm512_mul_ps(_mm512_loadu_ps(v + i), scale));
 }
 
-static void avx512_subsets(const float *v, size_t n, float inverse, uint8_t *table)
+static float avx512_step(const float *v, size_t n)
 {
-    static const __mmask16 has[4] = {0xaaaa, 0xcccc, 0xf0f0, 0xff00};
-    const __m512 scale = _mm512_set1_ps(inverse), half = _mm512_set1_ps(0.5f);
-    for (size_t j = 0; j < n; j += 4) {
-        __m512 sums = _mm512_setzero_ps();
-        float under = 0;
-        for (size_t i = 0; i < 4; i++)
-            under += v[j + i] < 0 ? v[j + i] : 0;
-        for (size_t i = 4; i-- > 0;)
-            sums = _mm512_mask_add_ps(sums, has[i], sums, _mm512_set1_ps(v[j + i]));
-        __m512 entries = _mm512_mul_ps(_mm512_sub_ps(sums, _mm512_set1_ps(under)), scale);
-        __m512i whole = _mm512_cvttps_epi32(_mm512_add_ps(entries, half));
-        whole = _mm512_min_epi32(whole, _mm512_set1_epi32(255));
-        _mm_store_si128((__m128i *)(void *)(table + 4 * j), _mm512_cvtepi32_epi8(whole));
+    __m512 one = _mm512_setzero_ps(), four = one;
+    for (size_t i = 0; i < n; i += 16) {
+        __m512 most = _mm512_abs_ps(_mm512_loadu_ps(v + i));
+        __m512 sum = _mm512_add_ps(most, _mm512_permute_ps(most, 0xb1));
+        one = _mm512_max_ps(one, most);
+        four = _mm512_max_ps(four, _mm512_add_ps(sum, _mm512_permute_ps(sum, 0x4e)));
     }
+    return vssi_subsets_step(_mm512_reduce_max_ps(one), _mm512_reduce_max_ps(four));
+}
+
+/* The tables of four fours: an entry is the sum of what is above 0 of components that it has, and of what is below 0,
+ * negated, of those that it has not. */
+HADAMARD_INLINE __m512i hadamard_tables(__m128i rounded)
+{
+    static const __mmask64 has[4] = {0xaaaaaaaaaaaaaaaaull, 0xccccccccccccccccull, 0xf0f0f0f0f0f0f0f0ull,
+                                     0xff00ff00ff00ff00ull};
+    const __m128i zero = _mm_setzero_si128();
+    __m512i above = _mm512_broadcast_i32x4(_mm_max_epi8(rounded, zero)), sums = _mm512_setzero_si512();
+    __m512i below = _mm512_broadcast_i32x4(_mm_max_epi8(_mm_sub_epi8(zero, rounded), zero));
+    const __m512i first = _mm512_inserti64x4(
+        _mm512_castsi256_si512(_mm256_set_m128i(_mm_set1_epi8(4), zero)),
+        _mm256_set_m128i(_mm_set1_epi8(12), _mm_set1_epi8(8)), 1);
+    for (int b = 0; b < 4; b++) {
+        __m512i place = _mm512_add_epi8(first, _mm512_set1_epi8((char)b));
+        __m512i one = _mm512_mask_shuffle_epi8(_mm512_shuffle_epi8(below, place), has[b], above, place);
+        sums = _mm512_add_epi8(sums, one);
+    }
+    return sums;
+}
+
+static float avx512_subsets(const float *v, size_t n, int8_t *rounded, uint8_t *table)
+{
+    float step = avx512_step(v, n), inverse = step > 0 ? 1 / step : 0;
+    const __m512 scale = _mm512_set1_ps(inverse), half = _mm512_set1_ps(0.5f), sign = _mm512_set1_ps(-0.0f);
+    for (size_t i = 0; i < n; i += 16) {
+        __m512 one = _mm512_loadu_ps(v + i);
+        __m512 nearest = _mm512_add_ps(_mm512_mul_ps(one, scale), _mm512_or_ps(half, _mm512_and_ps(one, sign)));
+        __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(nearest));
+        _mm_storeu_si128((__m128i *)(void *)(rounded + i), bytes);
+        _mm512_storeu_si512(table + 4 * i, hadamard_tables(bytes));
+    }
+    return step;
 }
 
 const vssi_hadamard vssi_hadamard_avx512 = {avx512_transform, avx512_subsets};

@@ -2,9 +2,12 @@
  * select.c - the choice of kernels, and those without vectors
  *
  * The k-th least is found by dividing the range of values that it lies in by proportion: a count of all values a step,
- * some five steps, a hundred at most, and no branch that depends on a value.
+ * some five steps, a hundred at most, and no branch that depends on a value. Where only some of the values equal to it
+ * are kept, their places are divided by halves in the same way.
  */
 #include "select.h"
+
+#include <stdbool.h>
 
 #include "simd.h"
 
@@ -43,6 +46,20 @@ static size_t scalar_count(const float *kept, size_t n, int32_t most)
     return count;
 }
 
+uint32_t vssi_select_last(const float *kept, const uint32_t *places, size_t n, int32_t last, size_t equal)
+{
+    uint32_t low = 0, high = UINT32_MAX;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        size_t count = 0;
+        for (size_t i = 0; i < n; i++)
+            count += vssi_select_order(kept[i]) == last && places[i] <= middle;
+        low = count >= equal ? low : middle + 1;
+        high = count >= equal ? middle : high;
+    }
+    return high;
+}
+
 static float scalar_least(float *kept, uint32_t *places, size_t n, size_t k)
 {
     int64_t low = INT32_MAX, high = INT32_MIN;
@@ -64,12 +81,11 @@ static float scalar_least(float *kept, uint32_t *places, size_t n, size_t k)
             under = count;
         }
     }
-    size_t equal = upto == k ? n : k - under;
+    uint32_t last = upto == k ? UINT32_MAX : vssi_select_last(kept, places, n, (int32_t)high, k - under);
     for (size_t i = 0; i < n; i++) {
         int32_t order = vssi_select_order(kept[i]);
-        size_t same = order == high && equal > 0, taken = order < high || same;
+        bool taken = order < high || (order == high && places[i] <= last);
         greatest = taken && order > greatest ? order : greatest;
-        equal -= same;
         kept[out] = kept[i];
         places[out] = places[i];
         out += taken;

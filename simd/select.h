@@ -1,7 +1,8 @@
 /*
  * select.h - which of 32 values are below a cut, which of 32 rows are in a bitmap, and the few least of many values
  *
- * Values are float32, never NaN where they are kept. Of equal ones those that came first are kept.
+ * Values are float32, never NaN where they are kept. Of equal ones those with the lowest places are kept, so that what
+ * is kept of many does not depend on the order in which they came.
  */
 #ifndef VSSI_SELECT_H
 #define VSSI_SELECT_H
@@ -18,7 +19,7 @@ typedef struct vssi_select {
     uint32_t (*allowed)(const uint32_t *rows, size_t n, const uint64_t *bits, uint32_t count);
     /* Append values[i] and first + i for every bit i of mask. Writes up to 32 places past *n. */
     void (*take)(const float *values, uint32_t first, uint32_t mask, float *kept, uint32_t *places, size_t *n);
-    /* Keep the k least of n, 0 < k <= n, in their order; returns the greatest kept. */
+    /* Keep the k least of n with places that differ, 0 < k <= n, in their order; returns the greatest kept. */
     float (*least)(float *kept, uint32_t *places, size_t n, size_t k);
 } vssi_select;
 
@@ -37,6 +38,9 @@ static inline int64_t vssi_select_middle(int64_t low, int64_t high, size_t under
     int64_t step = (int64_t)((double)span * share);
     return low + (step < span ? step : span - 1);
 }
+
+/* The greatest place that is kept of those whose values have the order `last`, when `equal` > 0 of them are. */
+uint32_t vssi_select_last(const float *kept, const uint32_t *places, size_t n, int32_t last, size_t equal);
 
 /* An order of float32 as whole numbers, and back. */
 static inline int32_t vssi_select_order(float value)

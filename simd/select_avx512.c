@@ -73,19 +73,17 @@ static size_t avx512_count(const float *kept, size_t n, int32_t most)
     return count;
 }
 
-/* Keep what is below the order given, and the first `equal` of those that have it; returns the greatest. */
-static int32_t avx512_keep(float *kept, uint32_t *places, size_t n, int32_t last, size_t equal)
+/* Keep what is below the order given, and of those that have it the places up to `most`; returns the greatest. */
+static int32_t avx512_keep(float *kept, uint32_t *places, size_t n, int32_t last, uint32_t most)
 {
     __m512i limit = _mm512_set1_epi32(last), greatest = _mm512_set1_epi32(INT32_MIN);
     size_t out = 0;
     for (size_t i = 0; i < n; i += 16) {
         __m512i order = avx512_order(kept + i), place = _mm512_loadu_si512(places + i);
         __m512 value = _mm512_loadu_ps(kept + i);
-        uint32_t same = _mm512_mask_cmpeq_epi32_mask(avx512_valid(i, n), order, limit), taken = same;
-        while ((size_t)__builtin_popcount(taken) > equal)
-            taken &= ~(1u << (31 - __builtin_clz(taken)));
-        equal -= (size_t)__builtin_popcount(taken);
-        __mmask16 mask = (__mmask16)(_mm512_mask_cmplt_epi32_mask(avx512_valid(i, n), order, limit) | taken);
+        __mmask16 same = _mm512_mask_cmpeq_epi32_mask(avx512_valid(i, n), order, limit);
+        same = _mm512_mask_cmple_epu32_mask(same, place, _mm512_set1_epi32((int)most));
+        __mmask16 mask = (__mmask16)(_mm512_mask_cmplt_epi32_mask(avx512_valid(i, n), order, limit) | same);
         greatest = _mm512_mask_max_epi32(greatest, mask, greatest, order);
         out += avx512_put(value, place, mask, kept + out, places + out);
     }
@@ -113,7 +111,8 @@ static float avx512_least(float *kept, uint32_t *places, size_t n, size_t k)
             under = count;
         }
     }
-    return vssi_select_value(avx512_keep(kept, places, n, (int32_t)high, upto == k ? n : k - under));
+    uint32_t last = upto == k ? UINT32_MAX : vssi_select_last(kept, places, n, (int32_t)high, k - under);
+    return vssi_select_value(avx512_keep(kept, places, n, (int32_t)high, last));
 }
 
 const vssi_select vssi_select_avx512 = {avx512_below, avx512_allowed, avx512_take, avx512_least};

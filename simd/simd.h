@@ -110,6 +110,10 @@ double vssi_exact(vssi_simd_type type, vssi_simd_op op, const void *a, const voi
 /* The same for F32. */
 double vssi_exact_l2_f32(const float *a, const float *b, size_t dim);
 double vssi_exact_ip_f32(const float *a, const float *b, size_t dim);
+#if defined(__x86_64__)
+double vssi_exact_l2_f32_avx512(const float *a, const float *b, size_t dim);
+double vssi_exact_ip_f32_avx512(const float *a, const float *b, size_t dim);
+#endif
 
 /* The components of one row as float32: exact for every type; BITS become 0 and 1. */
 void vssi_simd_widen(vssi_simd_type type, const void *row, size_t dim, float *out);

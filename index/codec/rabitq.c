@@ -84,20 +84,13 @@ void vssi_rabitq_encode(const float *r, const float *c, size_t n, unsigned bits,
     rabitq_factors(r, c, n, codes, bits, 0, &row->more_add, &row->more_mul);
 }
 
-vssi_rabitq_tables vssi_rabitq_prepare(const float *query, size_t n, uint8_t *table)
+vssi_rabitq_tables vssi_rabitq_prepare(const float *query, size_t n, uint8_t *table, int8_t *rounded)
 {
-    float most = 0, all = 0, low = 0;
-    for (size_t j = 0; j < n; j += 4) {
-        float under = 0, over = 0;
-        for (size_t i = j; i < j + 4; i++) {
-            under += query[i] < 0 ? query[i] : 0;
-            over += query[i] > 0 ? query[i] : 0;
-            all += query[i];
-        }
-        low += under;
-        most = over - under > most ? over - under : most;
+    float step = vssi_hadamard_best()->subsets(query, n, rounded, table);
+    int32_t low = 0, all = 0;
+    for (size_t i = 0; i < n; i++) {
+        low += rounded[i] < 0 ? rounded[i] : 0;
+        all += rounded[i];
     }
-    float step = most / 255, inverse = step > 0 ? 1 / step : 0;
-    vssi_hadamard_best()->subsets(query, n, inverse, table);
-    return (vssi_rabitq_tables){step, low - all / 2};
+    return (vssi_rabitq_tables){step, step * ((float)(2 * low - all) / 2), low};
 }

@@ -31,10 +31,12 @@ typedef struct vssi_rabitq_row {
 /* Code the residual r[n] of a row at a center rotated to c[n]: codes[n] of `bits` bits, 1 to 8. */
 void vssi_rabitq_encode(const float *r, const float *c, size_t n, unsigned bits, uint8_t *codes, vssi_rabitq_row *row);
 
-/* Tables of a rotated query [n], for scan4: table[n / 4][16], step and bias. */
+/* A rotated query [n], n a multiple of 16, rounded to whole numbers of a step (simd/hadamard.h), and its tables for
+ * scan4: table[n / 4][16]. A sum of the table is that of rounded[n] less low, the sum of all that is below 0 there. */
 typedef struct vssi_rabitq_tables {
     float step, bias;
+    int32_t low;
 } vssi_rabitq_tables;
-vssi_rabitq_tables vssi_rabitq_prepare(const float *query, size_t n, uint8_t *table);
+vssi_rabitq_tables vssi_rabitq_prepare(const float *query, size_t n, uint8_t *table, int8_t *rounded);
 
 #endif

@@ -61,7 +61,7 @@ static const vssi_param flat_params[FLAT_PARAMS] = {
 
 const vssi_index_ops vssi_flat_ops = {
     .name = "flat",
-    .format = 2,
+    .format = 3,
     .exact = true,
     .params = flat_params,
     .n_params = FLAT_PARAMS,

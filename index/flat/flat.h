@@ -26,7 +26,8 @@ enum {
     FLAT_BLOCK_PREFIX,
     FLAT_BLOCK_PREFIX_LOW,
     FLAT_BLOCK_TURN,
-    FLAT_BLOCK_PANELS
+    FLAT_BLOCK_PANELS,
+    FLAT_BLOCK_NORMS
 };
 vss_status vssi_flat_build(const vssi_build *build, vssi_image *image, vss_error *err);
 void vssi_flat_estimate(const vssi_build *in, vssi_cost *cost);

@@ -77,6 +77,7 @@ static vss_status codes_open(flat_index *index, const vssi_block *blocks, size_t
     VSSI_TRY(codes_block(blocks, n_blocks, FLAT_BLOCK_LOW, sizeof(double), width, &low, err));
     VSSI_TRY(codes_block(blocks, n_blocks, FLAT_BLOCK_CODES, vssi_sq8_size(width), vectors->rows, &codes, err));
     VSSI_TRY(vssi_sq8_open(&index->sq8, model, low, codes, vectors, err));
+    VSSI_TRY(codes_block(blocks, n_blocks, FLAT_BLOCK_NORMS, sizeof *index->norms, vectors->rows, &index->norms, err));
     VSSI_TRY(codes_outliers(index, codes_find(blocks, n_blocks, FLAT_BLOCK_OUTLIERS), vectors->rows, err));
     return codes_prefix(index, blocks, n_blocks, vectors->rows, err);
 }

@@ -12,6 +12,7 @@ typedef struct flat_index {
     vssi_heap *heap;
     vssi_vectors vectors;     /* to validate */
     vssi_sq8 sq8;
+    const int32_t *norms;     /* [rows]: vssi_dense_norm of the codes */
     vssi_prefix prefix;       /* panels NULL: none */
     const uint32_t *outliers; /* [n_outliers], rising: rows that neither bound covers */
     size_t n_outliers;
@@ -54,7 +55,8 @@ bool vssi_flat_codes_flush(const flat_index *index, const vssi_vectors *v, flat_
 /* k rows that may be returned, none an outlier, have sums (c - d)^2 of at most `nearest`: bring the cut down to what
  * that proves. True: it has fallen. */
 bool vssi_flat_codes_bound(const flat_index *index, flat_codes_query *q, double nearest);
-bool vssi_flat_codes_outlier(const flat_index *index, uint32_t row);
+/* Is a row of [begin, end) an outlier. */
+bool vssi_flat_codes_outliers(const flat_index *index, size_t begin, size_t end);
 /* flat_codes_search.c: offer what is left. */
 void vssi_flat_codes_end(const flat_index *index, const vssi_vectors *v, flat_codes_query *q);
 

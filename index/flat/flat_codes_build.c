@@ -11,6 +11,7 @@
 #include "../../lib/base/bitmap.h"
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
+#include "../../simd/dense.h"
 #include "../codec/outliers.h"
 #include "flat_codes.h"
 
@@ -21,6 +22,7 @@ typedef struct codes_build {
     vssi_sq8_model *model;
     double *low;
     uint8_t *codes;
+    int32_t *norms;
     uint64_t *leave;  /* outliers */
     size_t tasks;
     double *radii;    /* [tasks] */
@@ -56,9 +58,12 @@ static void build_codes_task(void *arg, size_t task)
     codes_build *b = arg;
     const vssi_vectors *v = b->build->vectors;
     size_t first = task * BUILD_TASK, n = vssi_min(BUILD_TASK, v->rows - first);
-    if (!vssi_control_stopped(b->build->control))
-        b->radii[task] = vssi_sq8_encode(b->model, b->low, v, b->leave, first, n, b->carriers + task * b->model->width,
-                                         b->codes + first * b->model->size);
+    if (vssi_control_stopped(b->build->control))
+        return;
+    b->radii[task] = vssi_sq8_encode(b->model, b->low, v, b->leave, first, n, b->carriers + task * b->model->width,
+                                     b->codes + first * b->model->size);
+    for (size_t row = first; row < first + n; row++)
+        b->norms[row] = vssi_dense_norm(b->codes + row * b->model->size, b->model->size);
 }
 
 static double *build_point(const codes_build *b, size_t task, size_t number)
@@ -123,6 +128,7 @@ static vss_status build_codes(codes_build *b, vssi_image *image, vss_error *err)
     VSSI_TRY(build_block(b, image, FLAT_BLOCK_MODEL, sizeof *b->model, 1, &b->model, err));
     VSSI_TRY(build_block(b, image, FLAT_BLOCK_LOW, sizeof *b->low, width, &b->low, err));
     VSSI_TRY(build_block(b, image, FLAT_BLOCK_CODES, size, v->rows, &b->codes, err));
+    VSSI_TRY(build_block(b, image, FLAT_BLOCK_NORMS, sizeof *b->norms, v->rows, &b->norms, err));
     vssi_sq8_train(v, b->leave, b->carriers, b->model, b->low);
     VSSI_TRY(build_stopped(b, err));
     build_run(b, build_codes_task);

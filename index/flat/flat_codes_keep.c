@@ -20,17 +20,17 @@ bool vssi_flat_codes_cut(const flat_index *index, flat_codes_query *q, float thr
     return true;
 }
 
-bool vssi_flat_codes_outlier(const flat_index *index, uint32_t row)
+bool vssi_flat_codes_outliers(const flat_index *index, size_t begin, size_t end)
 {
     size_t low = 0, high = index->n_outliers;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (index->outliers[middle] < row)
+        if (index->outliers[middle] < begin)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < index->n_outliers && index->outliers[low] == row;
+    return low < index->n_outliers && index->outliers[low] < end;
 }
 
 bool vssi_flat_codes_offer(const flat_index *index, const vssi_vectors *v, flat_codes_query *q, const uint32_t *rows,
@@ -57,7 +57,7 @@ bool vssi_flat_codes_keep(const flat_index *index, const vssi_vectors *v, flat_c
 {
     bool fallen = false;
     for (size_t i = 0; i < n; i++) {
-        if (vssi_flat_codes_outlier(index, rows[i]))
+        if (vssi_flat_codes_outliers(index, rows[i], (size_t)rows[i] + 1))
             continue;
         q->near[q->n_near++] = rows[i];
         if (q->n_near == FLAT_NEAR) {

@@ -19,7 +19,7 @@
 
 #define CODES_TILE 4u    /* queries from which packing pays */
 #define CODES_DENSE 8u   /* queries from which all codes against all queries may pay */
-#define CODES_DENSE_SURE 64u    /* and from which they do, where a matrix unit does it */
+#define CODES_DENSE_SURE 16u    /* and from which they do, where a matrix unit does it */
 #define CODES_TRIAL 32u         /* one in: the rows by which that is seen */
 #define CODES_TRIAL_LEAST 1024u
 #define CODES_RATE_DENSE 600.0  /* products a nanosecond of a matrix unit, lists included */
@@ -72,9 +72,9 @@ static void codes_outliers(const flat_index *index, const vssi_vectors *v, flat_
     }
 }
 
-/* Code the queries, in scratch memory. */
-static vss_status codes_prepare(const flat_index *index, const vssi_query *queries, size_t n, vssi_topk *topks,
-                                vssi_scratch *scratch, flat_codes_query **out, vss_error *err)
+/* Code the queries, in scratch memory, for the prefix too or not. */
+static vss_status codes_prepare(const flat_index *index, const vssi_query *queries, size_t n, bool prefix,
+                                vssi_topk *topks, vssi_scratch *scratch, flat_codes_query **out, vss_error *err)
 {
     const vssi_sq8 *sq8 = &index->sq8;
     size_t head = (size_t)vssi_round_up(n * sizeof **out, 64);
@@ -92,7 +92,7 @@ static vss_status codes_prepare(const flat_index *index, const vssi_query *queri
         one->start.code = memory + head + room + q * size;
         one->code.code = one->start.code + VSSI_PREFIX_MOST;
         vssi_sq8_prepare(sq8, &queries[q].probe, carrier, &one->code);
-        if (index->prefix.panels != NULL)
+        if (prefix)
             vssi_prefix_prepare(&index->prefix, carrier, carrier + sq8->model.width, &one->start);
         one->reach = one->cut = INFINITY;
         (void)vssi_flat_codes_cut(index, one, topks[q].threshold);
@@ -165,8 +165,6 @@ static vss_status codes_batch(const flat_index *index, const vssi_vectors *v, fl
 {
     bool dense = vssi_dense_best() != NULL && n >= CODES_DENSE;
     uint64_t left;
-    if (dense && n >= CODES_DENSE_SURE)
-        range->prefix = false;
     if (range->prefix && n >= CODES_DENSE)
         VSSI_TRY(codes_try(index, v, of, n, range, scratch, err));
     if (dense && !range->prefix)
@@ -180,11 +178,12 @@ vss_status vssi_flat_codes_batch(const void *opened, const vssi_vectors *vectors
     const flat_index *index = opened;
     flat_codes_range range = {queries->begin, queries->end != 0 ? queries->end : vectors->rows, false};
     flat_codes_query *of;
-    VSSI_TRY(codes_prepare(index, queries, n, topks, scratch, &of, err));
+    bool dense = vssi_dense_best() != NULL && n >= CODES_DENSE_SURE;
+    range.prefix = !dense && codes_prefixed(index, queries, vectors->rows, n);
+    VSSI_TRY(codes_prepare(index, queries, n, range.prefix, topks, scratch, &of, err));
     for (size_t q = 0; q < n; q++)
         codes_outliers(index, vectors, &of[q], range.begin, range.end);
     bool few = queries->allow && queries->n_allow < vectors->rows / CODES_FEW;
-    range.prefix = codes_prefixed(index, queries, vectors->rows, n);
     if (range.prefix || n >= CODES_TILE)
         VSSI_TRY(codes_batch(index, vectors, of, n, &range, scratch, err));
     else

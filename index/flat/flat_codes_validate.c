@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "../../lib/base/fail.h"
+#include "../../simd/dense.h"
 #include "flat_codes.h"
 
 typedef struct validate_state {
@@ -69,8 +70,11 @@ static void validate_row(validate_state *v, size_t row, bool bound)
     const uint8_t *code = index->sq8.codes + row * m->size;
     double off = vssi_sq8_off(&index->sq8, &index->vectors, row, v->carrier);
     size_t behind = validate_zeros(code, m->width, m->size);
+    int32_t norm = vssi_dense_norm(code, m->size);
     if (behind < m->size)
         validate_fault(v, "flat: row %zu has byte %u at %zu, behind its code", row, code[behind], behind);
+    else if (index->norms[row] != norm)
+        validate_fault(v, "flat: row %zu has norm %d, that of its code is %d", row, index->norms[row], norm);
     else if (bound && !(off <= m->radius))
         validate_fault(v, "flat: row %zu is %g from its code, the radius is %g", row, off, m->radius);
     else if (index->prefix.panels != NULL)

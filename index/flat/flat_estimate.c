@@ -20,7 +20,7 @@ void vssi_flat_estimate(const vssi_build *in, vssi_cost *cost)
     if (wanted != FLAT_PREFIX_AUTO)
         prefix = (uint32_t)wanted;
     uint32_t panel = wanted == FLAT_PREFIX_NONE ? 0 : vssi_prefix_panel((prefix + 3) / 4 * 4);
-    cost->bytes = rows * vssi_sq8_size(width) + vssi_prefix_panels(rows) * panel;
+    cost->bytes = rows * (vssi_sq8_size(width) + sizeof(int32_t)) + vssi_prefix_panels(rows) * panel;
     cost->bytes += sizeof(double) * (1 + prefix) * width;
     cost->build_bytes = cost->bytes + rows / 8 + sizeof(double) * width * (rows / 8192 + 3);
 }

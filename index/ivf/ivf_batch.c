@@ -1,26 +1,24 @@
 /*
  * ivf_batch.c - many queries at once, list by list
  *
- * Centers are compared with twelve queries at a time: a product of codes costs a twelfth of the loads. With ivf_sq8 the
- * lists are then read in their order, each once, its panels against twelve at a time of the queries that chose it
- * (simd/nearest.h), and a list comes from memory once a batch. The other types then go query by query, as their codes
- * are looked up in tables of each query.
+ * Centers are compared with several queries at a time: by the matrix unit (ivf_crowd.c), or twelve by twelve
+ * (simd/nearest.h). With ivf_sq8 and ivf_rabitq the lists are then read in their order, each for all queries that chose
+ * it, so that it comes from memory once a pass and not once a query. There are two passes: the first over the few
+ * nearest lists of every query, so that few rows of the others are below its cut. The other types go query by query.
+ *
+ * Which rows a shortlist holds in the end does not depend on the order they came in (shortlist.h), nor their values on
+ * the kernels: a query finds the same in every batch.
  */
+#include "ivf_batch.h"
+
+#include <math.h>
 #include <string.h>
 
 #include "../../lib/base/checked.h"
-#include "ivf_walk.h"
 
-#define BATCH_LEAST 4u /* queries from which reading list by list pays */
-
-typedef struct ivf_batch {
-    const ivf_index *index;
-    ivf_walk *walks;      /* [n] */
-    size_t n;
-    uint32_t *begins;     /* [lists + 1] in choosers */
-    uint32_t *choosers;   /* [n * probes]: queries by list */
-    int32_t *packed;      /* of twelve queries */
-} ivf_batch;
+#define BATCH_LEAST 4u                   /* queries from which reading list by list pays */
+#define BATCH_FIRST 3u                   /* lists of a query that are read in the first pass */
+#define BATCH_PART ((size_t)512 << 10)   /* bytes of centers that stay in the second cache for all queries */
 
 typedef void (*batch_take)(ivf_walk *walk, const float *values, size_t at, size_t end);
 
@@ -37,9 +35,9 @@ static void batch_take_row(ivf_walk *walk, const float *values, size_t at, size_
         vssi_shortlist_take(&walk->list, values, (uint32_t)at, hits);
 }
 
-/* Panels of the rows [at, end) against n <= 12 queries, given by number (NULL: first on). */
-static void batch_panels(ivf_batch *b, const uint32_t *numbers, size_t first, size_t n, const uint8_t *panel, size_t at,
-                         size_t end, batch_take take)
+/* Panels of the rows [at, end) against n <= 12 queries, given by number. */
+static void batch_panels(ivf_batch *b, const uint32_t *numbers, size_t n, const uint8_t *panel, size_t at, size_t end,
+                         batch_take take)
 {
     const vssi_panel_kernel kernel = vssi_panel_best();
     const uint8_t *codes[VSSI_NEAREST_POINTS];
@@ -47,49 +45,129 @@ static void batch_panels(ivf_batch *b, const uint32_t *numbers, size_t first, si
     _Alignas(64) float scores[VSSI_NEAREST_POINTS * VSSI_NEAREST_LANES];
     size_t size = b->index->header.size;
     for (size_t q = 0; q < n; q++)
-        codes[q] = b->walks[numbers ? numbers[q] : first + q].code;
+        codes[q] = b->walks[numbers[q]].code;
     size_t count = vssi_panel_points(codes, n, size, b->packed, squares);
     for (; at < end; at += VSSI_NEAREST_LANES, panel += vssi_panel_size(size)) {
         kernel(b->packed, squares, count, size / 4, panel, scores);
         for (size_t q = 0; q < n; q++)
-            take(&b->walks[numbers ? numbers[q] : first + q], scores + q * VSSI_NEAREST_LANES, at, end);
+            take(&b->walks[numbers[q]], scores + q * VSSI_NEAREST_LANES, at, end);
     }
 }
 
-/* Every query's lists, then the queries by list. */
-static void batch_choose(ivf_batch *b)
+/* All centers against the first n queries. */
+static void batch_centers(ivf_batch *b, size_t n)
 {
-    size_t lists = b->index->header.lists;
-    for (size_t q = 0; q < b->n; q += VSSI_NEAREST_POINTS)
-        batch_panels(b, NULL, q, vssi_min(VSSI_NEAREST_POINTS, b->n - q), b->index->centers, 0, lists,
-                     batch_take_center);
-    memset(b->begins, 0, (lists + 1) * sizeof *b->begins);
-    for (size_t q = 0; q < b->n; q++) {
-        vssi_ivf_search_near(&b->walks[q]);
-        for (size_t i = 0; i < b->walks[q].near.n; i++)
-            b->begins[b->walks[q].near.places[i] + 1]++;
+    const size_t lists = b->index->header.lists, size = vssi_panel_size(b->index->header.size);
+    const bool crowd = b->crowd != NULL && n >= IVF_CROWD_LEAST;
+    const size_t most = crowd ? VSSI_CROWD_QUERIES : VSSI_NEAREST_POINTS;
+    const size_t part = vssi_max(BATCH_PART / size, 1) * VSSI_NEAREST_LANES;
+    for (size_t at = 0; at < lists; at += part) {
+        for (size_t q = 0; q < n; q += most) {
+            size_t some = vssi_min(most, n - q), end = vssi_min(at + part, lists);
+            if (crowd)
+                vssi_ivf_crowd_centers(b, b->every + q, some, at, end);
+            else
+                batch_panels(b, b->every + q, some, b->index->centers + at / VSSI_NEAREST_LANES * size, at, end,
+                             batch_take_center);
+        }
     }
-    for (size_t c = 0; c < lists; c++)
-        b->begins[c + 1] += b->begins[c];
-    for (size_t q = 0; q < b->n; q++) {
-        for (size_t i = 0; i < b->walks[q].near.n; i++)
-            b->choosers[b->begins[b->walks[q].near.places[i]]++] = (uint32_t)q;
+}
+
+/* How far the lists of a query are that the first pass reads. */
+static float batch_first(const ivf_walk *walk)
+{
+    const float *values = walk->near.values;
+    float least[BATCH_FIRST];
+    for (size_t i = 0; i < BATCH_FIRST; i++)
+        least[i] = INFINITY;
+    for (size_t i = 0; i < walk->near.n; i++) {
+        float value = values[i];
+        for (size_t j = 0; j < BATCH_FIRST; j++) {
+            float other = least[j];
+            least[j] = value < other ? value : other;
+            value = value < other ? other : value;
+        }
     }
-    memmove(b->begins + 1, b->begins, lists * sizeof *b->begins);
+    return least[BATCH_FIRST - 1];
+}
+
+/* The queries by pass and list. */
+static void batch_sort(ivf_batch *b)
+{
+    const size_t lists = b->index->header.lists, buckets = IVF_BATCH_PASSES * lists;
+    memset(b->begins, 0, (buckets + 1) * sizeof *b->begins);
+    for (int fill = 0; fill < 2; fill++) {
+        for (size_t q = 0; q < b->n; q++) {
+            const vssi_shortlist *near = &b->walks[q].near;
+            const float first = batch_first(&b->walks[q]);
+            for (size_t i = 0; i < near->n; i++) {
+                size_t bucket = near->places[i] + (near->values[i] <= first ? 0 : lists);
+                if (fill) {
+                    b->choosers[b->begins[bucket]] = (uint32_t)q;
+                    b->nears[b->begins[bucket]++] = (uint32_t)i;
+                } else {
+                    b->begins[bucket + 1]++;
+                }
+            }
+        }
+        for (size_t c = 0; c < buckets && !fill; c++)
+            b->begins[c + 1] += b->begins[c];
+    }
+    memmove(b->begins + 1, b->begins, buckets * sizeof *b->begins);
     b->begins[0] = 0;
+}
+
+/* One list for the n choosers from the i-th on. */
+static void batch_list(ivf_batch *b, size_t list, size_t i, size_t n)
+{
+    const ivf_index *index = b->index;
+    const uint8_t *panel = index->codes + index->blocks[list] * index->code_size;
+    if (b->crowd != NULL && n >= IVF_CROWD_LEAST) {
+        vssi_ivf_crowd_list(b, list, i, n);
+        return;
+    }
+    for (size_t c = i; c < i + n && index->header.kind == IVF_RABITQ; c++) {
+        ivf_walk *walk = &b->walks[b->choosers[c]];
+        const uint8_t *end = index->codes + index->blocks[list + 1] * index->code_size;
+        walk->ahead = (ivf_ahead){.line = panel + index->code_size, .end = end, .next = walk->n_probes};
+        vssi_ivf_scan_codes(walk, list, walk->near.values[b->nears[c]]);
+    }
+    for (size_t c = i; c < i + n && index->header.kind == IVF_SQ8; c += VSSI_NEAREST_POINTS)
+        batch_panels(b, b->choosers + c, vssi_min(VSSI_NEAREST_POINTS, i + n - c), panel, index->lists[list],
+                     index->lists[list + 1], batch_take_row);
 }
 
 static void batch_lists(ivf_batch *b, vssi_control *control)
 {
     const ivf_index *index = b->index;
-    for (size_t c = 0; c < index->header.lists && !vssi_control_stopped(control); c++) {
-        const uint8_t *panel = index->codes + index->blocks[c] * index->code_size;
-        for (size_t i = b->begins[c]; i < b->begins[c + 1]; i += VSSI_NEAREST_POINTS)
-            batch_panels(b, b->choosers + i, 0, vssi_min(VSSI_NEAREST_POINTS, b->begins[c + 1] - i), panel,
-                         index->lists[c], index->lists[c + 1], batch_take_row);
+    const size_t lists = index->header.lists;
+    for (size_t c = 0; c < IVF_BATCH_PASSES * lists && !vssi_control_stopped(control); c++) {
+        size_t list = c % lists, n = b->begins[c + 1] - b->begins[c];
+        if (n > 0)
+            batch_list(b, list, b->begins[c], n);
         for (size_t i = b->begins[c]; i < b->begins[c + 1]; i++)
-            b->walks[b->choosers[i]].scanned += index->lists[c + 1] - index->lists[c];
+            b->walks[b->choosers[i]].scanned += index->lists[list + 1] - index->lists[list];
     }
+}
+
+/* Room for n queries at once. */
+static vss_status batch_room(ivf_batch *b, size_t n, vssi_scratch *scratch, vss_error *err)
+{
+    const ivf_header *h = &b->index->header;
+    uint8_t *memory;
+    b->crowd = vssi_crowd_best();
+    size_t size = b->crowd ? vssi_ivf_crowd_size(h, n) : 0;
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_TILE, size + VSSI_NEAREST_POINTS * (size_t)h->size, 1, &memory,
+                              err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, n + IVF_BATCH_PASSES * (size_t)h->lists + 1,
+                              sizeof *b->every, &b->every, err));
+    b->packed = (int32_t *)(void *)(memory + size);
+    b->begins = b->every + n;
+    for (size_t q = 0; q < n; q++)
+        b->every[q] = (uint32_t)q;
+    if (b->crowd != NULL)
+        vssi_ivf_crowd_begin(b, n, memory);
+    return VSS_OK;
 }
 
 /* Walks [n] of the first queries, each begun. */
@@ -97,67 +175,72 @@ static vss_status batch_begin(ivf_batch *b, const vssi_vectors *v, const vssi_qu
                               vssi_scratch *scratch, vssi_topk *topks, vss_error *err)
 {
     const ivf_header *h = &b->index->header;
-    size_t probes = vssi_ivf_probes(b->index, queries), size;
+    const size_t probes = vssi_ivf_probes(b->index, queries), packed = vssi_ivf_walk_packed(h);
+    const size_t rounded = vssi_ivf_walk_rounded(h);
     uint8_t *memory;
     ivf_walk first = {.index = b->index, .v = v, .query = queries, .topk = topks, .n_probes = probes};
-    if (!vssi_mul(n, vssi_ivf_walk_size(&first), &size))
-        return vssi_fail_memory(err, SIZE_MAX);
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, size, 1, &memory, err));
+    const size_t size = vssi_ivf_walk_size(&first);
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, n, size + packed + rounded, &memory, err));
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_POOL, n, sizeof *b->walks, &b->walks, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_TILE, VSSI_NEAREST_POINTS * (size_t)h->size, 1, &b->packed, err));
     for (size_t q = 0; q < n; q++) {
         b->walks[q] = (ivf_walk){.index = b->index, .v = v, .query = &queries[q], .topk = &topks[q],
-                                 .n_probes = probes};
-        vssi_ivf_walk_begin(&b->walks[q], memory + q * vssi_ivf_walk_size(&first));
+                                 .n_probes = probes, .packs = b->crowd != NULL || h->kind == IVF_SQ8};
+        b->walks[q].packed = (int32_t *)(void *)(memory + n * size + q * packed);
+        b->walks[q].rounded = (int8_t *)memory + n * (size + packed) + q * rounded;
+        vssi_ivf_walk_begin(&b->walks[q], memory + q * size);
     }
     return VSS_OK;
 }
 
-static vss_status batch_done(ivf_walk *walk, vssi_scratch *scratch)
+/* Offer what a walk has found. The hits are settled at once, while their rows are in the cache. */
+static vss_status batch_done(ivf_walk *walk, vssi_scratch *scratch, vss_error *err)
 {
+    if (walk->index->header.kind != IVF_FLAT)
+        vssi_ivf_offer(walk);
     scratch->distances += walk->scanned + walk->index->header.lists;
-    return walk->topk->status;
+    return vssi_topk_finish(walk->topk, err);
 }
 
 /* List by list. */
 static vss_status batch_by_lists(ivf_batch *b, const vssi_vectors *v, const vssi_query *queries, vssi_scratch *scratch,
                                  vssi_topk *topks, vss_error *err)
 {
-    size_t lists = b->index->header.lists, numbers;
+    size_t numbers;
     if (!vssi_mul(b->n, vssi_ivf_probes(b->index, queries), &numbers))
         return vssi_fail_memory(err, SIZE_MAX);
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, lists + 1, sizeof *b->begins, &b->begins, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, numbers, sizeof *b->choosers, &b->choosers, err));
+    VSSI_TRY(batch_room(b, b->n, scratch, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, numbers, 2 * sizeof *b->choosers, &b->choosers, err));
+    b->nears = b->choosers + numbers;
     VSSI_TRY(batch_begin(b, v, queries, b->n, scratch, topks, err));
-    batch_choose(b);
+    batch_centers(b, b->n);
+    for (size_t q = 0; q < b->n; q++)
+        vssi_ivf_search_near(&b->walks[q]);
+    batch_sort(b);
+    for (size_t q = 0; q < b->n; q++)
+        vssi_ivf_walk_bases(&b->walks[q]);
     batch_lists(b, queries->control);
-    for (size_t q = 0; q < b->n; q++) {
-        vssi_ivf_offer(&b->walks[q]);
-        VSSI_TRY(batch_done(&b->walks[q], scratch));
-    }
+    for (size_t q = 0; q < b->n; q++)
+        VSSI_TRY(batch_done(&b->walks[q], scratch, err));
     return VSS_OK;
 }
 
-/* Twelve queries choose their lists together. */
+/* Some queries choose their lists together. */
 static vss_status batch_by_queries(ivf_batch *b, const vssi_vectors *v, const vssi_query *queries,
                                    vssi_scratch *scratch, vssi_topk *topks, vss_error *err)
 {
-    size_t lists = b->index->header.lists, n;
-    ivf_probe *probes;
-    float *bases;
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, lists, sizeof *bases, &bases, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, vssi_ivf_probes(b->index, queries), sizeof *probes, &probes,
+    const size_t most = VSSI_CROWD_QUERIES;
+    size_t n;
+    uint32_t *order;
+    VSSI_TRY(batch_room(b, vssi_min(most, b->n), scratch, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, vssi_ivf_probes(b->index, queries), sizeof *order, &order,
                               err));
     for (size_t first = 0; first < b->n && !vssi_control_stopped(queries->control); first += n) {
-        n = vssi_min(VSSI_NEAREST_POINTS, b->n - first);
+        n = vssi_min(most, b->n - first);
         VSSI_TRY(batch_begin(b, v, queries + first, n, scratch, topks + first, err));
-        batch_panels(b, NULL, 0, n, b->index->centers, 0, lists, batch_take_center);
+        batch_centers(b, n);
         for (size_t q = 0; q < n; q++) {
-            b->walks[q].bases = bases;
-            vssi_ivf_search_lists(&b->walks[q], probes);
-            if (b->index->header.kind != IVF_FLAT)
-                vssi_ivf_offer(&b->walks[q]);
-            VSSI_TRY(batch_done(&b->walks[q], scratch));
+            vssi_ivf_search_lists(&b->walks[q], order);
+            VSSI_TRY(batch_done(&b->walks[q], scratch, err));
         }
     }
     return VSS_OK;
@@ -167,9 +250,10 @@ vss_status vssi_ivf_search_batch(const void *opened, const vssi_vectors *vectors
                                  vssi_scratch *scratch, vssi_topk *topks, vss_error *err)
 {
     ivf_batch b = {.index = opened, .n = n};
+    const ivf_kind kind = b.index->header.kind;
     if (queries->allow && queries->n_allow == 0)
         return VSS_OK;
-    if (b.index->header.kind == IVF_SQ8 && n >= BATCH_LEAST)
+    if ((kind == IVF_SQ8 || kind == IVF_RABITQ) && n >= BATCH_LEAST)
         return batch_by_lists(&b, vectors, queries, scratch, topks, err);
     return batch_by_queries(&b, vectors, queries, scratch, topks, err);
 }

@@ -23,13 +23,13 @@ size_t vssi_ivf_rerank(const ivf_walk *walk)
     return vssi_min(vssi_max(wanted, k), walk->index->header.rows);
 }
 
-/* The list that holds a position. */
-static size_t offer_list_of(const ivf_index *index, uint32_t position)
+/* The list of walk->near that holds a position. */
+static size_t offer_list_of(const ivf_walk *walk, uint32_t position)
 {
-    size_t low = 0, high = index->header.lists;
+    size_t low = 0, high = walk->near.n;
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
-        if (index->lists[middle] <= position)
+        if (walk->index->lists[walk->near.places[middle]] <= position)
             low = middle;
         else
             high = middle;
@@ -37,44 +37,56 @@ static size_t offer_list_of(const ivf_index *index, uint32_t position)
     return low;
 }
 
-/* What all bits say of a position, from what the first ones said: S of rabitq.h is 2^(bits - 1) times theirs, and the
- * other bits' product with the query, each about its middle. */
-static float offer_all_bits(const ivf_walk *walk, uint32_t position, float value, vssi_planes_kernel kernel)
+/* A row of the shortlist on its way to be ranked by all bits. */
+typedef struct offer_row {
+    const float *first;  /* add of its first bit; mul is VSSI_SCAN4_ROWS further */
+    const uint8_t *more; /* its other bits and factors */
+    float base;          /* of its list */
+} offer_row;
+
+/* Find a position's row, and ask for all that is read of it. */
+static offer_row offer_find(const ivf_walk *walk, uint32_t position)
 {
     const ivf_index *index = walk->index;
-    const unsigned bits = index->header.bits;
-    size_t n = ivf_turned_width(&index->header), list = offer_list_of(index, position);
-    size_t slot = position - index->lists[list];
+    size_t near = offer_list_of(walk, position), list = walk->near.places[near], slot = position - index->lists[list];
     const uint8_t *block = index->codes + (index->blocks[list] + slot / VSSI_SCAN4_ROWS) * index->code_size;
-    const float *first = (const float *)(const void *)(block + 4 * n) + slot % VSSI_SCAN4_ROWS;
-    const uint8_t *row = index->more + position * index->more_size;
-    float factors[2], base = walk->bases[list], sum = 0, half = (float)(1u << (bits - 1));
-    memcpy(factors, row + vssi_planes_size(n, bits - 1), sizeof factors);
-    if (first[VSSI_SCAN4_ROWS] < 0)
-        sum = half * ((value - base - first[0]) / first[VSSI_SCAN4_ROWS]);
-    sum += kernel(walk->turned, row, n, bits - 1) - (half - 1) / 2 * walk->whole;
-    return base + factors[0] + factors[1] * sum;
+    block += 4 * ivf_turned_width(&index->header);
+    offer_row row = {.first = (const float *)(const void *)block + slot % VSSI_SCAN4_ROWS,
+                     .more = index->more + position * index->more_size, .base = walk->near.values[near]};
+    __builtin_prefetch(row.first);
+    __builtin_prefetch(row.first + VSSI_SCAN4_ROWS);
+    for (size_t at = 0; at < index->more_size; at += 64)
+        __builtin_prefetch(row.more + at);
+    return row;
 }
 
-static void offer_fetch(const uint8_t *row, size_t size)
+/* What all bits say of a row, from what the first ones said: S of rabitq.h is 2^(bits - 1) times theirs, and the other
+ * bits' product with the query, each about its middle. */
+static float offer_all_bits(const ivf_walk *walk, const offer_row *row, float value, vssi_planes_kernel kernel)
 {
-    for (size_t at = 0; at < size; at += 64)
-        __builtin_prefetch(row + at);
+    const unsigned bits = walk->index->header.bits;
+    const size_t n = ivf_turned_width(&walk->index->header);
+    float factors[2], sum = 0, half = (float)(1u << (bits - 1));
+    memcpy(factors, row->more + vssi_planes_size(n, bits - 1), sizeof factors);
+    if (row->first[VSSI_SCAN4_ROWS] < 0)
+        sum = half * ((value - row->base - row->first[0]) / row->first[VSSI_SCAN4_ROWS]);
+    sum += kernel(walk->turned, row->more, n, bits - 1) - (half - 1) / 2 * walk->whole;
+    return row->base + factors[0] + factors[1] * sum;
 }
 
 /* Rank the shortlist once more; the rows to be scored by the vectors are in front then. Returns how many. */
 static size_t offer_more(ivf_walk *walk)
 {
-    const ivf_index *index = walk->index;
     const vssi_planes_kernel kernel = vssi_planes_best();
     vssi_shortlist *list = &walk->list;
+    offer_row rows[OFFER_AHEAD];
     size_t wanted = vssi_min(vssi_ivf_rerank(walk), list->n);
     for (size_t i = 0; i < vssi_min(OFFER_AHEAD, list->n); i++)
-        offer_fetch(index->more + list->places[i] * index->more_size, index->more_size);
+        rows[i] = offer_find(walk, list->places[i]);
     for (size_t i = 0; i < list->n; i++) {
+        list->values[i] = offer_all_bits(walk, &rows[i % OFFER_AHEAD], list->values[i], kernel);
         if (i + OFFER_AHEAD < list->n)
-            offer_fetch(index->more + list->places[i + OFFER_AHEAD] * index->more_size, index->more_size);
-        list->values[i] = offer_all_bits(walk, list->places[i], list->values[i], kernel);
+            rows[i % OFFER_AHEAD] = offer_find(walk, list->places[i + OFFER_AHEAD]);
     }
     if (wanted < list->n)
         (void)list->kernels->least(list->values, list->places, list->n, wanted);

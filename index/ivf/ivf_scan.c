@@ -23,12 +23,10 @@ static void scan_ahead(ivf_walk *walk, size_t lines)
         while (ahead->line >= ahead->end) {
             if (ahead->next == walk->n_probes)
                 return;
-            size_t list = walk->probes[ahead->next++].list;
+            size_t list = walk->near.places[walk->order[ahead->next++]];
             const uint32_t *begins = index->blocks ? index->blocks : index->lists;
             ahead->line = index->codes + begins[list] * index->code_size;
             ahead->end = index->codes + begins[list + 1] * index->code_size;
-            if (walk->measure)
-                __builtin_prefetch(index->points + list * index->header.width);
         }
         __builtin_prefetch(ahead->line);
         ahead->line += SCAN_LINE;
@@ -72,7 +70,7 @@ static void scan_wanted(ivf_walk *walk, size_t at, size_t end, const uint8_t *bl
     }
 }
 
-static void scan_codes(ivf_walk *walk, size_t list, float base)
+void vssi_ivf_scan_codes(ivf_walk *walk, size_t list, float base)
 {
     const ivf_index *index = walk->index;
     size_t at = index->lists[list], end = index->lists[list + 1], size = index->code_size;
@@ -124,28 +122,18 @@ static void scan_vectors(ivf_walk *walk, size_t list)
     }
 }
 
-static float scan_base(ivf_walk *walk, const ivf_probe *probe)
-{
-    const ivf_header *h = &walk->index->header;
-    const vssi_kernel_rows l2 = vssi_simd_rows(vssi_simd(), VSSI_SIMD_F32, VSSI_SIMD_L2);
-    float *base = &walk->bases[probe->list];
-    *base = probe->far * h->step * h->step;
-    if (walk->measure)
-        l2(walk->carrier, walk->index->points + (size_t)probe->list * h->width, h->width, 1, base);
-    return *base;
-}
-
 void vssi_ivf_scan(ivf_walk *walk, size_t p)
 {
     const ivf_index *index = walk->index;
-    size_t list = walk->probes[p].list;
+    const uint32_t *near = walk->near.places;
+    size_t list = near[walk->order[p]];
     if (p == 0 && !walk->few)
         scan_ahead(walk, SCAN_AHEAD);
     for (size_t line = 0; walk->few && p + 1 < walk->n_probes && line < SCAN_ROWS; line++) /* of the next list */
-        __builtin_prefetch(index->rows + index->lists[walk->probes[p + 1].list] + 16 * line);
+        __builtin_prefetch(index->rows + index->lists[near[walk->order[p + 1]]] + 16 * line);
     walk->scanned += index->lists[list + 1] - index->lists[list];
     if (index->header.kind == IVF_FLAT)
         scan_vectors(walk, list);
     else
-        scan_codes(walk, list, index->header.kind == IVF_SQ8 ? 0 : scan_base(walk, &walk->probes[p]));
+        vssi_ivf_scan_codes(walk, list, walk->near.values[walk->order[p]]);
 }

@@ -18,7 +18,7 @@
 #define SEARCH_FLOOR 0.25f
 
 /* The lists of walk->near, nearest class first. */
-static void search_order(const ivf_walk *walk, ivf_probe *probes)
+static void search_order(const ivf_walk *walk, uint32_t *order)
 {
     const float *far = walk->near.values;
     size_t n = walk->near.n, begins[SEARCH_SORTS + 1] = {0};
@@ -33,7 +33,7 @@ static void search_order(const ivf_walk *walk, ivf_probe *probes)
     for (size_t c = 0; c < SEARCH_SORTS; c++)
         begins[c + 1] += begins[c];
     for (size_t i = 0; i < n; i++)
-        probes[begins[(size_t)((far[i] - low) * scale)]++] = (ivf_probe){far[i], walk->near.places[i]};
+        order[begins[(size_t)((far[i] - low) * scale)]++] = (uint32_t)i;
 }
 
 /* The nearest of a few lists is no farther than SEARCH_FLOOR of what is usual: queries on a center have others too. */
@@ -67,12 +67,13 @@ void vssi_ivf_search_near(ivf_walk *walk)
     near->n = n > 0 ? n : near->n;
 }
 
-void vssi_ivf_search_lists(ivf_walk *walk, ivf_probe *probes)
+void vssi_ivf_search_lists(ivf_walk *walk, uint32_t *order)
 {
     vssi_ivf_search_near(walk);
     walk->n_probes = walk->near.n;
-    walk->probes = probes;
-    search_order(walk, probes);
+    walk->order = order;
+    search_order(walk, order);
+    vssi_ivf_walk_bases(walk);
     for (size_t p = 0; p < walk->n_probes; p++) {
         if (p % SEARCH_ASK == SEARCH_ASK - 1 && vssi_control_stopped(walk->query->control))
             break;
@@ -95,15 +96,17 @@ static void search_choose(ivf_walk *walk)
 /* The walk as far as its n_probes go. */
 static vss_status search_walk(ivf_walk *walk, vssi_scratch *scratch, vss_error *err)
 {
-    ivf_probe *probes;
+    uint32_t *order;
     uint8_t *memory;
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, walk->n_probes, sizeof *probes, &probes, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, walk->index->header.lists, sizeof *walk->bases,
-                              &walk->bases, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, vssi_ivf_walk_size(walk), 1, &memory, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, walk->n_probes, sizeof *order, &order, err));
+    const size_t packed = vssi_ivf_walk_packed(&walk->index->header), size = vssi_ivf_walk_size(walk);
+    const size_t rounded = vssi_ivf_walk_rounded(&walk->index->header);
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, size + packed + rounded, 1, &memory, err));
+    walk->packed = (int32_t *)(void *)(memory + size);
+    walk->rounded = (int8_t *)memory + size + packed;
     vssi_ivf_walk_begin(walk, memory);
     search_choose(walk);
-    vssi_ivf_search_lists(walk, probes);
+    vssi_ivf_search_lists(walk, order);
     scratch->distances += walk->index->header.lists;
     return VSS_OK;
 }
@@ -111,7 +114,7 @@ static vss_status search_walk(ivf_walk *walk, vssi_scratch *scratch, vss_error *
 vss_status vssi_ivf_search(const void *opened, const vssi_vectors *vectors, const vssi_query *query,
                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err)
 {
-    ivf_walk walk = {.index = opened, .v = vectors, .query = query, .topk = topk, .alone = true};
+    ivf_walk walk = {.index = opened, .v = vectors, .query = query, .topk = topk, .packs = true};
     size_t lists = walk.index->header.lists;
     if (query->allow && query->n_allow == 0)
         return VSS_OK;

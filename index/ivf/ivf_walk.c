@@ -4,8 +4,10 @@
 #include "ivf_walk.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "../../lib/base/checked.h"
+#include "../../simd/crowd.h"
 #include "../codec/rotate.h"
 
 #define WALK_LEAST 8u    /* lists */
@@ -37,7 +39,7 @@ static size_t walk_first(const ivf_walk *walk)
 }
 
 typedef struct walk_sizes {
-    size_t table, floats, code, packed, near, list;
+    size_t table, floats, code, near, list;
 } walk_sizes;
 
 static walk_sizes walk_sizes_of(const ivf_walk *walk)
@@ -45,14 +47,21 @@ static walk_sizes walk_sizes_of(const ivf_walk *walk)
     const ivf_header *h = &walk->index->header;
     size_t n = ivf_turned_width(h), code = (size_t)vssi_round_up(h->size, 64);
     bool residuals = h->kind == IVF_RABITQ || h->kind == IVF_PQ;
-    return (walk_sizes){ivf_table_size(h), (residuals ? 2 : 1) * n * sizeof(float), code, code,
+    return (walk_sizes){ivf_table_size(h), (residuals ? 2 : 1) * n * sizeof(float), code,
                         8 * vssi_shortlist_room(walk->n_probes), 8 * vssi_shortlist_room(walk_first(walk))};
 }
 
 size_t vssi_ivf_walk_size(const ivf_walk *walk)
 {
     walk_sizes s = walk_sizes_of(walk);
-    return s.table + s.floats + s.code + s.packed + s.near + s.list;
+    return s.table + s.floats + s.code + s.near + s.list;
+}
+
+size_t vssi_ivf_walk_packed(const ivf_header *h) { return vssi_crowd_stride(h->size / 4); }
+
+size_t vssi_ivf_walk_rounded(const ivf_header *h)
+{
+    return h->kind == IVF_RABITQ ? vssi_crowd_stride(ivf_turned_width(h) / 4) : 0;
 }
 
 /* Are distances of the query's code to those of the centers too coarse for what codes of rows tell apart: where the
@@ -98,7 +107,11 @@ static void walk_tables(ivf_walk *walk)
         sums[i % WALK_LANES] += walk->turned[i];
     for (size_t j = 0; j < WALK_LANES; j++)
         walk->whole += sums[j];
-    vssi_rabitq_tables tables = vssi_rabitq_prepare(walk->turned, n, walk->table);
+    vssi_rabitq_tables tables = vssi_rabitq_prepare(walk->turned, n, walk->table, walk->rounded);
+    memset(walk->rounded + n, 0, vssi_ivf_walk_rounded(h) - n);
+    walk->low = tables.low;
+    if (vssi_crowd_best() != NULL)
+        vssi_crowd_best()->order(walk->rounded, n);
     walk->scan = (vssi_scan4_query){walk->table, n / 4, tables.step, tables.bias};
 }
 
@@ -109,8 +122,7 @@ void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
     walk->table = memory;
     walk->carrier = (float *)(void *)(memory + s.table);
     walk->code = memory + s.table + s.floats;
-    walk->packed = (int32_t *)(void *)(walk->code + s.code);
-    uint8_t *rest = walk->code + s.code + s.packed;
+    uint8_t *rest = walk->code + s.code;
     vssi_shortlist_begin(&walk->near, walk->n_probes, rest);
     vssi_shortlist_begin(&walk->list, walk_first(walk), rest + s.near);
     walk->few = walk->query->allow && walk->query->n_allow < h->rows / WALK_FEW;
@@ -120,10 +132,26 @@ void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory)
     vssi_ivf_grid_code(h, walk->index->low, walk->carrier, walk->code);
     walk->panel = vssi_panel_best();
     const uint8_t *code = walk->code;
-    if (walk->alone || h->kind == IVF_SQ8)
+    if (walk->packs) {
         (void)vssi_panel_points(&code, 1, h->size, walk->packed, &walk->square);
+        memset((uint8_t *)walk->packed + h->size, 0, vssi_ivf_walk_packed(h) - h->size);
+    }
     if (h->kind == IVF_RABITQ || h->kind == IVF_PQ) {
         walk->measure = walk_must_measure(walk);
         walk_tables(walk);
+    }
+}
+
+void vssi_ivf_walk_bases(ivf_walk *walk)
+{
+    const ivf_header *h = &walk->index->header;
+    const vssi_kernel_rows l2 = vssi_simd_rows(vssi_simd(), VSSI_SIMD_F32, VSSI_SIMD_L2);
+    if (h->kind != IVF_RABITQ && h->kind != IVF_PQ)
+        return;
+    for (size_t i = 0; i < walk->near.n; i++) {
+        walk->near.values[i] *= h->step * h->step;
+        if (walk->measure)
+            l2(walk->carrier, walk->index->points + (size_t)walk->near.places[i] * h->width, h->width, 1,
+               &walk->near.values[i]);
     }
 }

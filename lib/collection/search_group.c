@@ -53,6 +53,12 @@ static group_batch group_batch_of(const search_part *p)
     return group_scans(p) ? vssi_flat_search_batch : p->ops->search_batch;
 }
 
+/* Queries that stay in the second cache while rows go by. */
+static size_t group_cached(uint32_t dim)
+{
+    return vssi_min(GROUP_MOST, vssi_max(GROUP_QUERIES / sizeof(float) / dim, GROUP_LEAST));
+}
+
 void vssi_search_share(search *s, size_t threads)
 {
     size_t n = s->request->n_queries, rows = 0, most = GROUP_INDEX;
@@ -64,7 +70,7 @@ void vssi_search_share(search *s, size_t threads)
         rows += p->vectors.rows;
         exact = exact && (group_scans(p) || p->ops->exact);
         if (group_batch_of(p) != NULL)
-            most = vssi_min(GROUP_MOST, vssi_max(GROUP_QUERIES / sizeof(float) / p->vectors.dim, GROUP_LEAST));
+            most = vssi_max(most, group_scans(p) || p->ops->exact ? group_cached(p->vectors.dim) : GROUP_MOST);
     }
     bool few = n < threads * GROUP_SPLIT && n * s->k <= GROUP_HITS;
     s->ranges = exact && few ? vssi_max(vssi_min(threads, rows / GROUP_ROWS), 1) : 1;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,46 +78,133 @@ static int64_t codes_value(const uint8_t *c, const uint8_t *d, size_t bytes)
     return (sum - (sum & 1)) / 2; /* floor: what is halved is even */
 }
 
-/* extreme 0: random codes; 1 to 4: rows and queries all 0 or 255. reach: how far from 0 the least are drawn; below 0:
- * all pairs hit. */
-static void codes_try(const vssi_dense *kernels, size_t bytes, size_t rows, size_t n_queries, int extreme, double reach)
+/* What a call may read and no more: the rows up to a multiple of VSSI_DENSE_WHOLE, and the last steps of the last one;
+ * behind it lies a page that can't be read. */
+typedef struct codes_memory {
+    char *pages, *rows;
+    size_t size, bytes;
+} codes_memory;
+
+static void codes_map(codes_memory *m, size_t rows, size_t bytes)
 {
-    dense_case c;
-    uint64_t seed = bytes * 1000 + rows * 40 + n_queries;
-    uint8_t *codes = malloc(rows * bytes), *queries = malloc(n_queries * bytes);
-    __attribute__((aligned(64))) int32_t least[VSSI_DENSE_QUERIES];
-    dense_begin(&c, bytes, rows, n_queries);
-    int32_t *values = malloc(c.pairs * sizeof *values), *halves = malloc(c.n_panels * VSSI_DENSE_ROWS * sizeof *halves);
-    for (size_t i = 0; i < rows * bytes; i++)
-        codes[i] = (uint8_t)(extreme ? (extreme & 1) * 255 : vssi_random_next(&seed) >> 20);
-    for (size_t i = 0; i < n_queries * bytes; i++)
-        queries[i] = (uint8_t)(extreme ? (extreme >> 1 & 1) * 255 : vssi_random_next(&seed) >> 20);
-    for (size_t p = 0; p < c.n_panels; p++) {
-        const char *pointers[VSSI_DENSE_ROWS];
-        size_t n = dense_rows(&c, p, codes, bytes, pointers);
-        kernels->pack_codes(pointers, n, bytes, c.panels + p * vssi_dense_size(c.steps), halves + p * VSSI_DENSE_ROWS);
-    }
-    for (size_t q = 0; q < VSSI_DENSE_QUERIES; q++) {
-        double drawn = ldexp((double)(vssi_random_next(&seed) >> 11), -52) - 1;
-        least[q] = vssi_dense_least(q >= n_queries ? INFINITY : reach < 0 ? -INFINITY : reach * drawn);
-        if (q < n_queries)
-            vssi_dense_query_codes(queries + q * bytes, bytes, q, c.group);
-    }
-    size_t n = kernels->codes(&c.job, &(vssi_dense_codes){halves, least}, c.where, values), at = 0;
-    assert_true(reach >= 0 || n == rows * n_queries);
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t q = 0; q < n_queries; q++) {
-            int64_t value = codes_value(codes + r * bytes, queries + q * bytes, bytes);
-            bool listed = at < n && c.where[at] == (r << 5 | q);
-            if (listed != (value >= least[q]) || (listed && values[at] != value))
-                fail_msg("%zu bytes, row %zu of %zu, query %zu of %zu: %lld, least %d, listed %d", bytes, r, rows, q,
-                         n_queries, (long long)value, least[q], listed);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (rows + VSSI_DENSE_WHOLE - 1) / VSSI_DENSE_WHOLE;
+    m->bytes = (whole * VSSI_DENSE_WHOLE - 1) * bytes + vssi_dense_steps(bytes) * VSSI_DENSE_STEP;
+    m->size = (m->bytes + page - 1) / page * page;
+    m->pages = mmap(NULL, m->size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(m->pages, MAP_FAILED);
+    assert_int_equal(mprotect(m->pages + m->size, page, PROT_NONE), 0);
+    m->rows = m->pages + m->size - m->bytes;
+}
+
+/* The pairs listed are those that hit, in order, with their values. */
+static void codes_check(const vssi_dense_codes *job, const uint8_t *queries, size_t bytes, const uint32_t *where,
+                        const int32_t *values, size_t n)
+{
+    size_t at = 0;
+    for (size_t r = 0; r < job->n_rows; r++) {
+        for (size_t q = 0; q < job->n_queries; q++) {
+            int64_t value = codes_value((const uint8_t *)job->rows + r * bytes, queries + q * bytes, bytes);
+            bool listed = at < n && where[at] == (r << 5 | q);
+            if (listed != (value >= job->least[q]) || (listed && values[at] != value))
+                fail_msg("%zu bytes, row %zu of %zu, query %zu of %zu: %lld, least %d, listed %d", bytes, r,
+                         job->n_rows, q, job->n_queries, (long long)value, job->least[q], listed);
             at += listed;
         }
     }
     assert_int_equal(at, n);
-    free(codes), free(queries), free(values), free(halves);
-    dense_end(&c);
+}
+
+/* extreme 0: random codes; 1 to 4: rows and queries all 0 or 255. reach: how far from 0 the least are drawn; below 0:
+ * all pairs hit. */
+static void codes_try(const vssi_dense *kernels, size_t bytes, size_t rows, size_t n_queries, int extreme, double reach)
+{
+    codes_memory m;
+    uint64_t seed = bytes * 1000 + rows * 40 + n_queries;
+    __attribute__((aligned(64))) int32_t least[VSSI_DENSE_QUERIES];
+    uint8_t *queries = malloc(n_queries * bytes);
+    size_t steps = vssi_dense_steps(bytes), pairs = rows * n_queries + 16;
+    char *group = aligned_alloc(64, vssi_dense_size(steps));
+    int32_t *norms = malloc(rows * sizeof *norms), *values = malloc(pairs * sizeof *values);
+    uint32_t *where = malloc(pairs * sizeof *where);
+    memset(group, 0, vssi_dense_size(steps));
+    codes_map(&m, rows, bytes);
+    for (size_t i = 0; i < m.bytes; i++)
+        m.rows[i] = (char)(extreme ? (extreme & 1) * 255 : vssi_random_next(&seed) >> 20);
+    for (size_t i = 0; i < n_queries * bytes; i++)
+        queries[i] = (uint8_t)(extreme ? (extreme >> 1 & 1) * 255 : vssi_random_next(&seed) >> 20);
+    for (size_t r = 0; r < rows; r++)
+        norms[r] = vssi_dense_norm((const uint8_t *)m.rows + r * bytes, bytes);
+    for (size_t q = 0; q < VSSI_DENSE_QUERIES; q++) {
+        double drawn = ldexp((double)(vssi_random_next(&seed) >> 11), -52) - 1;
+        least[q] = vssi_dense_least(q >= n_queries ? INFINITY : reach < 0 ? -INFINITY : reach * drawn);
+        if (q < n_queries)
+            vssi_dense_query_codes(queries + q * bytes, bytes, q, group);
+    }
+    vssi_dense_codes job = {m.rows, bytes, rows, steps, group, n_queries, norms, least, m.rows, m.bytes};
+    size_t n = kernels->codes(&job, where, values);
+    assert_true(reach >= 0 || n == rows * n_queries);
+    codes_check(&job, queries, bytes, where, values, n);
+    free(queries), free(group), free(norms), free(values), free(where);
+    munmap(m.pages, m.size + (size_t)sysconf(_SC_PAGESIZE));
+}
+
+/* As many different rows' values as there are sixteens, and no more rows above the least of them than the others of
+ * those sixteens. */
+static void greatest_try(const vssi_dense *kernels, size_t bytes, size_t rows, size_t n_queries)
+{
+    codes_memory m;
+    uint64_t seed = bytes + rows + n_queries;
+    uint8_t *queries = malloc(n_queries * bytes);
+    size_t steps = vssi_dense_steps(bytes), sixteens = rows / 16;
+    char *group = aligned_alloc(64, vssi_dense_size(steps));
+    int32_t *norms = malloc(rows * sizeof *norms), *greatest = malloc(sixteens * VSSI_DENSE_QUERIES * sizeof *greatest);
+    int64_t *wanted = malloc(rows * sizeof *wanted);
+    memset(group, 0, vssi_dense_size(steps));
+    codes_map(&m, rows, bytes);
+    for (size_t i = 0; i < m.bytes; i++)
+        m.rows[i] = (char)(vssi_random_next(&seed) >> 20);
+    for (size_t i = 0; i < n_queries * bytes; i++)
+        queries[i] = (uint8_t)(vssi_random_next(&seed) >> 20);
+    for (size_t r = 0; r < rows; r++)
+        norms[r] = vssi_dense_norm((const uint8_t *)m.rows + r * bytes, bytes);
+    for (size_t q = 0; q < n_queries; q++)
+        vssi_dense_query_codes(queries + q * bytes, bytes, q, group);
+    vssi_dense_codes job = {m.rows, bytes, rows, steps, group, n_queries, norms, NULL, m.rows, m.bytes};
+    kernels->greatest(&job, greatest);
+    for (size_t q = 0; q < n_queries; q++) {
+        size_t found = 0;
+        int64_t least = INT64_MAX;
+        for (size_t r = 0; r < rows; r++)
+            wanted[r] = codes_value((const uint8_t *)m.rows + r * bytes, queries + q * bytes, bytes);
+        for (size_t i = 0; i < sixteens; i++) {
+            int32_t value = greatest[i * VSSI_DENSE_QUERIES + q];
+            least = value < least ? value : least;
+            for (size_t r = 0; r < rows; r++) {
+                if (wanted[r] == value) {
+                    wanted[r] = INT64_MIN; /* a row stands for one sixteen only */
+                    found++;
+                    break;
+                }
+            }
+        }
+        assert_int_equal(found, sixteens);
+        for (size_t r = 0, above = 0; r < rows; r++) {
+            above += wanted[r] > least; /* at most 15 beside each of the greatest */
+            assert_true(above <= 15 * (sixteens - 1));
+        }
+    }
+    free(queries), free(group), free(norms), free(greatest), free(wanted);
+    munmap(m.pages, m.size + (size_t)sysconf(_SC_PAGESIZE));
+}
+
+static void test_greatest(void **state)
+{
+    (void)state;
+    const vssi_dense *kernels = dense_found();
+    for (size_t n = 1; n <= VSSI_DENSE_QUERIES; n += 5) {
+        greatest_try(kernels, 40, 64, n);
+        greatest_try(kernels, 132, 192, n);
+    }
 }
 
 static void test_codes(void **state)
@@ -126,8 +214,9 @@ static void test_codes(void **state)
     const vssi_dense *kernels = dense_found();
     for (size_t b = 0; b < sizeof bytes / sizeof *bytes; b++) {
         for (size_t n = 1; n <= VSSI_DENSE_QUERIES; n += n % 16 == 0 ? 1 : 5)
-            codes_try(kernels, bytes[b], 1 + 13 * n % 97, n, 0, (double)bytes[b] * 4000);
+            codes_try(kernels, bytes[b], 1 + 29 * n % 197, n, 0, (double)bytes[b] * 4000);
         codes_try(kernels, bytes[b], 70, 20, 0, -1);
+        codes_try(kernels, bytes[b], 130, 16, 0, -1);
     }
     for (int extreme = 1; extreme <= 4; extreme++) {
         codes_try(kernels, VSSI_DENSE_BYTES, 33, 3, extreme, 1.2e9);
@@ -335,8 +424,9 @@ static void test_refused(void **state)
 
 int main(int n, char **words)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_codes), cmocka_unit_test(test_floats),
-                                       cmocka_unit_test(test_bytes), cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_codes), cmocka_unit_test(test_greatest),
+                                       cmocka_unit_test(test_floats), cmocka_unit_test(test_bytes),
+                                       cmocka_unit_test(test_refused)};
     if (n > 1 && strcmp(words[1], REFUSED) == 0)
         return refused_try();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,7 +18,7 @@
 #include "../../index/flat/flat_codes.h"
 #include "../../lib/base/hash.h"
 
-enum { ROWS = 10050, DIM = 40, K = 10 };
+enum { ROWS = 10050, MANY = 32832, DIM = 40, K = 10, CODES_BLOCKS = 9 };
 
 typedef enum codes_kind { CODES_SPREAD, CODES_NARROW, CODES_FAR } codes_kind;
 
@@ -29,11 +31,11 @@ typedef struct codes_data {
 static float codes_random(uint64_t *state) { return (float)((double)(vssi_random_next(state) >> 40) * 0x1p-23 - 1); }
 
 /* SPREAD: alike in all components. NARROW: less and less. FAR: so, and some rows a thousand times as far. */
-static void codes_make(codes_data *all, codes_kind kind, vss_metric metric)
+static void codes_make_rows(codes_data *all, codes_kind kind, vss_metric metric, size_t rows)
 {
     uint64_t seed = 17 + (uint64_t)kind;
-    *all = (codes_data){.data = malloc(ROWS * DIM * sizeof(float)), .inverse = malloc(ROWS * sizeof(float))};
-    for (size_t row = 0; row < ROWS; row++) {
+    *all = (codes_data){.data = malloc(rows * DIM * sizeof(float)), .inverse = malloc(rows * sizeof(float))};
+    for (size_t row = 0; row < rows; row++) {
         double norm = 0;
         for (size_t i = 0; i < DIM; i++) {
             float *value = &all->data[row * DIM + i];
@@ -43,9 +45,14 @@ static void codes_make(codes_data *all, codes_kind kind, vss_metric metric)
         }
         all->inverse[row] = (float)(1 / sqrt(norm));
     }
-    all->vectors = (vssi_vectors){.rows = ROWS, .dim = DIM, .type = VSS_TYPE_VECTOR_F32, .metric = metric,
+    all->vectors = (vssi_vectors){.rows = rows, .dim = DIM, .type = VSS_TYPE_VECTOR_F32, .metric = metric,
                                   .data = all->data, .inverse_norms = all->inverse, .max_norm = 1e5};
     vssi_vectors_bind(&all->vectors);
+}
+
+static void codes_make(codes_data *all, codes_kind kind, vss_metric metric)
+{
+    codes_make_rows(all, kind, metric, ROWS);
 }
 
 static void codes_release(codes_data *all)
@@ -85,7 +92,7 @@ static void test_same_bytes(void **state)
     codes_make(&all, CODES_FAR, VSS_METRIC_L2);
     for (size_t i = 0; i < 3; i++)
         codes_build(&heap, &all, FLAT_PREFIX_AUTO, 1 + 2 * i, &image[i]);
-    assert_int_equal(image[0].n_blocks, 8);
+    assert_int_equal(image[0].n_blocks, CODES_BLOCKS);
     for (size_t i = 1; i < 3; i++) {
         for (size_t b = 0; b < image[0].n_blocks; b++) {
             assert_int_equal(image[i].blocks[b].count, image[0].blocks[b].count);
@@ -184,7 +191,7 @@ static void codes_begin(codes_world *w)
     vssi_scratch_init(&w->scratch, &w->heap);
     codes_make(&w->all, CODES_FAR, VSS_METRIC_L2);
     codes_build(&w->heap, &w->all, 16, 1, &w->image);
-    assert_int_equal(w->image.n_blocks, 8);
+    assert_int_equal(w->image.n_blocks, CODES_BLOCKS);
 }
 
 static void codes_end(codes_world *w)
@@ -198,7 +205,7 @@ static void codes_end(codes_world *w)
 static vss_status codes_open(codes_world *w, const vssi_block *blocks, void **index)
 {
     vss_error err;
-    return vssi_flat_ops.open(&w->heap, blocks, 8, &w->all.vectors, index, &err);
+    return vssi_flat_ops.open(&w->heap, blocks, CODES_BLOCKS, &w->all.vectors, index, &err);
 }
 
 /* One number or byte of each kind is changed: validate must see it. */
@@ -211,7 +218,7 @@ static void test_damage(void **state)
         double number; /* NAN: turn a byte instead */
     } damages[] = {
         {FLAT_BLOCK_MODEL, 32, 1e-3}, {FLAT_BLOCK_LOW, 8, INFINITY}, {FLAT_BLOCK_LOW, 16, -7},
-        {FLAT_BLOCK_CODES, 4003, NAN},
+        {FLAT_BLOCK_CODES, 4003, NAN}, {FLAT_BLOCK_NORMS, 4002, NAN},
         {FLAT_BLOCK_PREFIX, 32, 1e-3}, {FLAT_BLOCK_PREFIX_LOW, 0, 1e30}, {FLAT_BLOCK_TURN, 8, 0.7},
         {FLAT_BLOCK_TURN, 0, INFINITY}, {FLAT_BLOCK_PANELS, 1001, NAN}, {FLAT_BLOCK_OUTLIERS, 0, NAN},
     };
@@ -242,8 +249,8 @@ static void test_refused(void **state)
     codes_world w;
     void *index;
     codes_begin(&w);
-    for (size_t i = 0; i < 8; i++) {
-        vssi_block blocks[8];
+    for (size_t i = 0; i < CODES_BLOCKS; i++) {
+        vssi_block blocks[CODES_BLOCKS];
         uint32_t kind = w.image.blocks[i].kind;
         memcpy(blocks, w.image.blocks, sizeof blocks);
         blocks[i].count += kind == FLAT_BLOCK_OUTLIERS ? ROWS : 1;
@@ -382,12 +389,73 @@ static void test_batches(void **state)
     assert_int_equal(heap.used, 0);
 }
 
+/* The image with its codes moved to where a page begins that can't be read. */
+static char *many_move(vssi_image *image, size_t *size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < image->n_blocks; i++) {
+        vssi_block *b = &image->blocks[i];
+        if (b->kind != FLAT_BLOCK_CODES)
+            continue;
+        size_t bytes = b->count * b->element;
+        assert_int_equal(bytes % 64, 0);
+        *size = (bytes + page - 1) / page * page + page;
+        char *pages = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_ptr_not_equal(pages, MAP_FAILED);
+        assert_int_equal(mprotect(pages + *size - page, page, PROT_NONE), 0);
+        b->data = memcpy(pages + *size - page - bytes, b->data, bytes);
+        return pages;
+    }
+    fail();
+    return NULL;
+}
+
+/* So many rows that some of them come first, and codes behind which nothing can be read; outliers among them. */
+static void test_many(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {16, 17, QUERIES}, ends[] = {0, MANY - 1, MANY - 40};
+    static vssi_hit hits[QUERIES][K], wanted[QUERIES][K];
+    vssi_query queries[QUERIES];
+    codes_data all;
+    vssi_heap heap;
+    vssi_scratch scratch;
+    vssi_image image;
+    vss_error err;
+    void *index;
+    size_t mapped = 0;
+    vssi_heap_init(&heap, NULL, 0);
+    vssi_scratch_init(&scratch, &heap);
+    codes_make_rows(&all, CODES_FAR, VSS_METRIC_L2, MANY);
+    codes_build(&heap, &all, FLAT_PREFIX_NONE, 1, &image);
+    vssi_image moved = image;
+    char *pages = many_move(&moved, &mapped);
+    assert_int_equal(vssi_flat_ops.open(&heap, moved.blocks, moved.n_blocks, &all.vectors, &index, &err), VSS_OK);
+    assert_true(((const flat_index *)index)->n_outliers > 0);
+    for (size_t i = 0; i < 9; i++) {
+        size_t n = sizes[i / 3];
+        for (size_t q = 0; q < n; q++)
+            queries[q] = (vssi_query){.probe = {all.data + 100 * q * DIM, 1}, .n_allow = MANY, .end = ends[i % 3]};
+        batch_ask(&all, queries, n, NULL, &scratch, wanted);
+        batch_ask(&all, queries, n, index, &scratch, hits);
+        for (size_t q = 0; q < n; q++)
+            assert_memory_equal(hits[q], wanted[q], sizeof hits[q]);
+    }
+    vssi_flat_ops.free(index);
+    munmap(pages, mapped);
+    vssi_image_free(&heap, &image);
+    codes_release(&all);
+    vssi_scratch_free(&scratch);
+    assert_int_equal(heap.used, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_many),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_hostile),

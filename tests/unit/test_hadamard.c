@@ -41,30 +41,56 @@ static void test_transform(void **state)
     }
 }
 
+/* Components of several sizes: spread; one that is far above the others; fours that are; none but 0. */
+static void draw_all(uint64_t *random, size_t kind, float *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        v[i] = kind == 3 ? 0 : draw(random);
+        if ((kind == 1 && i == 5) || (kind == 2 && i / 4 == 3))
+            v[i] = i % 2 ? -30 : 30;
+    }
+}
+
+static void check_subsets(const float *v, size_t n, float step, const int8_t *rounded, const uint8_t *table)
+{
+    float one = 0, four = 0;
+    for (size_t j = 0; j < n; j += 4) {
+        float sum = 0;
+        int under = 0;
+        for (size_t i = j; i < j + 4; i++) {
+            assert_true(fabs((double)v[i] - (double)step * rounded[i]) <= 0.5001 * (double)step);
+            one = fmaxf(one, fabsf(v[i]));
+            sum += fabsf(v[i]);
+            under += rounded[i] < 0 ? rounded[i] : 0;
+        }
+        four = fmaxf(four, sum);
+        for (unsigned i = 0; i < 16; i++) {
+            int entry = -under;
+            for (unsigned bit = 0; bit < 4; bit++)
+                entry += i >> bit & 1 ? rounded[j + bit] : 0;
+            assert_int_equal(table[4 * j + i], entry);
+        }
+    }
+    assert_true(fabs(fmax((double)one / 127, (double)four / 253) - (double)step) <= 1e-6 * (double)step);
+}
+
 static void test_subsets(void **state)
 {
-    static const size_t sizes[] = {4, 16, 128, 912};
-    static const float inverses[] = {0, 31, 63.7f, 500};
+    static const size_t sizes[] = {16, 48, 128, 912};
     uint64_t random = 9;
     (void)state;
     for (size_t c = 0; c < 16; c++) {
         _Alignas(64) uint8_t plain[4 * MOST], table[4 * MOST];
-        float v[MOST], inverse = inverses[c / 4];
+        int8_t rounded[MOST], again[MOST];
+        float v[MOST];
         size_t n = sizes[c % 4];
-        for (size_t i = 0; i < n; i++)
-            v[i] = draw(&random);
-        vssi_hadamard_scalar.subsets(v, n, inverse, plain);
-        for (size_t i = 0; i < 4 * n; i++) {
-            double sum = 0;
-            for (size_t bit = 0; bit < 4; bit++) {
-                double one = (double)v[i / 16 * 4 + bit];
-                sum += (i >> bit & 1 ? one : 0) - fmin(one, 0);
-            }
-            assert_true(fabs(fmin(sum * (double)inverse, 255) - plain[i]) <= 0.501);
-        }
+        draw_all(&random, c / 4, v, n);
+        float step = vssi_hadamard_scalar.subsets(v, n, rounded, plain);
+        check_subsets(v, n, step, rounded, plain);
         for (size_t level = 0; vssi_hadamard_level(level) != NULL; level++) {
-            vssi_hadamard_level(level)->subsets(v, n, inverse, table);
+            assert_true(vssi_hadamard_level(level)->subsets(v, n, again, table) == step);
             assert_memory_equal(table, plain, 4 * n);
+            assert_memory_equal(again, rounded, n);
         }
     }
 }

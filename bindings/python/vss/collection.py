@@ -15,7 +15,7 @@ from ._handle import Handle
 from ._library import call, lib, number, text, texts
 from .result import Columns, Hits, read_rows
 
-_LONG_QUERIES = 16  # a search of as many queries can be interrupted; a thread for each smaller one would cost too much
+_LONG = 4_000_000_000  # components compared at most by a search that can't be interrupted: a thread costs some 0.2 ms
 
 
 def default_threads():
@@ -231,7 +231,7 @@ class Collection:
             return self._result(lambda pointer: Hits(pointer, request.k, names, self._key),
                                 lib.vss_collection_search, ctypes.byref(request))
 
-        if progress is None and vectors.info.length < _LONG_QUERIES:
+        if progress is None and vectors.info.length * vectors.info.dim * len(self) <= _LONG:
             return work()
         return _progress.run(work, progress)
 

@@ -331,7 +331,7 @@ def _line(error):
 
 # ---- out ----
 
-def _memory(address, dtype, count):
+def memory(address, dtype, count):
     """A copy of borrowed memory."""
     array = np.empty(count, dtype=dtype)
     if array.nbytes:
@@ -341,13 +341,13 @@ def _memory(address, dtype, count):
 
 def decode_numbers(info):
     """int64 keys or the like: an array, nulls not looked at."""
-    return _memory(info.data, _TYPE_DTYPES[info.type], info.length)
+    return memory(info.data, _TYPE_DTYPES[info.type], info.length)
 
 
 def decode_vectors(info):
     """[length][dim], of binary [length][dim / 8]."""
     width = vectors.width(info.type, info.dim)
-    stored = _memory(info.data, vectors.STORED[info.type], info.length * width)
+    stored = memory(info.data, vectors.STORED[info.type], info.length * width)
     return vectors.natural(info.type, stored.reshape(info.length, width))
 
 
@@ -355,7 +355,7 @@ def decode(info):
     """A list of Python values; of arrays for vectors."""
     values = _decode_values(info)
     if info.validity:
-        bits = _memory(info.validity, np.uint8, (info.length + 7) // 8)
+        bits = memory(info.validity, np.uint8, (info.length + 7) // 8)
         for row in np.flatnonzero(np.unpackbits(bits, count=info.length, bitorder="little") == 0):
             values[row] = None
     return values
@@ -363,7 +363,7 @@ def decode(info):
 
 def _decode_values(info):
     if info.type == s.BOOL:
-        bits = _memory(info.data, np.uint8, (info.length + 7) // 8)
+        bits = memory(info.data, np.uint8, (info.length + 7) // 8)
         return np.unpackbits(bits, count=info.length, bitorder="little").astype(bool).tolist()
     if info.type == s.TIMESTAMP:
         return [_moment(micros) for micros in decode_numbers(info).tolist()]
@@ -371,7 +371,7 @@ def _decode_values(info):
         return [row.copy() for row in decode_vectors(info)]
     if info.type in _TYPE_DTYPES:
         return decode_numbers(info).tolist()
-    offsets = _memory(info.offsets, np.int64, info.length + 1).tolist()
+    offsets = memory(info.offsets, np.int64, info.length + 1).tolist()
     if info.type == s.ARRAY:
         elements = decode(s.ColumnInfo.from_address(info.data))
         return [elements[begin:end] for begin, end in zip(offsets, offsets[1:])]

@@ -58,12 +58,11 @@ class Hits:
     def __init__(self, pointer, k, names, key_field):
         offsets = _offsets(pointer)
         n = len(offsets) - 1
-        self.counts = np.diff(offsets)
-        place = (np.repeat(np.arange(n), self.counts), np.arange(offsets[-1]) - np.repeat(offsets[:-1], self.counts))
+        self.counts = offsets[1:] - offsets[:-1]
+        place = _place(offsets, self.counts, k)
         self.keys = _scatter(lib.vss_result_keys(pointer).contents, place, (n, k), is_key=True)
-        self.distances = np.full((n, k), np.nan, dtype=np.float32)
-        if offsets[-1]:
-            self.distances[place] = np.ctypeslib.as_array(lib.vss_result_distances(pointer), (int(offsets[-1]),))
+        self.distances = _spread(columns.memory(lib.vss_result_distances(pointer), np.float32, int(offsets[-1])), place,
+                                 np.full((n, k), np.nan, dtype=np.float32))
         self.fields = {name: self.keys if name == key_field.name else
                        _scatter(_field(pointer, name), place, (n, k)) for name in names}
         flags = lib.vss_result_flags_get(pointer)
@@ -94,8 +93,24 @@ def _plain(value):
 
 
 def _offsets(pointer):
-    n = lib.vss_result_queries(pointer)
-    return np.ctypeslib.as_array(lib.vss_result_offsets(pointer), (n + 1,)).copy()
+    return columns.memory(lib.vss_result_offsets(pointer), np.int64, lib.vss_result_queries(pointer) + 1)
+
+
+def _place(offsets, counts, k):
+    """Where the rows go in an array of [n][k]; None: one after another, as every query has k."""
+    n = len(counts)
+    if offsets[-1] == n * k:
+        return None
+    return np.repeat(np.arange(n), counts), np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
+
+
+def _spread(values, place, out):
+    """out, [n][k] and more, with the rows' values in it."""
+    if place is None:
+        out.reshape(values.shape)[...] = values
+    else:
+        out[place] = values
+    return out
 
 
 def _field(pointer, name):
@@ -105,20 +120,14 @@ def _field(pointer, name):
 def _scatter(info, place, shape, is_key=False):
     """A column of rows as a padded [n][k] array."""
     if is_key and info.type == s.INT64:
-        out = np.full(shape, -1, dtype=np.int64)
-        out[place] = columns.decode_numbers(info)
-        return out
+        return _spread(columns.decode_numbers(info), place, np.full(shape, -1, dtype=np.int64))
     if info.type in vectors.STORED:
-        out = vectors.padded(info.type, shape, info.dim)
-        out[place] = columns.decode_vectors(info)
-        return out
+        return _spread(columns.decode_vectors(info), place, vectors.padded(info.type, shape, info.dim))
     values = columns.decode(info)
     flat = np.empty(len(values), dtype=object)
     for row, value in enumerate(values):  # one by one: numpy would unpack lists
         flat[row] = value
-    out = np.empty(shape, dtype=object)
-    out[place] = flat
-    return out
+    return _spread(flat, place, np.empty(shape, dtype=object))
 
 
 def _explain(pointer):

@@ -75,6 +75,8 @@ def _row(row):
 
 
 def _floats(what, type_, array):
+    if array.dtype == np.float32:
+        return s.VECTOR_F32, array
     if array.dtype.name == "bfloat16":
         if type_ == s.VECTOR_BF16:
             return type_, array.view(np.uint16)
