@@ -46,6 +46,10 @@ typedef struct vssi_crowd {
     /* Of bits, as vssi_scan4_kernel; add, mul [32]. */
     void (*codes)(const vssi_crowd_query *queries, size_t n, const int32_t *sums, const float *add, const float *mul,
                   float *values, uint32_t *hits);
+    /* Of codes against bytes d - 128: for each of n points and each of the 32 lanes keep in best[n][32] the least
+     * distance so far and in where[n][32] its row, counted from `first`. squares[n]: sum d^2. */
+    void (*nearest)(const int32_t *squares, size_t n, const int32_t *sums, const int32_t *bases, uint32_t first,
+                    float *best, uint32_t *where);
 } vssi_crowd;
 
 /* The kernels that go with vssi_simd(); NULL: this level has none. And those of the i-th level. */

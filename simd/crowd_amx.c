@@ -180,6 +180,20 @@ CROWD_INLINE __m512 crowd_far(const int32_t *sums, const int32_t *bases, __m512i
     return _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_sub_epi32(base, twice), square));
 }
 
+static void amx_nearest(const int32_t *squares, size_t n, const int32_t *sums, const int32_t *bases, uint32_t first,
+                        float *best, uint32_t *where)
+{
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (size_t i = 0; i < n * VSSI_CROWD_ROWS; i += 16) {
+        __m512i square = _mm512_set1_epi32(squares[i / VSSI_CROWD_ROWS]);
+        __m512 far = crowd_far(sums + i, bases + i % VSSI_CROWD_ROWS, square);
+        __mmask16 nearer = _mm512_cmp_ps_mask(far, _mm512_load_ps(best + i), _CMP_LT_OQ);
+        __m512i number = _mm512_add_epi32(lanes, _mm512_set1_epi32((int)(first + i % VSSI_CROWD_ROWS)));
+        _mm512_mask_store_ps(best + i, nearer, far);
+        _mm512_mask_store_epi32(where + i, nearer, number);
+    }
+}
+
 static void amx_far(const vssi_crowd_query *queries, size_t n, const int32_t *sums, const int32_t *bases,
                     float *values, uint32_t *hits)
 {
@@ -216,4 +230,5 @@ static void amx_codes(const vssi_crowd_query *queries, size_t n, const int32_t *
     }
 }
 
-const vssi_crowd vssi_crowd_amx = {amx_begin, amx_end, amx_products, amx_bits, amx_order, amx_far, amx_codes};
+const vssi_crowd vssi_crowd_amx = {amx_begin, amx_end, amx_products, amx_bits, amx_order, amx_far, amx_codes,
+                                  amx_nearest};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../lib/base/checked.h"
+#include "crowd.h"
 #include "simd.h"
 
 #define NEAREST_BLOCK 256u /* centers scored at once, row by row */
@@ -147,13 +148,82 @@ static void nearest_few(const vssi_nearest *set, const uint8_t *const *points, s
         nearest_lanes(set, best + q * VSSI_NEAREST_LANES, lanes + q * VSSI_NEAREST_LANES, &where[q], &distances[q]);
 }
 
+/* What a crowd of points works in. */
+typedef struct nearest_crowd_job {
+    int8_t *queries; /* [VSSI_NEAREST_CROWD][stride] */
+    float *best;     /* [VSSI_NEAREST_CROWD][lanes] */
+    uint32_t *lanes; /* the same */
+} nearest_crowd_job;
+
+static size_t nearest_crowd_bytes(size_t size)
+{
+    return VSSI_NEAREST_CROWD * (vssi_crowd_stride(size / 4) + VSSI_NEAREST_LANES * (sizeof(float) + sizeof(uint32_t)));
+}
+
+size_t vssi_nearest_scratch(size_t size)
+{
+    size_t few = VSSI_NEAREST_POINTS * size;
+    return vssi_crowd_best() != NULL ? vssi_max(few, nearest_crowd_bytes(size)) : few;
+}
+
+static nearest_crowd_job nearest_crowd_begin(size_t size, void *scratch)
+{
+    nearest_crowd_job job = {.queries = scratch};
+    job.best = (float *)(void *)(job.queries + VSSI_NEAREST_CROWD * vssi_crowd_stride(size / 4));
+    job.lanes = (uint32_t *)(job.best + VSSI_NEAREST_CROWD * VSSI_NEAREST_LANES);
+    for (size_t i = 0; i < VSSI_NEAREST_CROWD * VSSI_NEAREST_LANES; i++) {
+        job.best[i] = VSSI_NEAREST_FAR;
+        job.lanes[i] = 0;
+    }
+    return job;
+}
+
+/* Up to VSSI_NEAREST_CROWD points against all panels. */
+static void nearest_crowd(const vssi_nearest *set, const vssi_crowd *crowd, const uint8_t *const *points, size_t n,
+                          void *scratch, uint32_t *where, float *distances)
+{
+    _Alignas(64) int32_t sums[VSSI_CROWD_QUERIES * VSSI_CROWD_ROWS];
+    int32_t squares[VSSI_NEAREST_CROWD + VSSI_CROWD_QUERIES];
+    const size_t units = set->size / 4, stride = vssi_crowd_stride(units);
+    const size_t parts = (n + VSSI_CROWD_QUERIES - 1) / VSSI_CROWD_QUERIES, most = (n + parts - 1) / parts;
+    const nearest_crowd_job job = nearest_crowd_begin(set->size, scratch);
+    for (size_t q = 0; q < most * parts; q++) { /* the last point again behind them */
+        int8_t *query = job.queries + q * stride;
+        squares[q] = nearest_point(points[vssi_min(q, n - 1)], units, 1, (int32_t *)(void *)query);
+        memset(query + set->size, 0, stride - set->size);
+    }
+    crowd->begin(most);
+    for (size_t p = 0; p * VSSI_NEAREST_LANES < set->n; p++) {
+        const uint8_t *panel = set->panels + p * VSSI_NEAREST_LANES * set->size;
+        for (size_t q = 0; q < n; q += most) {
+            crowd->products(job.queries + q * stride, most, units, panel, sums);
+            crowd->nearest(squares + q, most, sums, set->bases + p * VSSI_NEAREST_LANES,
+                           (uint32_t)(p * VSSI_NEAREST_LANES), job.best + q * VSSI_NEAREST_LANES,
+                           job.lanes + q * VSSI_NEAREST_LANES);
+        }
+    }
+    crowd->end();
+    for (size_t q = 0; q < n; q++)
+        nearest_lanes(set, job.best + q * VSSI_NEAREST_LANES, job.lanes + q * VSSI_NEAREST_LANES, &where[q],
+                      &distances[q]);
+}
+
 void vssi_nearest_find(const vssi_nearest *set, const uint8_t *const *points, size_t n_points, void *scratch,
                        uint32_t *where, float *distances)
 {
+    const vssi_crowd *crowd = vssi_crowd_best();
+    const size_t most = crowd != NULL ? VSSI_NEAREST_CROWD : VSSI_NEAREST_POINTS;
     for (size_t i = 0; i < n_points && set->kernel == NULL; i++)
         nearest_by_rows(set, points[i], &where[i], &distances[i]);
-    for (size_t i = 0; i < n_points && set->kernel != NULL; i += VSSI_NEAREST_POINTS)
-        nearest_few(set, points + i, vssi_min(VSSI_NEAREST_POINTS, n_points - i), scratch, where + i, distances + i);
+    for (size_t i = 0; i < n_points && set->kernel != NULL; i += most) {
+        size_t n = vssi_min(most, n_points - i);
+        if (crowd != NULL && n > VSSI_NEAREST_POINTS)
+            nearest_crowd(set, crowd, points + i, n, scratch, where + i, distances + i);
+        else
+            for (size_t j = i; j < i + n; j += VSSI_NEAREST_POINTS)
+                nearest_few(set, points + j, vssi_min(VSSI_NEAREST_POINTS, i + n - j), scratch, where + j,
+                            distances + j);
+    }
 }
 
 void vssi_panel_set(uint8_t *panel, const uint8_t *const *rows, size_t n, size_t size)

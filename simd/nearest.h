@@ -4,7 +4,8 @@
  * Distances are sum (c - d)^2 in whole numbers, rounded once to float32, so that every level finds the same center; of
  * equal ones the first. Centers are packed once and stay in the cache while
  * a few points at a time, held in registers, are taken past all of them: two products a byte, without a sum across a
- * register. Cost: n_points * n * size products.
+ * register. With a matrix unit centers are taken past VSSI_NEAREST_CROWD points instead, 32 by 32. Cost: n_points * n *
+ * size products.
  */
 #ifndef VSSI_NEAREST_H
 #define VSSI_NEAREST_H
@@ -14,6 +15,7 @@
 
 #define VSSI_NEAREST_LANES 32u  /* centers a panel */
 #define VSSI_NEAREST_POINTS 12u /* at once */
+#define VSSI_NEAREST_CROWD 128u /* at once by a matrix unit (crowd.h) */
 #define VSSI_NEAREST_FAR 0x1p120f /* above every distance */
 
 /* What a level does with a few points: bring best and where up to date for all centers. */
@@ -46,8 +48,11 @@ int vssi_nearest_room(size_t n, size_t size, size_t *bytes);
 void vssi_nearest_pack(vssi_nearest *set, const uint8_t *centers, const uint32_t *numbers, size_t n, size_t size,
                        void *memory);
 
-/* where[i] = the place among the packed of the nearest to points[i], distances[i] = how far that is. scratch:
- * VSSI_NEAREST_POINTS * size bytes, aligned to 4. */
+/* Bytes that points of a size are packed into while they are compared. */
+size_t vssi_nearest_scratch(size_t size);
+
+/* where[i] = the place among the packed of the nearest to points[i], distances[i] = how far that is. scratch: of
+ * vssi_nearest_scratch bytes, 64-byte aligned. */
 void vssi_nearest_find(const vssi_nearest *set, const uint8_t *const *points, size_t n_points, void *scratch,
                        uint32_t *where, float *distances);
 

@@ -13,6 +13,7 @@
 
 #define GRID_TASK 4096u /* rows */
 #define GRID_LEVELS 255.0f
+#define GRID_LANES 64u
 
 typedef struct grid_job {
     ivf_build *build;
@@ -44,14 +45,27 @@ static void grid_corners(void *arg, size_t task)
     }
 }
 
+/* n components, in loops that a compiler puts in registers. */
+static void grid_steps(const float *low, const float *carrier, float inverse, size_t n, uint8_t *code)
+{
+    float steps[GRID_LANES];
+    for (size_t i = 0; i < n; i++)
+        steps[i] = (carrier[i] - low[i]) * inverse;
+    for (size_t i = 0; i < n; i++)
+        steps[i] = steps[i] > 0 ? steps[i] : 0;
+    for (size_t i = 0; i < n; i++)
+        steps[i] = steps[i] < GRID_LEVELS ? steps[i] : GRID_LEVELS;
+    for (size_t i = 0; i < n; i++)
+        code[i] = (uint8_t)(int)(steps[i] + 0.5f);
+}
+
 void vssi_ivf_grid_code(const ivf_header *h, const float *low, const float *carrier, uint8_t *code)
 {
-    float inverse = 1 / h->step;
-    for (size_t i = 0; i < h->width; i++) {
-        float steps = (carrier[i] - low[i]) * inverse;
-        steps = steps > 0 ? steps : 0;
-        code[i] = (uint8_t)(int)((steps < GRID_LEVELS ? steps : GRID_LEVELS) + 0.5f);
-    }
+    const float inverse = 1 / h->step;
+    size_t i = 0;
+    for (; i + GRID_LANES <= h->width; i += GRID_LANES)
+        grid_steps(low + i, carrier + i, inverse, GRID_LANES, code + i);
+    grid_steps(low + i, carrier + i, inverse, h->width - i, code + i);
     memset(code + h->width, 0, h->size - h->width);
 }
 

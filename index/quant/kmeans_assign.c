@@ -22,7 +22,7 @@ static size_t assign_room(const vssi_kmeans *job)
 
 static size_t assign_points(const vssi_kmeans *job)
 {
-    return (size_t)vssi_round_up(VSSI_NEAREST_POINTS * job->size, 64);
+    return (size_t)vssi_round_up(vssi_nearest_scratch(job->size), 64);
 }
 
 size_t vssi_kmeans_assign_scratch(const vssi_kmeans *job)

@@ -8,7 +8,7 @@
 
 #define KMEANS_TASK 4096u /* rows a unit of work */
 #define KMEANS_NEXT 128u  /* centers that a point is compared with once it has one */
-#define KMEANS_POINTS (10u * VSSI_NEAREST_POINTS) /* handed over at once */
+#define KMEANS_POINTS VSSI_NEAREST_CROWD /* handed over at once */
 
 typedef struct kmeans_run {
     const vssi_kmeans *job;

@@ -13,6 +13,7 @@
 #include "../format/deletes.h"
 #include "../format/manifest.h"
 #include "db.h"
+#include "model.h"
 #include "snapshot.h"
 #include "vss/check.h"
 #include "vss/collection.h"
@@ -55,6 +56,7 @@ struct vss_collection {
 
     vssi_mutex snapshot_mutex;
     vssi_snapshot *snapshot;
+    vssi_kept_model grow_model;   /* write_mutex; that grow.c builds by */
     _Atomic bool growing_scanned; /* a search had to scan a growing segment that is large enough for an index */
 
     vssi_mutex background_mutex;

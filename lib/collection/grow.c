@@ -11,13 +11,12 @@
  * scanned.
  *
  * An index with a model that suits the rows comes from VSSI_INDEX_MIN_ROWS on: rows are only assigned to its lists and
- * coded, 7 to 32 microseconds each. A segment that has one can still be merged; then the merged one gets its own at
- * once, from the codes that are there, and sealing takes them over as well: as a rule a row is coded once. Locks:
- * write_mutex, held by the caller.
+ * coded, 7 to 32 microseconds each; the model stays open from one build to the next. A segment that has one can still
+ * be merged; then the merged one gets its own at once, from the codes that are there, and sealing takes them over as
+ * well: as a rule a row is coded once. Locks: write_mutex, held by the caller.
  */
 #include "../base/checked.h"
 #include "collection.h"
-#include "model.h"
 
 #define GROW_PARAMS 64u /* parameters of an index type at most, as search.c has room for */
 
@@ -72,14 +71,15 @@ static vss_status grow_snapshot(const vssi_snapshot *old, vssi_snapshot **out, v
 }
 
 /* The definition's model for a build that it suits; else the build trains what it needs, for itself. */
-static void grow_model(const vss_collection *col, const vssi_manifest_definition *definition, const vssi_index_ops *ops,
-                       const vssi_field *field, vssi_model *model, vssi_build *build)
+static void grow_model(vss_collection *col, const vssi_manifest_definition *definition, const vssi_index_ops *ops,
+                       const vssi_field *field, vssi_build *build)
 {
     bool suits = false;
-    if (vssi_model_open(&col->db->heap, &col->db->storage, col->prefix, &definition->model, ops, field, model, NULL) !=
-        VSS_OK)
+    if (vssi_model_keep(&col->grow_model, &col->db->heap, &col->db->storage, col->prefix, &definition->model, ops,
+                        field, &build->model, NULL) != VSS_OK) {
+        build->model = NULL;
         return;
-    build->model = &model->image;
+    }
     if (ops->suits(build, &suits, NULL) != VSS_OK || !suits)
         build->model = NULL;
 }
@@ -117,17 +117,15 @@ static vss_status grow_build(vss_collection *col, vssi_part *part, const vssi_pa
     VSSI_TRY(vssi_param_parse(ops->name, ops->params, ops->n_params, false, definition->params, values, err));
     vssi_build build = {.heap = &col->db->heap, .vectors = &vectors, .params = values,
                         .executor = vssi_db_executor(col->db), .threads = 1, .text = definition->params};
-    vssi_model model = {.heap = NULL};
     vssi_source *sources;
     VSSI_TRY(vssi_alloc(build.heap, merged->n_formers + 1, sizeof *sources, &sources, err));
     if (ops->train != NULL && grow_modelled(definition)) {
-        grow_model(col, definition, ops, &schema->fields[field], &model, &build);
+        grow_model(col, definition, ops, &schema->fields[field], &build);
         grow_sources(merged, field, ops, sources, &build);
     }
     vss_status status = VSS_OK;
     if (build.model != NULL || vectors.rows >= VSSI_GROW_ROWS)
         status = vssi_segment_index_make(&build, ops, field, out, err);
-    vssi_model_close(&model);
     vssi_free(build.heap, sources);
     return status;
 }

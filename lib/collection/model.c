@@ -1,9 +1,12 @@
 /*
  * model.c - open, train and look at models
  *
- * Cost: opening hashes the blocks, which are of the size of a few lists' rows. No locks: a model belongs to one job.
+ * Cost: opening hashes the blocks, which are of the size of a few lists' rows. No locks: a model belongs to one job, or
+ * is kept under its user's lock.
  */
 #include "model.h"
+
+#include <string.h>
 
 #include "../base/fail.h"
 
@@ -21,6 +24,36 @@ vss_status vssi_model_open(vssi_heap *heap, const vss_storage *storage, const ch
     if (status != VSS_OK)
         vssi_model_close(out);
     return status;
+}
+
+void vssi_model_forget(vssi_kept_model *kept)
+{
+    if (kept->name == NULL)
+        return;
+    vssi_free(kept->model.heap, kept->name);
+    vssi_model_close(&kept->model);
+    *kept = (vssi_kept_model){.name = NULL};
+}
+
+vss_status vssi_model_keep(vssi_kept_model *kept, vssi_heap *heap, const vss_storage *storage, const char *prefix,
+                           const vssi_object_ref *ref, const vssi_index_ops *ops, const vssi_field *field,
+                           const vssi_image **image, vss_error *err)
+{
+    vssi_model model;
+    char *name;
+    *image = &kept->model.image;
+    if (kept->name != NULL && strcmp(kept->name, ref->name) == 0 && kept->ops == ops && kept->field == field->id)
+        return VSS_OK;
+    vssi_model_forget(kept);
+    VSSI_TRY(vssi_alloc(heap, strlen(ref->name) + 1, 1, &name, err));
+    vss_status status = vssi_model_open(heap, storage, prefix, ref, ops, field, &model, err);
+    if (status != VSS_OK) {
+        vssi_free(heap, name);
+        return status;
+    }
+    strcpy(name, ref->name);
+    *kept = (vssi_kept_model){.model = model, .name = name, .ops = ops, .field = field->id};
+    return VSS_OK;
 }
 
 vss_status vssi_model_train(const vssi_index_ops *ops, const vssi_build *build, vssi_model *out, vss_error *err)

@@ -15,10 +15,24 @@ typedef struct vssi_model {
     vssi_image image;
 } vssi_model;
 
+/* A stored model that stays open from build to build. Its user guards it. */
+typedef struct vssi_kept_model {
+    vssi_model model;
+    char *name;                /* its object's, which no other ever has; NULL: none is kept */
+    const vssi_index_ops *ops; /* what it was opened for */
+    uint32_t field;            /* the same, by id */
+} vssi_kept_model;
+
 /* Open one that is stored: every block is verified. CORRUPT: it is no model of that type and field. On failure *out is
  * empty. */
 vss_status vssi_model_open(vssi_heap *heap, const vss_storage *storage, const char *prefix, const vssi_object_ref *ref,
                            const vssi_index_ops *ops, const vssi_field *field, vssi_model *out, vss_error *err);
+/* The same through what is kept: opened and verified when it is another one than before. The image is good until the
+ * next call. */
+vss_status vssi_model_keep(vssi_kept_model *kept, vssi_heap *heap, const vss_storage *storage, const char *prefix,
+                           const vssi_object_ref *ref, const vssi_index_ops *ops, const vssi_field *field,
+                           const vssi_image **image, vss_error *err);
+void vssi_model_forget(vssi_kept_model *kept);
 /* Train one on the build's vectors. */
 vss_status vssi_model_train(const vssi_index_ops *ops, const vssi_build *build, vssi_model *out, vss_error *err);
 void vssi_model_close(vssi_model *model);

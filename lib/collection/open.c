@@ -22,6 +22,7 @@ static void collection_free(vss_collection *col)
     vssi_snapshot_unref(col->snapshot);
     vssi_snapshot_unref(col->committed);
     vssi_scratch_clear(col);
+    vssi_model_forget(&col->grow_model);
     vssi_manifest_free(col->manifest);
     vssi_schema_free(col->schema);
     vssi_free(heap, col->types);

@@ -53,7 +53,7 @@ static void case_run(const nearest_case *c, uint64_t seed)
     uint32_t *numbers = malloc(c->n * sizeof *numbers), *where = malloc(c->n_points * sizeof *where);
     float *distances = malloc(c->n_points * sizeof *distances), wanted = 0;
     const uint8_t **list = malloc(c->n_points * sizeof *list);
-    void *scratch = malloc(VSSI_NEAREST_POINTS * c->size);
+    void *scratch = aligned_alloc(64, (vssi_nearest_scratch(c->size) + 63) / 64 * 64);
     vssi_nearest set;
     case_fill(centers, rows * c->size, c->levels, &seed);
     case_fill(points, c->n_points * c->size, c->levels, &seed);
@@ -78,7 +78,7 @@ static void case_run(const nearest_case *c, uint64_t seed)
 static void nearest__is_the_first_of_the_least(void **state)
 {
     static const size_t ns[] = {1, 2, 31, 32, 33, 100, 257}, sizes[] = {4, 20, 128, 132};
-    static const size_t points[] = {1, 2, 3, 5, 11, 25};
+    static const size_t points[] = {1, 2, 3, 5, 11, 25, 65, 97, 141};
     static const unsigned levels[] = {2, 3, 256};
     uint64_t seed = 1;
     (void)state;
@@ -95,7 +95,7 @@ static void nearest__holds_the_greatest_sums(void **state)
 {
     (void)state;
     for (uint64_t seed = 0; seed < 4; seed++)
-        case_run(&(nearest_case){40, 32772, 13, seed < 2 ? 2 : 256, false}, seed);
+        case_run(&(nearest_case){40, 32772, 14, seed < 2 ? 2 : 256, false}, seed);
 }
 
 static void nearest__refuses_too_many(void **state)
