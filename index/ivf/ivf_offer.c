@@ -12,17 +12,6 @@
 #define OFFER_BLOCK 256u /* rows scored at once */
 #define OFFER_AHEAD 8u   /* rows fetched ahead */
 
-size_t vssi_ivf_rerank(const ivf_walk *walk)
-{
-    size_t k = walk->topk->k, wanted = 1;
-    if (walk->index->header.kind == IVF_FLAT)
-        return wanted;
-    wanted = (size_t)walk->query->params[IVF_PARAM_RERANK];
-    if (wanted == 0)
-        wanted = 2 * k + 20;
-    return vssi_min(vssi_max(wanted, k), walk->index->header.rows);
-}
-
 /* The list of walk->near that holds a position. */
 static size_t offer_list_of(const ivf_walk *walk, uint32_t position)
 {

@@ -31,6 +31,17 @@ size_t vssi_ivf_probes(const ivf_index *index, const vssi_query *query)
     return vssi_min(wanted, lists);
 }
 
+size_t vssi_ivf_rerank(const ivf_walk *walk)
+{
+    size_t k = walk->topk->k, wanted = 1;
+    if (walk->index->header.kind == IVF_FLAT)
+        return wanted;
+    wanted = (size_t)walk->query->params[IVF_PARAM_RERANK];
+    if (wanted == 0)
+        wanted = 2 * k + 20;
+    return vssi_min(vssi_max(wanted, k), walk->index->header.rows);
+}
+
 /* Rows that the codes of the lists choose. */
 static size_t walk_first(const ivf_walk *walk)
 {

@@ -50,6 +50,8 @@ static inline bool vssi_ivf_estimates(const ivf_walk *walk)
 
 /* ivf_walk.c: how many lists; what a walk needs in memory, 64-byte aligned, and begin in it; the query's codes. */
 size_t vssi_ivf_probes(const ivf_index *index, const vssi_query *query);
+/* How many rows the vectors score. */
+size_t vssi_ivf_rerank(const ivf_walk *walk);
 size_t vssi_ivf_walk_size(const ivf_walk *walk);
 void vssi_ivf_walk_begin(ivf_walk *walk, uint8_t *memory);
 /* Bytes of packed and of rounded, 64-byte aligned too, which the caller sets. */
@@ -90,7 +92,6 @@ void vssi_ivf_scan(ivf_walk *walk, size_t p);
 void vssi_ivf_scan_codes(ivf_walk *walk, size_t list, float base);
 
 /* ivf_offer.c: what the shortlist holds, ranked by all bits and scored by the vectors, to the top-k. */
-size_t vssi_ivf_rerank(const ivf_walk *walk);
 void vssi_ivf_offer(ivf_walk *walk);
 
 #endif
