@@ -19,6 +19,7 @@
 #define BATCH_LEAST 4u                   /* queries from which reading list by list pays */
 #define BATCH_FIRST 3u                   /* lists of a query that are read in the first pass */
 #define BATCH_PART ((size_t)512 << 10)   /* bytes of centers that stay in the second cache for all queries */
+#define BATCH_BYTES ((size_t)64 << 20)   /* of walks at once, about: long shortlists make batches smaller */
 
 typedef void (*batch_take)(ivf_walk *walk, const float *values, size_t at, size_t end);
 
@@ -246,6 +247,14 @@ static vss_status batch_by_queries(ivf_batch *b, const vssi_vectors *v, const vs
     return VSS_OK;
 }
 
+/* Walks of these queries that are made at once. */
+static size_t batch_most(const ivf_batch *b, const vssi_vectors *v, const vssi_query *queries, vssi_topk *topks)
+{
+    const ivf_walk walk = {.index = b->index, .v = v, .query = queries, .topk = topks,
+                           .n_probes = vssi_ivf_probes(b->index, queries)};
+    return vssi_max(BATCH_BYTES / vssi_ivf_walk_size(&walk), VSSI_CROWD_QUERIES);
+}
+
 vss_status vssi_ivf_search_batch(const void *opened, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
                                  vssi_scratch *scratch, vssi_topk *topks, vss_error *err)
 {
@@ -253,7 +262,12 @@ vss_status vssi_ivf_search_batch(const void *opened, const vssi_vectors *vectors
     const ivf_kind kind = b.index->header.kind;
     if (queries->allow && queries->n_allow == 0)
         return VSS_OK;
-    if ((kind == IVF_SQ8 || kind == IVF_RABITQ) && n >= BATCH_LEAST)
-        return batch_by_lists(&b, vectors, queries, scratch, topks, err);
-    return batch_by_queries(&b, vectors, queries, scratch, topks, err);
+    if ((kind != IVF_SQ8 && kind != IVF_RABITQ) || n < BATCH_LEAST)
+        return batch_by_queries(&b, vectors, queries, scratch, topks, err);
+    const size_t most = batch_most(&b, vectors, queries, topks);
+    for (size_t first = 0; first < n && !vssi_control_stopped(queries->control); first += most) {
+        b.n = vssi_min(most, n - first);
+        VSSI_TRY(batch_by_lists(&b, vectors, queries + first, scratch, topks + first, err));
+    }
+    return VSS_OK;
 }

@@ -9,7 +9,7 @@
 
 #include "../support/maker.h"
 
-enum { ROWS = 5000, QUERIES = 130, K = 10, WIDEST = 150 };
+enum { ROWS = 5000, MANY = 40000, QUERIES = 130, K = 10, WIDEST = 150 };
 
 typedef struct fixture {
     vss_db *db;
@@ -24,18 +24,18 @@ typedef struct answer {
     size_t counts[QUERIES];
 } answer;
 
-static void set_up(fixture *f, uint32_t dim, vss_metric metric)
+static void set_up(fixture *f, size_t rows, uint32_t dim, vss_metric metric)
 {
     maker_random r = {91};
     vss_error err;
     f->dim = dim;
-    f->rows = malloc((size_t)ROWS * dim * sizeof *f->rows);
+    f->rows = malloc(rows * dim * sizeof *f->rows);
     f->queries = malloc((size_t)QUERIES * dim * sizeof *f->queries);
-    maker_vectors(&r, f->rows, ROWS, dim, true);
+    maker_vectors(&r, f->rows, rows, dim, true);
     maker_vectors(&r, f->queries, QUERIES, dim, true);
     MUST(vss_db_open("mem:", NULL, &f->db, &err));
     f->col = maker_create(f->db, dim, metric);
-    maker_insert(f->col, f->rows, ROWS, dim, 0, 1);
+    maker_insert(f->col, f->rows, rows, dim, 0, 1);
     MUST(vss_collection_flush(f->col, &err));
 }
 
@@ -120,17 +120,31 @@ static void test_batches(void **state)
     (void)state;
     for (size_t s = 0; s < sizeof spaces / sizeof *spaces; s++) {
         fixture f;
-        set_up(&f, spaces[s].dim, spaces[s].metric);
+        set_up(&f, ROWS, spaces[s].dim, spaces[s].metric);
         for (size_t i = 0; i < sizeof types / sizeof *types; i++)
             check_type(&f, types[i][0], types[i][1]);
         tear_down(&f);
     }
 }
 
+/* Shortlists of all rows: the memory of so many is more than a batch has at once. */
+static void test_divided(void **state)
+{
+    vss_build_options build = VSS_INIT(vss_build_options);
+    fixture f;
+    vss_error err;
+    (void)state;
+    set_up(&f, MANY, 6, VSS_METRIC_L2);
+    MUST(vss_collection_build_index(f.col, "v", "ivf_sq8", "nlist=24", &build, &err));
+    check(&f, "ivf_sq8", NULL, "nprobe=2,rerank=65536");
+    tear_down(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_divided),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
