@@ -42,7 +42,7 @@ static void *heap_system_alloc(void *state, size_t size, size_t align)
         block[-1] = raw;
         return block;
     }
-    return posix_memalign(&large, align, size) == 0 ? large : NULL;
+    return size <= PTRDIFF_MAX && posix_memalign(&large, align, size) == 0 ? large : NULL;
 }
 
 static void heap_system_release(void *state, void *block, size_t size, size_t align)
