@@ -114,7 +114,8 @@ typedef struct vssi_query {
 } vssi_query;
 
 /* A search parameter of types that can score rows by their codes alone. 0: search offers those scores, which are the
- * values then (topk.h), reads no vector, and offers min(k, n_allow) rows. */
+ * values then (topk.h), reads no vector, and offers min(k, n_allow) rows; the part of a plug-in's that offers fewer is
+ * scanned. */
 #define VSSI_PARAM_REFINE "refine"
 
 typedef struct vssi_index_ops {

@@ -183,15 +183,9 @@ static bool group_short(group *g, const search_part *p, size_t q)
            g->counts[q] < s->k && !vssi_control_stopped(&s->control);
 }
 
-/* A query that the index had too few rows for in a batch: by codes alone it is asked again by itself, which built-in
- * types answer in full; else, and where that has too few too, the part is scanned. */
+/* Scan for a query that the index had too few rows for. */
 static vss_status group_scan_again(group *g, search_part *p, size_t q, vss_error *err)
 {
-    if (g->search->estimates) {
-        VSSI_TRY(group_one(g, p, false, q, err));
-        if (!group_short(g, p, q))
-            return VSS_OK;
-    }
     VSSI_TRY(vssi_search_verify(g->search, p, err));
     atomic_store_explicit(&p->fell_back, true, memory_order_relaxed);
     return group_one(g, p, true, q, err);
@@ -218,10 +212,13 @@ static vss_status group_part_batch(group *g, search_part *p, uint32_t part, vss_
             group_take(g, q, part);
     }
     for (size_t q = 0; q < g->n; q++) {
-        if (group_short(g, p, q)) {
+        if (!group_short(g, p, q))
+            continue;
+        if (g->search->estimates) /* alone, the types of this library answer by their codes in full */
+            VSSI_TRY(group_one(g, p, false, q, err));
+        if (group_short(g, p, q))
             VSSI_TRY(group_scan_again(g, p, q, err));
-            group_take(g, q, part);
-        }
+        group_take(g, q, part);
     }
     return VSS_OK;
 }
