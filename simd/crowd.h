@@ -23,6 +23,13 @@
 /* Bytes of a query of so many fours. */
 static inline size_t vssi_crowd_stride(size_t units) { return (units + 15) / 16 * 64; }
 
+/* Of n > 0 queries as many as are taken at once, so that no part has far fewer than another. */
+static inline size_t vssi_crowd_most(size_t n)
+{
+    const size_t parts = (n + VSSI_CROWD_QUERIES - 1) / VSSI_CROWD_QUERIES;
+    return (n + parts - 1) / parts;
+}
+
 typedef struct vssi_crowd_query {
     int32_t whole;          /* far: sum d^2; codes: what sums of the table are less than products */
     float step, bias, base; /* codes: as in scan4.h */

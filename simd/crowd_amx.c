@@ -5,79 +5,54 @@
  * out evenly among two tiles. Up to 16 have sums of even steps and of odd ones, as a product of tiles waits 52 cycles
  * for the one before it in the same sums. The right side is a panel as it lies: four bytes of sixteen rows side by
  * side. The last fours of a panel are copied to where zeros follow them.
- *
- * AMX has no interface but its instructions: they are in assembly, as gcc 12's intrinsics do not say that they read
- * memory. Its products of bytes are exact (Intel, Software Developer's Manual 2, TDPBSUD).
  */
-#include <immintrin.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "../lib/base/checked.h"
+#include "amx.h"
 #include "crowd.h"
 
-#define CROWD_INLINE static inline __attribute__((always_inline))
 #define CROWD_UNITS 16u    /* fours a step */
 #define CROWD_UNIT 128u    /* bytes of four components of 32 rows */
 #define CROWD_STEP 2048u   /* bytes of a step of 32 rows */
 #define CROWD_RING 4u      /* steps of spread rows */
 #define CROWD_TILE 16u     /* queries a tile */
 
-#define CROWD_LOAD(tile, at, stride)                                                                                  \
-    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile : : "r"(at), "r"((size_t)(stride)) : "memory")
-#define CROWD_STORE(tile, at, stride)                                                                                 \
-    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" : : "r"(at), "r"((size_t)(stride)) : "memory")
-#define CROWD_MULTIPLY(sum, queries, rows)                                                                            \
-    __asm__ volatile("tdpbsud %%tmm" #rows ", %%tmm" #queries ", %%tmm" #sum : : : "memory")
-
 /* Tiles 0, 1 and 2, 3: sums of the first and the second queries, or of even and odd steps; 4, 5: these; 6, 7: rows */
-typedef struct crowd_config {
-    uint8_t palette, start, zero[14];
-    uint16_t bytes[16];
-    uint8_t rows[16];
-} crowd_config;
-
 static void amx_begin(size_t n)
 {
-    crowd_config config = {.palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {[6] = 16, [7] = 16}};
+    amx_config config = {.palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {[6] = 16, [7] = 16}};
     size_t first = n > CROWD_TILE ? (n + 1) / 2 : n, second = n > CROWD_TILE ? n / 2 : n;
     config.rows[0] = config.rows[1] = config.rows[4] = (uint8_t)first;
     config.rows[2] = config.rows[3] = config.rows[5] = (uint8_t)second;
-    __asm__ volatile("ldtilecfg %0" : : "m"(config));
+    amx_take(&config);
 }
 
-static void amx_end(void) { __asm__ volatile("tilerelease"); }
+static void amx_end(void) { amx_give_back(); }
 
-/* 64 bytes of the first, or of all, queries times those of the rows. */
-CROWD_INLINE void crowd_even(const int8_t *queries, size_t stride, const uint8_t *panel)
-{
-    CROWD_LOAD(4, queries, stride);
-    CROWD_LOAD(6, panel, CROWD_UNIT);
-    CROWD_MULTIPLY(0, 4, 6);
-    CROWD_LOAD(7, panel + 64, CROWD_UNIT);
-    CROWD_MULTIPLY(1, 4, 7);
-}
+/* 64 bytes of the queries of a tile times those of the rows, into two tiles of sums. */
+#define CROWD_TIMES(sum, other, tile)                                                                                 \
+    AMX_LOAD(tile, queries, stride);                                                                                  \
+    AMX_LOAD(6, panel, CROWD_UNIT);                                                                                   \
+    AMX_MULTIPLY("tdpbsud", sum, tile, 6);                                                                            \
+    AMX_LOAD(7, panel + 64, CROWD_UNIT);                                                                              \
+    AMX_MULTIPLY("tdpbsud", other, tile, 7)
 
-/* The same into the other sums. */
-CROWD_INLINE void crowd_odd(const int8_t *queries, size_t stride, const uint8_t *panel)
-{
-    CROWD_LOAD(5, queries, stride);
-    CROWD_LOAD(6, panel, CROWD_UNIT);
-    CROWD_MULTIPLY(2, 5, 6);
-    CROWD_LOAD(7, panel + 64, CROWD_UNIT);
-    CROWD_MULTIPLY(3, 5, 7);
-}
+/* Of the first, or of all, queries; into the other sums. */
+AMX_INLINE void crowd_even(const int8_t *queries, size_t stride, const uint8_t *panel) { CROWD_TIMES(0, 1, 4); }
+AMX_INLINE void crowd_odd(const int8_t *queries, size_t stride, const uint8_t *panel) { CROWD_TIMES(2, 3, 5); }
 
 /* Of the second queries, when the rows have been loaded for the first. */
-CROWD_INLINE void crowd_second(const int8_t *queries, size_t stride)
+AMX_INLINE void crowd_second(const int8_t *queries, size_t stride)
 {
-    CROWD_LOAD(5, queries, stride);
-    CROWD_MULTIPLY(2, 5, 6);
-    CROWD_MULTIPLY(3, 5, 7);
+    AMX_LOAD(5, queries, stride);
+    AMX_MULTIPLY("tdpbsud", 2, 5, 6);
+    AMX_MULTIPLY("tdpbsud", 3, 5, 7);
 }
 
 /* Where a step's fours are: the last ones are copied to `last`. */
-CROWD_INLINE const uint8_t *crowd_rows(const uint8_t *panel, size_t step, size_t units, uint8_t *last)
+AMX_INLINE const uint8_t *crowd_rows(const uint8_t *panel, size_t step, size_t units, uint8_t *last)
 {
     const size_t rest = vssi_min(units - step * CROWD_UNITS, CROWD_UNITS) * CROWD_UNIT;
     panel += step * CROWD_STEP;
@@ -97,7 +72,7 @@ static void crowd_add(int32_t *sums, const int32_t *more, size_t n)
 
 /* Four subs, or zeros where there are none. Their bytes of a row are put side by side, then a bit of each byte is taken
  * at a time. */
-CROWD_INLINE void crowd_spread(const uint8_t *block, bool there, uint8_t *panel)
+AMX_INLINE void crowd_spread(const uint8_t *block, bool there, uint8_t *panel)
 {
     static const uint64_t takes[8] = { /* the matrices that move bit b to bit 0, and no other bit anywhere */
         0x0100000000000000, 0x0200000000000000, 0x0400000000000000, 0x0800000000000000,
@@ -116,7 +91,7 @@ CROWD_INLINE void crowd_spread(const uint8_t *block, bool there, uint8_t *panel)
 }
 
 /* A step of a block's rows in one of a few places in turn, which stay in the first cache. */
-CROWD_INLINE const uint8_t *crowd_bits(const uint8_t *block, size_t step, size_t subs, uint8_t *ring)
+AMX_INLINE const uint8_t *crowd_bits(const uint8_t *block, size_t step, size_t subs, uint8_t *ring)
 {
     uint8_t *panel = ring + step % CROWD_RING * CROWD_STEP;
     for (size_t j = step * CROWD_UNITS; j < (step + 1) * CROWD_UNITS; j += 4)
@@ -124,7 +99,7 @@ CROWD_INLINE const uint8_t *crowd_bits(const uint8_t *block, size_t step, size_t
     return panel;
 }
 
-CROWD_INLINE void crowd_products(const int8_t *queries, size_t n, size_t units, const uint8_t *rows, const bool bits,
+AMX_INLINE void crowd_products(const int8_t *queries, size_t n, size_t units, const uint8_t *rows, const bool bits,
                                  int32_t *sums)
 {
     _Alignas(64) uint8_t ring[CROWD_RING * CROWD_STEP];
@@ -146,10 +121,10 @@ CROWD_INLINE void crowd_products(const int8_t *queries, size_t n, size_t units, 
             crowd_odd(queries, stride, panel);
         }
     }
-    CROWD_STORE(0, sums, 128);
-    CROWD_STORE(1, sums + 16, 128);
-    CROWD_STORE(2, more, 128);
-    CROWD_STORE(3, more + 16, 128);
+    AMX_STORE(0, sums, 128);
+    AMX_STORE(1, sums + 16, 128);
+    AMX_STORE(2, more, 128);
+    AMX_STORE(3, more + 16, 128);
     if (n <= CROWD_TILE)
         crowd_add(sums, more, n);
 }
@@ -174,7 +149,7 @@ static void amx_order(int8_t *query, size_t n)
 }
 
 /* sum (c - d)^2 of sixteen rows. */
-CROWD_INLINE __m512 crowd_far(const int32_t *sums, const int32_t *bases, __m512i square)
+AMX_INLINE __m512 crowd_far(const int32_t *sums, const int32_t *bases, __m512i square)
 {
     __m512i base = _mm512_loadu_si512(bases), twice = _mm512_slli_epi32(_mm512_load_si512(sums), 1);
     return _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_sub_epi32(base, twice), square));
@@ -209,7 +184,7 @@ static void amx_far(const vssi_crowd_query *queries, size_t n, const int32_t *su
 }
 
 /* What codes say of sixteen rows. */
-CROWD_INLINE __m512 crowd_codes(const vssi_crowd_query *query, const int32_t *sums, const float *add, const float *mul)
+AMX_INLINE __m512 crowd_codes(const vssi_crowd_query *query, const int32_t *sums, const float *add, const float *mul)
 {
     __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums), _mm512_set1_epi32(query->whole));
     __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_set1_ps(query->step));

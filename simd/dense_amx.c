@@ -86,7 +86,7 @@ AMX_INLINE size_t amx_floats_all(const vssi_dense_job *job, const vssi_dense_flo
 
 static size_t amx_floats(const vssi_dense_job *job, const vssi_dense_floats *with, uint32_t *where)
 {
-    amx_take();
+    amx_take(&amx_tiles);
     size_t n = job->n_queries > 16 ? amx_floats_all(job, with, false, true, where)
                                    : amx_floats_all(job, with, false, false, where);
     amx_give_back();
@@ -95,7 +95,7 @@ static size_t amx_floats(const vssi_dense_job *job, const vssi_dense_floats *wit
 
 static size_t amx_bytes(const vssi_dense_job *job, const vssi_dense_floats *with, uint32_t *where)
 {
-    amx_take();
+    amx_take(&amx_tiles);
     size_t n = job->n_queries > 16 ? amx_floats_all(job, with, true, true, where)
                                    : amx_floats_all(job, with, true, false, where);
     amx_give_back();

@@ -144,7 +144,7 @@ AMX_INLINE size_t codes_all(const vssi_dense_codes *job, const bool two, uint32_
 
 size_t vssi_dense_amx_codes(const vssi_dense_codes *job, uint32_t *where, int32_t *values)
 {
-    amx_take();
+    amx_take(&amx_tiles);
     size_t n = job->n_queries > 16 ? codes_all(job, true, where, values, NULL)
                                    : codes_all(job, false, where, values, NULL);
     amx_give_back();
@@ -153,7 +153,7 @@ size_t vssi_dense_amx_codes(const vssi_dense_codes *job, uint32_t *where, int32_
 
 void vssi_dense_amx_greatest(const vssi_dense_codes *job, int32_t *greatest)
 {
-    amx_take();
+    amx_take(&amx_tiles);
     if (job->n_queries > 16)
         (void)codes_all(job, true, NULL, NULL, greatest);
     else

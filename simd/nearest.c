@@ -185,9 +185,9 @@ static void nearest_crowd(const vssi_nearest *set, const vssi_crowd *crowd, cons
     _Alignas(64) int32_t sums[VSSI_CROWD_QUERIES * VSSI_CROWD_ROWS];
     int32_t squares[VSSI_NEAREST_CROWD + VSSI_CROWD_QUERIES];
     const size_t units = set->size / 4, stride = vssi_crowd_stride(units);
-    const size_t parts = (n + VSSI_CROWD_QUERIES - 1) / VSSI_CROWD_QUERIES, most = (n + parts - 1) / parts;
+    const size_t most = vssi_crowd_most(n), all = (n + most - 1) / most * most;
     const nearest_crowd_job job = nearest_crowd_begin(set->size, scratch);
-    for (size_t q = 0; q < most * parts; q++) { /* the last point again behind them */
+    for (size_t q = 0; q < all; q++) { /* the last point again behind them */
         int8_t *query = job.queries + q * stride;
         squares[q] = nearest_point(points[vssi_min(q, n - 1)], units, 1, (int32_t *)(void *)query);
         memset(query + set->size, 0, stride - set->size);

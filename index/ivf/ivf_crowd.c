@@ -91,7 +91,7 @@ static void crowd_all(ivf_batch *b, const crowd_rows *rows, const uint32_t *numb
 {
     const uint8_t *codes = rows->codes;
     size_t size = rows->centers ? vssi_panel_size(b->index->header.size) : b->index->code_size;
-    size_t parts = (n + VSSI_CROWD_QUERIES - 1) / VSSI_CROWD_QUERIES, most = (n + parts - 1) / parts;
+    size_t most = vssi_crowd_most(n);
     crowd_gather(b, rows, numbers, nears, n);
     b->crowd->begin(most);
     for (size_t at = rows->at; at < rows->end; at += VSSI_CROWD_ROWS, codes += size) {
