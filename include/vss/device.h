@@ -34,7 +34,7 @@ typedef struct vss_device_vectors {
 /* The k nearest rows of each query. */
 typedef struct vss_device_search {
     uint32_t struct_size;
-    uint32_t k;
+    uint32_t k;             /* at most the rows there are */
     uint32_t width;         /* places of a query in the hits: k or more, room for rows that tie with the k-th */
     size_t n_queries;       /* above 0 */
     const void *queries;    /* [n_queries], float32 for f32, f16 and bf16 vectors, else of the vectors' type */

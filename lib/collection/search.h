@@ -16,6 +16,8 @@ typedef struct search_part {
     vss_plan plan;
     const vssi_index_ops *ops; /* of the index, for PLAN_INDEX */
     const void *opened;
+    const vss_device *device;  /* that compares its rows, or NULL */
+    _Atomic bool device_failed; /* and the CPU goes on */
     uint64_t filter_ns;
     _Atomic uint64_t search_ns, distances, recomputed;
     _Atomic bool fell_back; /* some query was scanned after the index */
@@ -38,6 +40,7 @@ typedef struct search {
     float near, far;               /* least and greatest value of a row, smaller is nearer; infinite without a range */
     const vssi_index_ops *type;    /* of the field's definition, or flat */
     uint64_t params[64];           /* values in the order of type->params */
+    const vss_device *device;      /* asked for; NULL: the CPU */
     vssi_snapshot *snapshot;
     vssi_filter *filter;
     size_t n_parts;
@@ -67,6 +70,11 @@ void vssi_search_share(search *s, size_t threads);
 void vssi_search_task(void *arg, size_t t);
 /* Merge what the ranges found. */
 vss_status vssi_search_join(search *s, vss_error *err);
+
+/* ---- search_device.c ---- */
+/* Give the part to the device that is asked for, where it is one to scan and the device takes it. Where the request
+ * requires the device: UNSUPPORTED with the reason why it is not. */
+vss_status vssi_search_device(const search *s, search_part *p, const vssi_segment_index *index, vss_error *err);
 
 /* ---- rescore.c: the values that are returned ---- */
 typedef struct rescore {

@@ -1,0 +1,33 @@
+/*
+ * device.h - processors beside the CPU (vss/device.h): those that are registered, and searches by one of them
+ */
+#ifndef VSSI_DEVICE_H
+#define VSSI_DEVICE_H
+
+#include "../index_ops.h"
+#include "vss/device.h"
+
+/* What devices keep of vectors that never change: a place each, the i-th that of the i-th device. All NULL at first. */
+typedef struct vssi_device_places {
+    void *of[VSS_DEVICE_MAX];
+} vssi_device_places;
+
+/* What is wrong with a device is said in err. Thread-safe. */
+vss_status vssi_device_register(const vss_device *device, vss_error *err);
+/* By name; NULL: there is none. Thread-safe. */
+const vss_device *vssi_device_find(const char *name);
+/* The place of a device that is registered. */
+void **vssi_device_place(const vss_device *device, vssi_device_places *places);
+/* Let every device forget the vectors that the places are for. */
+void vssi_device_forget(vssi_device_places *places);
+
+/* Does the device take searches of the vectors for k rows. UNSUPPORTED, with its reason. */
+vss_status vssi_device_takes(const vss_device *device, const vssi_vectors *v, size_t k, vss_error *err);
+
+/* Offer the rows that the device finds for n queries to their top-ks, which take scores for values. unsettled[n]: the
+ * device has left the query to the CPU. OK without rows where the search was stopped; else the device's own status. */
+vss_status vssi_device_search(const vss_device *device, vssi_device_places *places, const vssi_vectors *v,
+                              const vssi_query *queries, size_t n, vssi_scratch *scratch, vssi_topk *topks,
+                              bool *unsettled, vss_error *err);
+
+#endif
