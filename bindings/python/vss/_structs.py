@@ -117,7 +117,7 @@ class ParamInfo(Sized):
 
 
 class ExplainSegment(ctypes.Structure):
-    _fields_ = [("plan", c_int), ("index", c_char_p), ("rows", c_uint64), ("passing", c_uint64),
+    _fields_ = [("plan", c_int), ("index", c_char_p), ("device", c_char_p), ("rows", c_uint64), ("passing", c_uint64),
                 ("distances", c_uint64), ("recomputed", c_uint64), ("filter_ns", c_uint64), ("search_ns", c_uint64)]
 
 
@@ -148,4 +148,5 @@ class SearchRequest(Sized):
                 ("fields", POINTER(c_char_p)), ("n_fields", c_size_t), ("exclude", POINTER(ColumnInfo)),
                 ("threads", c_uint32), ("deadline_ms", c_uint64), ("progress", PROGRESS_FN),
                 ("progress_state", c_void_p), ("explain", c_int), ("query_type", c_int),
-                ("range", c_int), ("range_low", c_float), ("range_high", c_float)]
+                ("range", c_int), ("range_low", c_float), ("range_high", c_float), ("device", c_char_p),
+                ("device_required", c_int)]

@@ -202,13 +202,14 @@ class Collection:
     # ---- read ----
 
     def search(self, queries, k=10, *, field=None, filter=None, fields=None, exclude=None, threads=None, timeout=None,
-               within=None, explain=False, progress=None, **params):
+               within=None, explain=False, progress=None, device=None, device_required=False, **params):
         """The k nearest rows of each query: Hits. queries is [n][dim], or [dim] for one, of what the field takes.
 
         field names the vector field where there are several. filter keeps the rows that match it, exclude leaves out
         keys, fields names what to return beside key and distance. timeout (seconds) ends the search with what was
         found, Hits.truncated set. within=(low, high) keeps the rows whose distance lies between, exactly; None is no
-        bound, and Hits.capped says that there are more than k. params are the index's: ef=64, or
+        bound, and Hits.capped says that there are more than k. device names what compares the rows ("cuda", see
+        load_device); with device_required the search fails where it can't. params are the index's: ef=64, or
         exact=True to compare every row.
         """
         vectors = columns.encode_queries(self._vector_type(field), queries)
@@ -219,7 +220,8 @@ class Collection:
             field=text("field", field), queries=vectors.info.data, n_queries=vectors.info.length,
             dim=vectors.info.dim, k=number("k", k, 2**32 - 1), filter=text("filter", filter), params=_params(params),
             fields=wanted, n_fields=len(self._beside_key(names)), threads=_threads(threads),
-            deadline_ms=_milliseconds(timeout), explain=bool(explain), query_type=vectors.info.type)
+            deadline_ms=_milliseconds(timeout), explain=bool(explain), query_type=vectors.info.type,
+            device=text("device", device), device_required=bool(device_required))
         if excluded is not None:
             request.exclude = ctypes.pointer(excluded.info)
         if within is not None:
