@@ -31,7 +31,7 @@ static const cli_option bench_options[] = {
     {"threads", "N", "threads that build and search (1)", false},
     {"batch", "N", "queries a call (1)", false},
     {"first", "N", "only the first N queries of the file", false},
-    {"device", "NAME", "where rows are compared: cpu (the default), or a device that was loaded, as cuda", false},
+    {"device", "NAME", "what builds and searches: cpu (the default), or a device that was loaded, as cuda", false},
     {"engine", "NAME", "vss, or faiss:FACTORY through the FAISS plug-in; repeat it to compare", true},
     {NULL, NULL, NULL, false},
 };
@@ -139,6 +139,7 @@ static vss_status bench_build(bench_job *job, vss_error *err)
 {
     vss_build_options options = VSS_INIT(vss_build_options);
     options.threads = (uint32_t)job->threads;
+    options.device = cli_args_text(job->args, "device");
     options.progress = job->progress.shown ? cli_progress_step : NULL;
     options.progress_state = &job->progress;
     double begin = cli_seconds();

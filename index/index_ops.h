@@ -14,6 +14,7 @@
 #include "../simd/simd.h"
 #include "scratch.h"
 #include "topk.h"
+#include "device/device_use.h"
 #include "vss/plugin.h"
 
 /* The vectors of one field of one segment. Ids are row numbers below rows. */
@@ -96,6 +97,7 @@ typedef struct vssi_build {
     const vssi_image *model;       /* that suits; NULL: train one. Types that train nothing ignore what follows */
     const vssi_source *sources;    /* [n_sources], by rising first: codes made by the same model are taken over */
     size_t n_sources;
+    vssi_device_use *device;       /* or NULL */
 } vssi_build;
 
 /* Bytes of an index, and of the memory that its build holds at most. */
@@ -124,6 +126,7 @@ typedef struct vssi_index_ops {
     bool exact;                   /* returns what a scan returns */
     bool scattered;               /* its blocks are read at random: better from memory than from a mapped file */
     bool filters;                 /* it takes few passing rows well: fewer than one in 20 (lib/collection/plan.c) */
+    bool device;                  /* its build asks build->device */
     bool trusting;                /* open is not safe on hostile bytes: for searches that say trusted=1 only */
     const vssi_param *params;     /* build and search parameters, one table */
     size_t n_params;

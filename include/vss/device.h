@@ -57,6 +57,31 @@ typedef struct vss_device_hits {
     float *values;    /* [n_queries][width] */
 } vss_device_hits;
 
+/* Points of a grid of bytes, which k-means and the building of inverted lists compare with centers on the same grid.
+ * The distance of two is sum (c - d)^2, a whole number below 2^31. */
+typedef struct vss_device_points {
+    uint32_t struct_size;
+    uint32_t size;        /* bytes of a point: a multiple of 4, at most 32,772 */
+    uint64_t rows;        /* at most 2^32 - 16 */
+    const uint8_t *codes; /* [rows][size], borrowed for the call */
+} vss_device_points;
+
+/* The nearest center of every point: the first of those whose distances, rounded to float32, are least. What is NULL is
+ * not wanted; the last four are wanted together. */
+typedef struct vss_device_nearest {
+    uint32_t struct_size;
+    uint32_t n_centers;      /* above 0 */
+    const uint8_t *centers;  /* [n_centers][size] */
+    uint32_t *where;         /* [rows]: the center */
+    uint32_t *far;           /* [rows]: its distance */
+    uint32_t *counts;        /* [n_centers]: points whose nearest it is */
+    uint64_t *inertias;      /* [n_centers]: the sum of their distances */
+    uint32_t *sums;          /* [n_centers][size]: of their bytes; rows is at most 2^24 then */
+    uint32_t *farthest;      /* [n_centers]: the farthest of them, of equally far ones the first; any without one */
+    void *state;
+    int (*stopped)(void *state); /* as in vss_device_search */
+} vss_device_nearest;
+
 /* Every function may be called on any thread, several at once. Those that fail write one line into err (never NULL
  * there) and return its status: NO_MEMORY or BUDGET where the device's memory does not suffice, DEVICE where a call
  * of the device failed, with the call's name; a search then goes on on the CPU unless it says device_required. */
@@ -72,7 +97,10 @@ typedef struct vss_device {
      * dropped and made again as the device sees fit. Calls with one place have the same vectors. */
     vss_status (*search)(void *state, void **place, const vss_device_vectors *vectors, const vss_device_search *search,
                          const vss_device_hits *hits, vss_error *err);
-    /* The vectors are gone, or no longer wanted; no call with this place runs or will come. */
+    /* place as above, for points. NULL: this device compares no points. */
+    vss_status (*nearest)(void *state, void **place, const vss_device_points *points, const vss_device_nearest *nearest,
+                          vss_error *err);
+    /* The vectors or points are gone, or no longer wanted; no call with this place runs or will come. */
     void (*forget)(void *state, void *place);
 } vss_device;
 

@@ -71,6 +71,36 @@ const vss_device *vssi_device_find(const char *name)
     return NULL;
 }
 
+vss_status vssi_device_named(const char *name, const vss_device **device, vss_error *err)
+{
+    *device = NULL;
+    if (name == NULL || strcmp(name, "cpu") == 0)
+        return VSS_OK;
+    *device = vssi_device_find(name);
+    return *device != NULL ? VSS_OK
+                           : vssi_fail(err, VSS_ERR_DEVICE, "there is no device \"%.64s\": vss_device_load loads the "
+                                       "library that has it", name);
+}
+
+bool vssi_device_replaceable(vss_status status)
+{
+    return status == VSS_ERR_DEVICE || status == VSS_ERR_NO_MEMORY || status == VSS_ERR_BUDGET;
+}
+
+bool vssi_device_settles(vssi_device_use *use, vss_status *status, const vss_error *why, vss_error *err)
+{
+    if (*status == VSS_OK)
+        return true;
+    if (use->required || !vssi_device_replaceable(*status)) {
+        if (err != NULL)
+            *err = *why;
+        return true;
+    }
+    use->failed = *why;
+    *status = VSS_OK;
+    return false;
+}
+
 void vssi_device_forget(vssi_device_places *places)
 {
     for (size_t i = 0; i < VSS_DEVICE_MAX; i++) {

@@ -5,7 +5,7 @@
 #define VSSI_DEVICE_H
 
 #include "../index_ops.h"
-#include "vss/device.h"
+#include "device_use.h"
 
 /* What devices keep of vectors that never change: a place each, the i-th that of the i-th device. All NULL at first. */
 typedef struct vssi_device_places {
@@ -16,6 +16,8 @@ typedef struct vssi_device_places {
 vss_status vssi_device_register(const vss_device *device, vss_error *err);
 /* By name; NULL: there is none. Thread-safe. */
 const vss_device *vssi_device_find(const char *name);
+/* The device that a request names: NULL for NULL or "cpu". DEVICE: there is none of that name. */
+vss_status vssi_device_named(const char *name, const vss_device **device, vss_error *err);
 /* The place of a device that is registered. */
 void **vssi_device_place(const vss_device *device, vssi_device_places *places);
 /* Let every device forget the vectors that the places are for. */

@@ -153,13 +153,8 @@ static void search_end(search *s)
 static vss_status search_device(search *s, vss_error *err)
 {
     const vss_search_request *r = s->request;
-    if (r->device == NULL || strcmp(r->device, "cpu") == 0)
-        return VSS_OK;
-    s->device = vssi_device_find(r->device);
-    if (s->device == NULL)
-        return vssi_fail(err, VSS_ERR_DEVICE, "there is no device \"%.64s\": vss_device_load loads the library "
-                         "that has it", r->device);
-    if (r->device_required && r->range)
+    VSSI_TRY(vssi_device_named(r->device, &s->device, err));
+    if (s->device != NULL && r->device_required && r->range)
         return vssi_fail(err, VSS_ERR_UNSUPPORTED, "device \"%s\": a search within a range is the CPU's",
                          s->device->name);
     return VSS_OK;

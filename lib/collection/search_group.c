@@ -230,13 +230,6 @@ static vss_status group_part_batch(group *g, search_part *p, uint32_t part, vss_
     return VSS_OK;
 }
 
-/* May the CPU go on where the device has failed so. */
-static bool group_goes_on(const search *s, vss_status status)
-{
-    bool failed = status == VSS_ERR_DEVICE || status == VSS_ERR_NO_MEMORY || status == VSS_ERR_BUDGET;
-    return failed && !s->request->device_required;
-}
-
 /* All queries of the group over one part by its device. *done false: the CPU is to do it. */
 static vss_status group_part_device(group *g, search_part *p, uint32_t part, bool *done, vss_error *err)
 {
@@ -249,7 +242,7 @@ static vss_status group_part_device(group *g, search_part *p, uint32_t part, boo
     VSSI_TRY(group_begin(g, p, true, 0, g->n, err));
     vss_status status = vssi_device_search(p->device, vssi_segment_places(p->part->segment, s->field), &p->vectors,
                                            g->queries, g->n, g->scratch, g->topks, unsettled, &why);
-    if (group_goes_on(s, status)) {
+    if (!s->request->device_required && vssi_device_replaceable(status)) {
         atomic_store(&p->device_failed, true);
         vssi_db_log(s->col->db, VSS_LOG_WARNING, "the CPU searches in place of device \"%s\": %s", p->device->name,
                     why.message);

@@ -41,6 +41,8 @@ def test_wrong_usage_is_2(vss, words):
 def test_a_device_that_is_not_there(vss):
     words = ["bench", "--base", "b", "--queries", "q", "--metric", "l2", "--index", "flat", "--device", "cuda"]
     assert vss.fails(*words) == 'vss: there is no device "cuda": --device-library loads the library that has it\n'
+    vss.ok("create", "db/c", "--dim", "4", "--metric", "l2")
+    assert 'no device "cuda"' in vss.fails("index", "db/c", "flat", "--device", "cuda")
     assert "none.so" in vss.fails("--device-library", "./none.so,memory_mb=1", "version")
     assert "none.so" in vss.fails("--device-library=./none.so", "version")
     assert '"/"' in vss.fails("--device-library", "none.so", "version")

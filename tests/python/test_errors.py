@@ -182,6 +182,9 @@ def test_devices(col, tmp_path):
         with pytest.raises(vss.Device, match='no device "cuda"'):
             col.search([1, 2, 3, 4], device="cuda", device_required=required)
     assert len(col.search([1, 2, 3, 4], k=1, device="cpu", device_required=True)) == 1
+    with pytest.raises(vss.Device, match='no device "cuda"'):
+        col.build_index("vec", "ivf_flat", device="cuda")
+    col.build_index("vec", "ivf_flat", device="cpu", device_required=True)
     with pytest.raises(vss.InvalidArgument, match="device: expected a string"):
         col.search([1, 2, 3, 4], device=1)
     with pytest.raises(vss.NotFound, match="none.so"):

@@ -139,7 +139,8 @@ INDEX_FN = ctypes.CFUNCTYPE(c_int, c_void_p, POINTER(IndexInfo))
 
 class BuildOptions(Sized):
     _fields_ = [("struct_size", c_uint32), ("threads", c_uint32), ("progress", PROGRESS_FN),
-                ("progress_state", c_void_p), ("deadline_ms", c_uint64), ("model_of", c_void_p)]
+                ("progress_state", c_void_p), ("deadline_ms", c_uint64), ("model_of", c_void_p),
+                ("device", c_char_p), ("device_required", c_int)]
 
 
 class SearchRequest(Sized):
