@@ -115,6 +115,13 @@ typedef struct vssi_query {
     size_t begin, end;        /* the rows to look at; end 0: all. Types that aren't exact look at all */
 } vssi_query;
 
+/* The lists that some queries look at, for devices (vss/device.h). */
+typedef struct vssi_probes {
+    vss_device_lists lists;
+    const uint64_t *begins; /* [n + 1] in probes */
+    const uint32_t *probes;
+} vssi_probes;
+
 /* A search parameter of types that can score rows by their codes alone. 0: search offers those scores, which are the
  * values then (topk.h), reads no vector, and offers min(k, n_allow) rows; the part of a plug-in's that offers fewer is
  * scanned. */
@@ -157,6 +164,9 @@ typedef struct vssi_index_ops {
     /* The same for n queries at once, topks [n]; all but the probes is as in the first query. NULL: one by one. */
     vss_status (*search_batch)(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
                                vssi_scratch *scratch, vssi_topk *topks, vss_error *err);
+    /* The lists that search_batch would read for the queries, in slot VSSI_SCRATCH_PROBES. NULL: the type has none. */
+    vss_status (*probe)(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
+                        vssi_scratch *scratch, vssi_topk *topks, vssi_probes *out, vss_error *err);
     /* Look at every stored number. One line a fault; returns how many. NULL: nothing to look at. */
     uint64_t (*validate)(const void *index, void (*fault)(void *state, const char *line), void *state);
     void (*free)(void *index);

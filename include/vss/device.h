@@ -31,7 +31,15 @@ typedef struct vss_device_vectors {
     const void *data; /* [rows][dim] of the type (binary: dim / 8 bytes a row), verified, borrowed for the call */
 } vss_device_vectors;
 
-/* The k nearest rows of each query. */
+/* Inverted lists: numbers of rows, list by list. They never change. */
+typedef struct vss_device_lists {
+    uint32_t struct_size;
+    uint32_t n_lists;
+    const uint32_t *begins; /* [n_lists + 1]: where each list begins in rows, rising from 0 to at most the rows */
+    const uint32_t *rows;   /* [begins[n_lists]], borrowed for the call; numbers that are no row's are passed over */
+} vss_device_lists;
+
+/* The k nearest rows of each query, of all rows or of those of some lists. */
 typedef struct vss_device_search {
     uint32_t struct_size;
     uint32_t k;             /* at most the rows there are */
@@ -42,6 +50,10 @@ typedef struct vss_device_search {
     const float *limits;    /* [n_queries]: rows whose value is above are of no use; infinite: no limit. NULL: none */
     const uint64_t *allow;  /* bit r % 64 of word r / 64: row r may be returned; NULL: every row */
     uint64_t n_allow;       /* bits set, or rows */
+    const vss_device_lists *lists; /* NULL: every row is compared. Given to devices with `lists` only */
+    void **lists_place;     /* the device's own note of the lists, as it has one of the vectors */
+    const uint64_t *probe_begins; /* [n_queries + 1]: where each query's lists begin in probes */
+    const uint32_t *probes; /* [probe_begins[n_queries]]: the lists that a query's rows are in, each once */
     void *state;
     int (*stopped)(void *state); /* 1: the caller wants no more, return CANCELLED; ask now and then */
 } vss_device_search;
@@ -91,6 +103,7 @@ typedef struct vss_device {
     const char *name;        /* [a-z][a-z0-9_]{0,30}, not "cpu" */
     const char *description; /* one line for people: the card, its memory */
     void *state;             /* passed to every function */
+    int lists;               /* 1: searches may name lists */
     /* Are searches for the k nearest of such vectors taken? rows and data are not set. UNSUPPORTED, with the reason. */
     vss_status (*takes)(void *state, const vss_device_vectors *vectors, uint32_t k, vss_error *err);
     /* place: the device's own note of these vectors, NULL at first; what it stands for is kept from call to call, and
@@ -100,7 +113,7 @@ typedef struct vss_device {
     /* place as above, for points. NULL: this device compares no points. */
     vss_status (*nearest)(void *state, void **place, const vss_device_points *points, const vss_device_nearest *nearest,
                           vss_error *err);
-    /* The vectors or points are gone, or no longer wanted; no call with this place runs or will come. */
+    /* The vectors, lists or points are gone, or no longer wanted; no call with this place runs or will come. */
     void (*forget)(void *state, void *place);
 } vss_device;
 

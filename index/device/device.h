@@ -26,10 +26,18 @@ void vssi_device_forget(vssi_device_places *places);
 /* Does the device take searches of the vectors for k rows. UNSUPPORTED, with its reason. */
 vss_status vssi_device_takes(const vss_device *device, const vssi_vectors *v, size_t k, vss_error *err);
 
+/* What a device compares queries with. */
+typedef struct vssi_device_rows {
+    const vss_device *device;
+    const vssi_vectors *vectors;
+    vssi_device_places *places;
+    const vssi_probes *probes; /* NULL: every row */
+    vssi_device_places *lists; /* places of the probes' lists */
+} vssi_device_rows;
+
 /* Offer the rows that the device finds for n queries to their top-ks, which take scores for values. unsettled[n]: the
  * device has left the query to the CPU. OK without rows where the search was stopped; else the device's own status. */
-vss_status vssi_device_search(const vss_device *device, vssi_device_places *places, const vssi_vectors *v,
-                              const vssi_query *queries, size_t n, vssi_scratch *scratch, vssi_topk *topks,
-                              bool *unsettled, vss_error *err);
+vss_status vssi_device_search(const vssi_device_rows *with, const vssi_query *queries, size_t n, vssi_scratch *scratch,
+                              vssi_topk *topks, bool *unsettled, vss_error *err);
 
 #endif

@@ -106,25 +106,43 @@ static vss_status device_check(const vss_device *device, const device_job *job, 
     return VSS_OK;
 }
 
-static vss_status device_run(const vss_device *device, vssi_device_places *places, const vssi_vectors *v,
-                             const device_job *job, vss_error *err)
+static vss_status device_run(const vssi_device_rows *with, device_job *job, vss_error *err)
 {
+    const vss_device *device = with->device;
     vss_error why = {.status = VSS_OK};
-    vss_device_vectors vectors = device_vectors(v);
-    void **place = vssi_device_place(device, places);
-    vss_status status = device->search(device->state, place, &vectors, &job->search, &job->hits, &why);
+    vss_device_vectors vectors = device_vectors(with->vectors);
+    if (with->probes != NULL) {
+        job->search.lists = &with->probes->lists;
+        job->search.lists_place = vssi_device_place(device, with->lists);
+        job->search.probe_begins = with->probes->begins;
+        job->search.probes = with->probes->probes;
+    }
+    vss_status status = device->search(device->state, vssi_device_place(device, with->places), &vectors, &job->search,
+                                       &job->hits, &why);
     if (status != VSS_OK && err != NULL)
         *err = why;
     return status;
 }
 
-vss_status vssi_device_search(const vss_device *device, vssi_device_places *places, const vssi_vectors *v,
-                              const vssi_query *queries, size_t n, vssi_scratch *scratch, vssi_topk *topks,
-                              bool *unsettled, vss_error *err)
+/* Rows that the device has compared. */
+static uint64_t device_compared(const vssi_device_rows *with, const vssi_query *queries, size_t n)
+{
+    uint64_t rows = 0;
+    if (with->probes == NULL)
+        return n * (queries->allow != NULL ? queries->n_allow : with->vectors->rows);
+    for (uint64_t p = 0; p < with->probes->begins[n]; p++) {
+        const uint32_t *begins = with->probes->lists.begins + with->probes->probes[p];
+        rows += begins[1] - begins[0];
+    }
+    return rows;
+}
+
+vss_status vssi_device_search(const vssi_device_rows *with, const vssi_query *queries, size_t n, vssi_scratch *scratch,
+                              vssi_topk *topks, bool *unsettled, vss_error *err)
 {
     device_job job = {.limits = NULL};
-    VSSI_TRY(device_prepare(&job, v, queries, n, scratch, topks, err));
-    vss_status status = device_run(device, places, v, &job, err);
+    VSSI_TRY(device_prepare(&job, with->vectors, queries, n, scratch, topks, err));
+    vss_status status = device_run(with, &job, err);
     if (device_stopped(queries[0].control)) { /* what a scan does then: it ends with what it has */
         memset(unsettled, 0, n * sizeof *unsettled);
         return VSS_OK;
@@ -133,12 +151,12 @@ vss_status vssi_device_search(const vss_device *device, vssi_device_places *plac
     for (size_t q = 0; q < n; q++) {
         unsettled[q] = job.hits.counts[q] == VSS_DEVICE_UNSETTLED;
         if (!unsettled[q])
-            VSSI_TRY(device_check(device, &job, v, q, err));
+            VSSI_TRY(device_check(with->device, &job, with->vectors, q, err));
     }
     for (size_t q = 0; q < n; q++)
         if (!unsettled[q])
             vssi_topk_add(&topks[q], job.hits.values + q * job.search.width, job.hits.rows + q * job.search.width,
                           job.hits.counts[q]);
-    scratch->distances += n * (queries[0].allow != NULL ? queries[0].n_allow : v->rows);
+    scratch->distances += device_compared(with, queries, n);
     return VSS_OK;
 }

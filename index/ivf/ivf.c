@@ -86,6 +86,7 @@ IVF_TYPE(ivf_pq, IVF_PQ)
         .build = type##_build, .train = type##_train, .suits = type##_suits,                                          \
         .estimate = type##_estimate,                                                                                 \
         .open = type##_open, .search = vssi_ivf_search, .search_batch = vssi_ivf_search_batch,                        \
+        .probe = vssi_ivf_probe,                                                                                      \
         .validate = vssi_ivf_validate, .free = vssi_ivf_free                                                          \
     }
 

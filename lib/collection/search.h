@@ -6,6 +6,7 @@
 
 #include "collection.h"
 #include "result.h"
+#include "segment_index.h"
 
 /* One segment, for all queries alike. */
 typedef struct search_part {
@@ -17,6 +18,7 @@ typedef struct search_part {
     const vssi_index_ops *ops; /* of the index, for PLAN_INDEX */
     const void *opened;
     const vss_device *device;  /* that compares its rows, or NULL */
+    vssi_segment_index *lists; /* whose lists the device goes by; NULL: it compares every row */
     _Atomic bool device_failed; /* and the CPU goes on */
     uint64_t filter_ns;
     _Atomic uint64_t search_ns, distances, recomputed;
@@ -72,9 +74,9 @@ void vssi_search_task(void *arg, size_t t);
 vss_status vssi_search_join(search *s, vss_error *err);
 
 /* ---- search_device.c ---- */
-/* Give the part to the device that is asked for, where it is one to scan and the device takes it. Where the request
- * requires the device: UNSUPPORTED with the reason why it is not. */
-vss_status vssi_search_device(const search *s, search_part *p, const vssi_segment_index *index, vss_error *err);
+/* Give the part to the device that is asked for, where it can do what is planned: a scan, or the lists of an index.
+ * Where the request requires the device: UNSUPPORTED with the reason why it can't. */
+vss_status vssi_search_device(const search *s, search_part *p, vssi_segment_index *index, vss_error *err);
 
 /* ---- rescore.c: the values that are returned ---- */
 typedef struct rescore {

@@ -230,41 +230,62 @@ static vss_status group_part_batch(group *g, search_part *p, uint32_t part, vss_
     return VSS_OK;
 }
 
+/* What the part's device compares the queries with; the lists that they look at where it goes by lists. */
+static vss_status group_device_rows(group *g, search_part *p, vssi_probes *probes, vssi_device_rows *with,
+                                    vss_error *err)
+{
+    *with = (vssi_device_rows){.device = p->device, .vectors = &p->vectors,
+                               .places = vssi_segment_places(p->part->segment, g->search->field)};
+    if (p->lists == NULL)
+        return VSS_OK;
+    with->probes = probes;
+    with->lists = &p->lists->places;
+    return p->ops->probe(p->opened, &p->vectors, g->queries, g->n, g->scratch, g->topks, probes, err);
+}
+
+/* After a device: what it has settled is taken, what it left or had too few rows for the CPU does. */
+static vss_status group_device_rest(group *g, search_part *p, uint32_t part, const bool *unsettled, vss_error *err)
+{
+    for (size_t q = 0; q < g->n; q++) { /* the others' hits lie where the CPU will have its own */
+        if (!unsettled[q] && !group_short(g, p, q))
+            group_take(g, q, part);
+    }
+    for (size_t q = 0; q < g->n; q++) {
+        if (unsettled[q]) {
+            VSSI_TRY(group_part_query(g, p, part, q, err));
+        } else if (group_short(g, p, q)) {
+            VSSI_TRY(group_scan_again(g, p, q, err));
+            group_take(g, q, part);
+        }
+    }
+    return VSS_OK;
+}
+
 /* All queries of the group over one part by its device. *done false: the CPU is to do it. */
 static vss_status group_part_device(group *g, search_part *p, uint32_t part, bool *done, vss_error *err)
 {
     const search *s = g->search;
     uint64_t before = g->scratch->distances;
     bool *unsettled;
+    vssi_probes probes;
+    vssi_device_rows with;
     vss_error why = {.status = VSS_OK};
-    *done = false;
-    VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_POOL, g->n, sizeof *unsettled, &unsettled, err));
     VSSI_TRY(group_begin(g, p, true, 0, g->n, err));
-    vss_status status = vssi_device_search(p->device, vssi_segment_places(p->part->segment, s->field), &p->vectors,
-                                           g->queries, g->n, g->scratch, g->topks, unsettled, &why);
-    if (!s->request->device_required && vssi_device_replaceable(status)) {
+    VSSI_TRY(group_device_rows(g, p, &probes, &with, err));
+    VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_POOL, g->n, sizeof *unsettled, &unsettled, err));
+    vss_status status = vssi_device_search(&with, g->queries, g->n, g->scratch, g->topks, unsettled, &why);
+    *done = s->request->device_required || !vssi_device_replaceable(status);
+    if (!*done) {
         atomic_store(&p->device_failed, true);
         vssi_db_log(s->col->db, VSS_LOG_WARNING, "the CPU searches in place of device \"%s\": %s", p->device->name,
                     why.message);
         return VSS_OK;
     }
-    if (status != VSS_OK) {
+    if (status != VSS_OK)
         *err = why;
-        return status;
-    }
-    *done = true;
+    VSSI_TRY(status);
     VSSI_TRY(group_finish(g, p, 0, g->n, before, err));
-    for (size_t q = 0; q < g->n; q++) { /* the others' hits lie where a scan will have its own */
-        if (!unsettled[q])
-            group_take(g, q, part);
-    }
-    for (size_t q = 0; q < g->n; q++) {
-        if (!unsettled[q])
-            continue;
-        VSSI_TRY(group_one(g, p, true, q, err));
-        group_take(g, q, part);
-    }
-    return VSS_OK;
+    return group_device_rest(g, p, part, unsettled, err);
 }
 
 /* The group's range of the part's rows, in whole words of its bitmap. False: it has none. */

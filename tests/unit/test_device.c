@@ -16,7 +16,7 @@
 enum { DIM = 24, ROWS = 5000, K = 7, QUERIES = 9 };
 
 static struct toy {
-    _Atomic int searches, made, forgotten;
+    _Atomic int searches, made, forgotten, by_lists;
     vss_status fails;     /* of searches; OK: they don't */
     bool unsettled;       /* every other query is left to the CPU */
     bool spends;          /* a search takes until it is stopped */
@@ -51,6 +51,16 @@ static int toy_compare(const void *a, const void *b)
     return x->value != y->value ? (x->value < y->value ? -1 : 1) : x->row < y->row ? 1 : -1; /* ties the wrong way */
 }
 
+/* Is the row in a list that the query looks at. */
+static bool toy_probed(const vss_device_search *s, size_t q, uint32_t row)
+{
+    bool found = s->lists == NULL;
+    for (uint64_t p = found ? 1 : s->probe_begins[q]; !found && p < s->probe_begins[q + 1]; p++)
+        for (uint32_t i = s->lists->begins[s->probes[p]]; i < s->lists->begins[s->probes[p] + 1] && !found; i++)
+            found = s->lists->rows[i] == row;
+    return found;
+}
+
 static void toy_query(const vss_device_vectors *v, const vss_device_search *s, const vss_device_hits *hits, size_t q,
                       toy_hit *all)
 {
@@ -61,7 +71,7 @@ static void toy_query(const vss_device_vectors *v, const vss_device_search *s, c
     maker_widen(halves ? VSS_TYPE_VECTOR_F32 : v->type, (const char *)s->queries + q * s->query_stride, 1, v->dim,
                 query);
     for (uint32_t r = 0; r < v->rows; r++) {
-        if (s->allow != NULL && (s->allow[r / 64] >> (r % 64) & 1) == 0)
+        if ((s->allow != NULL && (s->allow[r / 64] >> (r % 64) & 1) == 0) || !toy_probed(s, q, r))
             continue;
         maker_widen(v->type, (const char *)v->data + r * size, 1, v->dim, row);
         float distance = maker_distance(query, row, v->dim, v->metric);
@@ -93,6 +103,15 @@ static vss_status toy_search(void *state, void **place, const vss_device_vectors
         memcpy(*place, &v->data, sizeof v->data);
     }
     assert_memory_equal(*place, &v->data, sizeof v->data);
+    if (s->lists != NULL) {
+        atomic_fetch_add(&toy.by_lists, 1);
+        if (*s->lists_place == NULL) {
+            atomic_fetch_add(&toy.made, 1);
+            *s->lists_place = malloc(sizeof s->lists->rows);
+            memcpy(*s->lists_place, &s->lists->rows, sizeof s->lists->rows);
+        }
+        assert_memory_equal(*s->lists_place, &s->lists->rows, sizeof s->lists->rows);
+    }
     pthread_mutex_unlock(&mutex);
     while (toy.spends)
         if (s->stopped(s->state))
@@ -119,7 +138,7 @@ static void toy_forget(void *state, void *place)
 
 static const vss_device toy_device = {
     .struct_size = sizeof toy_device, .abi = VSS_DEVICE_ABI, .name = "toy", .description = "a toy", .state = &toy,
-    .takes = toy_takes, .search = toy_search, .forget = toy_forget,
+    .lists = 1, .takes = toy_takes, .search = toy_search, .forget = toy_forget,
 };
 
 static int set_up(void **state)
@@ -403,6 +422,61 @@ static void test_stopped(void **state)
     world_close(&w);
 }
 
+/* Nearest rows by an index, the CPU's and the device's. Where nothing but vectors is compared they are the same; where
+ * codes choose, the device's are no farther. */
+static void lists_search(const world *w, const char *filter, bool flat)
+{
+    vss_search_request request = world_request(w, "toy");
+    request.device_required = 1;
+    request.filter = filter;
+    int by_lists = toy.by_lists;
+    vss_result *device = world_search(w, &request);
+    assert_int_equal(toy.by_lists, by_lists + 1);
+    const vss_explain_segment *told = vss_result_explain(device)->segments;
+    assert_string_equal(told->device, "toy");
+    assert_non_null(strstr(told->index, "ivf"));
+    assert_true(told->distances > 0 && told->plan == VSS_PLAN_INDEX);
+    request.device = NULL;
+    vss_result *cpu = world_search(w, &request);
+    if (flat)
+        same(device, cpu);
+    assert_int_equal(vss_result_rows(device), vss_result_rows(cpu));
+    for (size_t i = 0; i < vss_result_rows(cpu); i++)
+        assert_true(vss_result_distances(device)[i] <= vss_result_distances(cpu)[i]);
+    vss_result_free(device);
+    vss_result_free(cpu);
+}
+
+static void test_lists(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"ivf_flat", "ivf_sq8", "ivf_rabitq", "ivf_pq"};
+    vss_error err;
+    world w;
+    world_open(&w, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, false, NULL);
+    MUST(vss_collection_compact(w.col, &err));
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        vss_search_request request = world_request(&w, "toy");
+        MUST(vss_collection_build_index(w.col, NULL, types[i], "nlist=60", NULL, &err));
+        MUST(vss_collection_compact(w.col, &err));
+        lists_search(&w, NULL, i == 0);
+        lists_search(&w, "number < 70", i == 0);
+        toy.unsettled = true;
+        lists_search(&w, NULL, i == 0);
+        toy.unsettled = false;
+        request.params = "nprobe=1";
+        request.k = 400; /* more than a list has: the rest is scanned */
+        assert_int_equal(same_as_cpu(&w, request), 1);
+        request = world_request(&w, "toy");
+        request.device_required = 1;
+        request.params = "refine=0";
+        if (i > 0)
+            assert_int_equal(world_refuses(&w, &request, "are not searched there with refine=0"), VSS_ERR_UNSUPPORTED);
+    }
+    world_close(&w);
+    assert_int_equal(toy.made, toy.forgotten);
+}
+
 /* What a device is asked for and what it isn't. */
 static void test_plans(void **state)
 {
@@ -479,7 +553,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_register), cmocka_unit_test(test_load_refuses), cmocka_unit_test(test_types),
         cmocka_unit_test(test_places),   cmocka_unit_test(test_failures),     cmocka_unit_test(test_stopped),
-        cmocka_unit_test(test_plans),    cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_plans),    cmocka_unit_test(test_threads),      cmocka_unit_test(test_lists),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
