@@ -33,7 +33,7 @@ static vss_status device_work(Device *device, void **slot, const vss_device_vect
     Call *call;
     Place *place;
     VSSG_TRY(call_take(device, search, &call, err));
-    vss_status status = place_take(device, call, slot, vectors, &place, err);
+    vss_status status = place_take(device, call, slot, vectors, place_upload, &place, err);
     if (status == VSS_OK) {
         status = search_run(device, call, place->rows, search, hits, err);
         place_give(device, place);

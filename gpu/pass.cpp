@@ -85,7 +85,7 @@ void pass_plan(const Device *device, const Rows &rows, const vss_device_search *
     pass->query_stride = rows.stride * (halves ? 2 : 1);
     /* More places than there are rows are never filled. */
     pass->width = static_cast<uint32_t>(pass_least(search->width, rows.n));
-    pass->n = static_cast<uint32_t>(pass_least(n, PASS_QUERIES));
+    pass->n = static_cast<uint32_t>(pass_share(n, pass_share(n, PASS_QUERIES))); /* passes of one size */
     for (;;) {
         pass_shape(device, rows, search->k, pass);
         pass_divide(rows, search, pass);

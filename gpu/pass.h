@@ -15,6 +15,7 @@ constexpr uint32_t PASS_FEW = 8;                         /* so many are compared
 constexpr size_t PASS_SCRATCH = size_t{1} << 30;         /* aimed at; fewer queries go together before it grows */
 constexpr size_t PASS_ENTRIES = size_t{256} << 20;       /* of all lists, aimed at */
 constexpr uint32_t PASS_KEPT = 262144;                   /* rows that the lists of a query keep in the end */
+constexpr uint32_t PASS_AHEAD = 8;                       /* tiles between two looks at the caller and the card */
 constexpr uint32_t PASS_BLOCKS = 8;                      /* wanted of each multiprocessor */
 
 struct Pass {

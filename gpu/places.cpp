@@ -81,7 +81,7 @@ static void places_divide(Rows *rows, void *memory)
     rows->rests = reinterpret_cast<const float *>(at);
 }
 
-static vss_status places_upload(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *v, vss_error *err)
+vss_status place_upload(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *v, vss_error *err)
 {
     const size_t row = places_row(v), whole = STAGING_BYTES / rows.stride;
     const char *from = static_cast<const char *>(v->data);
@@ -124,7 +124,7 @@ static vss_status places_measure(Call *call, const Rows &rows, vss_error *err)
 
 /* Fill the place, which is this thread's as long as it is LOADING. */
 static vss_status places_load(Device *device, Call *call, Place *place, const vss_device_vectors *vectors,
-                              vss_error *err)
+                              PlaceSource source, vss_error *err)
 {
     vss_status status;
     char what[64];
@@ -133,7 +133,7 @@ static vss_status places_load(Device *device, Call *call, Place *place, const vs
     place->bytes = place_bytes(vectors, &place->rows);
     VSSG_TRY(memory_take(device, place->bytes, what, &place->memory, err));
     places_divide(&place->rows, place->memory);
-    status = places_upload(call, place->rows, static_cast<uint8_t *>(place->memory), vectors, err);
+    status = source(call, place->rows, static_cast<uint8_t *>(place->memory), vectors, err);
     if (status == VSS_OK)
         status = places_measure(call, place->rows, err);
     vss_error other;
@@ -170,13 +170,13 @@ static vss_status places_find(Device *device, void **slot, Place **out, bool *lo
     return VSS_OK;
 }
 
-vss_status place_take(Device *device, Call *call, void **slot, const vss_device_vectors *vectors, Place **out,
-                      vss_error *err)
+vss_status place_take(Device *device, Call *call, void **slot, const vss_device_vectors *vectors, PlaceSource source,
+                      Place **out, vss_error *err)
 {
     bool load = false;
     VSSG_TRY(places_find(device, slot, out, &load, err));
     Place *place = *out;
-    const vss_status status = load ? places_load(device, call, place, vectors, err) : VSS_OK;
+    const vss_status status = load ? places_load(device, call, place, vectors, source, err) : VSS_OK;
     const std::lock_guard<std::mutex> lock(device->mutex);
     if (load)
         place->state = status == VSS_OK ? Place::READY : Place::EMPTY;

@@ -53,6 +53,7 @@ void runtime_stream_close(Stream *stream);
 void *runtime_stream_native(Stream *stream);
 vss_status runtime_copy_up(Stream *stream, void *to, const void *pinned, size_t bytes, vss_error *err);
 vss_status runtime_copy_down(Stream *stream, void *pinned, const void *from, size_t bytes, vss_error *err);
+vss_status runtime_copy_within(Stream *stream, void *to, const void *from, size_t bytes, vss_error *err);
 vss_status runtime_clear(Stream *stream, void *memory, size_t bytes, vss_error *err);
 vss_status runtime_multiply(Stream *stream, const Product &product, vss_error *err);
 /* After a launch: did it start? */

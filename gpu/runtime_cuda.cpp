@@ -148,6 +148,11 @@ vss_status runtime_copy_down(Stream *s, void *pinned, const void *from, size_t b
     return cuda_check(cudaMemcpyAsync(pinned, from, bytes, cudaMemcpyDeviceToHost, s->stream), "cudaMemcpyAsync", err);
 }
 
+vss_status runtime_copy_within(Stream *s, void *to, const void *from, size_t bytes, vss_error *err)
+{
+    return cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, s->stream), "cudaMemcpyAsync", err);
+}
+
 vss_status runtime_clear(Stream *s, void *memory, size_t bytes, vss_error *err)
 {
     return cuda_check(cudaMemsetAsync(memory, 0, bytes, s->stream), "cudaMemsetAsync", err);

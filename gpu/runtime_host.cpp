@@ -128,6 +128,13 @@ vss_status runtime_copy_down(Stream *, void *pinned, const void *from, size_t by
     return VSS_OK;
 }
 
+vss_status runtime_copy_within(Stream *, void *to, const void *from, size_t bytes, vss_error *err)
+{
+    VSSG_TRY(host_call("copy within", VSS_ERR_DEVICE, err));
+    std::memcpy(to, from, bytes);
+    return VSS_OK;
+}
+
 vss_status runtime_clear(Stream *, void *memory, size_t bytes, vss_error *err)
 {
     VSSG_TRY(host_call("clear", VSS_ERR_DEVICE, err));

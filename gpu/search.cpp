@@ -3,8 +3,8 @@
  *
  * More than PASS_FEW queries go by products (tile.h) where the card and the kind have them, the others by scans of the
  * rows as stored (scan.h), whose bounds are narrower: queries that products leave unsettled are scanned for. What a
- * scan leaves unsettled is the caller's. Between tiles the caller is asked whether it has had enough; two tiles at most
- * are given to the card ahead of it.
+ * scan leaves unsettled is the caller's. Every PASS_AHEAD tiles the caller is asked whether it has had enough; twice as
+ * many at most are given to the card ahead of it.
  */
 #include <cstdlib>
 #include <cstring>
@@ -184,11 +184,15 @@ static vss_status search_tiles(const Search &s, vss_error *err)
     unsigned tile = 0;
     VSSG_TRY(search_factor(s, err));
     for (uint64_t first = 0; first < s.rows->n; first += s.pass.tile_rows, tile++) {
-        VSSG_TRY(search_stopped(s, err));
-        if (tile >= RUNTIME_EVENTS)
-            VSSG_TRY(runtime_wait(s.call->stream, tile % RUNTIME_EVENTS, err));
+        const unsigned event = tile / PASS_AHEAD % RUNTIME_EVENTS;
+        if (tile % PASS_AHEAD == 0) {
+            VSSG_TRY(search_stopped(s, err));
+            if (tile >= RUNTIME_EVENTS * PASS_AHEAD)
+                VSSG_TRY(runtime_wait(s.call->stream, event, err));
+        }
         VSSG_TRY(search_tile(s, static_cast<uint32_t>(first), err));
-        VSSG_TRY(runtime_mark(s.call->stream, tile % RUNTIME_EVENTS, err));
+        if (tile % PASS_AHEAD == PASS_AHEAD - 1)
+            VSSG_TRY(runtime_mark(s.call->stream, event, err));
     }
     return VSS_OK;
 }

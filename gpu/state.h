@@ -67,9 +67,14 @@ vss_status memory_take(Device *device, size_t bytes, const char *what, void **ou
 void memory_give(Device *device, void *memory, size_t bytes);
 
 /* ---- places.cpp ---- */
+/* Brings rows, as Rows::data says, to `to`; it has stopped writing there once the stream is finished. */
+using PlaceSource = vss_status (*)(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *vectors,
+                                   vss_error *err);
+/* From the vectors' data. */
+vss_status place_upload(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *vectors, vss_error *err);
 /* The rows of the vectors, on the card until place_give. *slot is the note of vss_device.search. */
-vss_status place_take(Device *device, Call *call, void **slot, const vss_device_vectors *vectors, Place **out,
-                      vss_error *err);
+vss_status place_take(Device *device, Call *call, void **slot, const vss_device_vectors *vectors, PlaceSource source,
+                      Place **out, vss_error *err);
 void place_give(Device *device, Place *place);
 void place_forget(Device *device, Place *place);
 /* Under the mutex: drop the rows, or free the note. */

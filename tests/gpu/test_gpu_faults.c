@@ -43,7 +43,7 @@ static void test_each_call(void **state)
 {
     (void)state;
     gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .data = GPU_DATA_FAR, .dim = 12, .k = 4,
-                     .width = 8, .rows = 3000, .queries = 10, .allow = .9, .limits = true};
+                     .width = 8, .rows = 20000, .queries = 10, .allow = .9, .limits = true};
     size_t failed = 0;
     for (uint64_t nth = 1;; nth++) {
         const vss_device *device = open_device("tile_kb=40");
@@ -70,7 +70,7 @@ static void test_each_call(void **state)
             break;
     }
     printf("%zu failures\n", failed);
-    assert_true(failed > 40);
+    assert_true(failed > 60);
 }
 
 /* Opening fails at each of its calls. */
@@ -200,8 +200,8 @@ static int patience_stopped(void *state)
 static void test_cancel(void **state)
 {
     (void)state;
-    gpu_spec spec = {.type = VSS_TYPE_VECTOR_I8, .metric = VSS_METRIC_L2, .dim = 12, .k = 4, .width = 30, .rows = 5000,
-                     .queries = 10, .allow = -1};
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_I8, .metric = VSS_METRIC_L2, .dim = 12, .k = 4, .width = 30,
+                     .rows = 20000, .queries = 10, .allow = -1};
     gpu_case c;
     vss_error err;
     const vss_device *device = open_device("tile_kb=40");
@@ -216,7 +216,7 @@ static void test_cancel(void **state)
     }
     assert_int_equal(status, VSS_OK);
     assert_int_equal(gpu_case_check(&c), 0);
-    assert_true(p.most >= 5); /* a tile has 1,024 rows */
+    assert_true(p.most >= 4); /* a tile has 1,024 rows: of 20, the first, the 9th and the 17th, and before them */
     gpu_case_free(&c);
     close_device(device);
 }
