@@ -29,7 +29,7 @@ faiss:
 
 # libvss_gpu.so, the device "cuda", in build/gpu/plugin, for all architectures; it needs the CUDA toolkit (docs/gpu.md).
 gpu:
-	@cmake -S gpu -B build/gpu/plugin -G Ninja -DVSS_GPU_TESTS=OFF >/dev/null
+	@cmake -S gpu -B build/gpu/plugin -G Ninja -DVSS_GPU_HOST=OFF -DVSS_GPU_TESTS=OFF >/dev/null
 	@cmake --build build/gpu/plugin
 
 # Its kernels on the host, and on the GPU where there is one.
@@ -37,9 +37,7 @@ test-gpu: all
 	@tests/gpu/run.sh "80;90"
 
 # Exact search on the GPU: rates, and what share they are of the measured peaks.
-bench-gpu:
-	@cmake -S gpu -B build/gpu/plugin -G Ninja -DVSS_GPU_TESTS=OFF >/dev/null
-	@cmake --build build/gpu/plugin
+bench-gpu: gpu
 	@build/gpu/plugin/vss-bench-gpu
 
 # Exact search beside faiss-cpu's IndexFlat on real data, everything the first time: tens of minutes.

@@ -100,6 +100,19 @@ static void case_store(const gpu_spec *spec, bool query, void *to, size_t i, flo
     }
 }
 
+static void case_nudge(const gpu_spec *s, void *row, size_t components, uint64_t *state)
+{
+    for (size_t n = 0; n < components / 8 + 1; n++) {
+        size_t i = gpu_random(state) % components;
+        if (s->type == VSS_TYPE_VECTOR_F32)
+            ((uint32_t *)row)[i] ^= 1;
+        else if (s->type <= VSS_TYPE_VECTOR_BF16)
+            ((uint16_t *)row)[i] ^= 1;
+        else
+            ((uint8_t *)row)[i] ^= 1;
+    }
+}
+
 static void case_fill(gpu_case *c, bool query, void *to, size_t n, size_t bytes, uint64_t *state)
 {
     const gpu_spec *s = &c->spec;
@@ -107,8 +120,10 @@ static void case_fill(gpu_case *c, bool query, void *to, size_t n, size_t bytes,
     for (size_t r = 0; r < n; r++) {
         char *row = (char *)to + r * bytes;
         float length = ldexpf(1, (int)(gpu_random(state) % 21) - 10);
-        if (!query && r > 0 && s->data == GPU_DATA_EQUAL) {
+        if (!query && r > 0 && s->data >= GPU_DATA_EQUAL) {
             memcpy(row, to, bytes);
+            if (s->data == GPU_DATA_CLOSE)
+                case_nudge(s, row, components, state);
             continue;
         }
         for (size_t i = 0; i < components; i++)

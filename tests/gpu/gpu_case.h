@@ -17,8 +17,9 @@ typedef enum gpu_data {
     GPU_DATA_UNEVEN,   /* lengths from 2^-10 to 2^10 */
     GPU_DATA_TINY,     /* around 2^-70: bfloat16 of libvss_gpu knows them as 0 */
     GPU_DATA_HUGE,     /* around 2^50 */
-    GPU_DATA_EQUAL,    /* one row again and again */
-    GPU_DATAS
+    GPU_DATA_RANDOM,   /* how many kinds stand above */
+    GPU_DATA_EQUAL = GPU_DATA_RANDOM, /* one row again and again */
+    GPU_DATA_CLOSE     /* the same, but for the last bit of some components */
 } gpu_data;
 
 typedef struct gpu_spec {

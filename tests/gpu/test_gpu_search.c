@@ -45,7 +45,7 @@ static void test_pairs(void **state)
     (void)state;
     const vss_device *device = open_device(GPU_OPTIONS ",tile_kb=64");
     for (size_t i = 0; i < GPU_PAIRS; i++)
-        for (int data = 0; data < GPU_DATAS - 1; data++)
+        for (int data = 0; data < GPU_DATA_RANDOM; data++)
             for (int many = 0; many < 2; many++) {
                 gpu_spec spec = {.data = (gpu_data)data, .dim = 24, .k = 10, .width = 400, .rows = 2500,
                                  .queries = many ? 13 : 3, .allow = -1, .seed = i * 100 + (size_t)data * 2};
@@ -67,7 +67,7 @@ static void test_random(void **state)
     uint64_t random = 7;
     size_t unsettled = 0, queries = 0;
     for (size_t i = 0; i < tier_count(60, 300, 3000); i++) {
-        gpu_spec spec = {.data = (gpu_data)(gpu_random(&random) % (GPU_DATAS - 1)),
+        gpu_spec spec = {.data = (gpu_data)(gpu_random(&random) % GPU_DATA_RANDOM),
                          .dim = dims[gpu_random(&random) % 10],
                          .k = (uint32_t)(1 + gpu_random(&random) % (gpu_random(&random) % 4 == 0 ? 300 : 12)),
                          .rows = (uint32_t)(1 + gpu_random(&random) % (gpu_random(&random) % 3 == 0 ? 40 : 3000)),
@@ -163,6 +163,23 @@ static void test_narrow(void **state)
     vssg_close(device);
 }
 
+/* Values that differ by less than float32 sums are off. */
+static void test_close(void **state)
+{
+    (void)state;
+    static const size_t pairs[] = {0, 1, 2, 6, 9, 12, 13, 16};
+    const vss_device *device = open_device(GPU_OPTIONS);
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        for (size_t queries = 2; queries <= 9; queries += 7) {
+            gpu_spec spec = {.data = GPU_DATA_CLOSE, .dim = pairs[i] == 16 ? 16384 : 960, .k = 10, .width = 1500,
+                             .rows = 1500, .queries = queries, .allow = -1, .seed = i};
+            gpu_pair(pairs[i], &spec.type, &spec.metric);
+            gpu_order((uint32_t)i);
+            assert_int_equal(run_case(device, &spec), 0);
+        }
+    vssg_close(device);
+}
+
 static void test_filters(void **state)
 {
     (void)state;
@@ -217,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_pairs),     cmocka_unit_test(test_random),    cmocka_unit_test(test_edges),
         cmocka_unit_test(test_large_k),   cmocka_unit_test(test_long),      cmocka_unit_test(test_unsettled),
         cmocka_unit_test(test_narrow),    cmocka_unit_test(test_filters),   cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_close),
     };
     return gpu_skip() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
 }
