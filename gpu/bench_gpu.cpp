@@ -148,7 +148,7 @@ static vss_status bench_batch(const Bench *bench, const Rows &rows, const float 
     search.queries = queries;
     search.query_stride = rows.dim * sizeof *queries;
     VSSG_TRY(bench_travel(bench, n * search.query_stride, n * (8 * BENCH_WIDTH + 4), &travel, err));
-    const auto run = [&] { return search_run(bench->device, bench->call, rows, &search, hits, err); };
+    const auto run = [&] { return search_run(bench->device, bench->call, rows, nullptr, &search, hits, err); };
     VSSG_TRY(bench_time(run, &all));
     for (size_t q = 0; q < n; q++)
         unsettled += hits->counts[q] == VSS_DEVICE_UNSETTLED;

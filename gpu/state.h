@@ -19,7 +19,7 @@ namespace vssg {
 constexpr unsigned MOST_CALLS = 4;                  /* at work on a card at once; more wait */
 constexpr size_t STAGING_BYTES = size_t{8} << 20;   /* of each of two pieces that rows travel in */
 
-/* What the card holds of the vectors of one segment. */
+/* What the card holds of the vectors of one segment, or of the inverted lists of an index of it. */
 struct Place {
     enum State { EMPTY, LOADING, READY };
     Place *next;
@@ -29,6 +29,7 @@ struct Place {
     void *memory;
     size_t bytes;
     Rows rows;
+    Inverted lists;
 };
 
 /* What a running call works with. Kept for the next one. */
@@ -75,6 +76,9 @@ vss_status place_upload(Call *call, const Rows &rows, uint8_t *to, const vss_dev
 /* The rows of the vectors, on the card until place_give. *slot is the note of vss_device.search. */
 vss_status place_take(Device *device, Call *call, void **slot, const vss_device_vectors *vectors, PlaceSource source,
                       Place **out, vss_error *err);
+/* The same of the inverted lists of a search in so many rows; *slot is vss_device_search.lists_place. INVALID. */
+vss_status place_take_lists(Device *device, Call *call, void **slot, const vss_device_lists *lists, uint64_t rows,
+                            Place **out, vss_error *err);
 void place_give(Device *device, Place *place);
 void place_forget(Device *device, Place *place);
 /* Under the mutex: drop the rows, or free the note. */
@@ -93,8 +97,9 @@ vss_status call_staging(Call *call, vss_error *err);
 void call_close(Device *device, Call *call);
 
 /* ---- search.cpp ---- */
-vss_status search_run(Device *device, Call *call, const Rows &rows, const vss_device_search *search,
-                      const vss_device_hits *hits, vss_error *err);
+/* lists: of the search, NULL where it has none. */
+vss_status search_run(Device *device, Call *call, const Rows &rows, const Inverted *lists,
+                      const vss_device_search *search, const vss_device_hits *hits, vss_error *err);
 
 /* ---- device.cpp ---- */
 vss_status options_read(const char *text, Options *options, vss_error *err);
