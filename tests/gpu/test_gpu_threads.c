@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "gpu_case.h"
+#include "gpu_lists.h"
 #include "gpu_open.h"
 #include "tier.h"
 
@@ -54,7 +54,8 @@ static void *work_run(void *state)
 static size_t run_threads(const char *options, size_t turns, bool roomy)
 {
     gpu_case segments[SEGMENTS];
-    void *places[SEGMENTS] = {NULL};
+    gpu_lists lists[SEGMENTS];
+    void *places[2 * SEGMENTS] = {NULL}; /* of rows, of lists */
     work works[THREADS];
     pthread_t threads[THREADS];
     const vss_device *device;
@@ -66,6 +67,10 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
                          .dim = 16, .k = 5, .width = 40, .rows = 2000, .queries = i < 2 ? 3 : 10, .allow = -1,
                          .seed = i};
         gpu_case_make(&segments[i], &spec);
+        lists[i] = (gpu_lists){.begins = NULL};
+        if (i % 3 == 2)
+            gpu_lists_make(&lists[i], &segments[i], 20, 5, true);
+        segments[i].search.lists_place = &places[SEGMENTS + i];
     }
     for (size_t i = 0; i < THREADS; i++) {
         works[i] = (work){.device = device, .segments = segments, .places = places, .turns = turns, .random = i};
@@ -79,8 +84,10 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
         searched += works[i].searched;
     }
     for (size_t i = 0; i < SEGMENTS; i++) {
-        if (places[i] != NULL)
-            device->forget(device->state, places[i]);
+        gpu_lists_free(&lists[i], &segments[i], device);
+        for (size_t place = i; place < 2 * SEGMENTS; place += SEGMENTS)
+            if (places[place] != NULL)
+                device->forget(device->state, places[place]);
         gpu_case_free(&segments[i]);
     }
     vssg_close(device);
