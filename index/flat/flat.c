@@ -11,8 +11,9 @@
 #include "../../lib/base/checked.h"
 #include "../codec/prefix.h"
 
-#define FLAT_FEW 4u     /* one in: fewer rows that are allowed are gathered */
-#define FLAT_STEP 4u    /* rows that are scored between two times of asking for others */
+#define FLAT_FEW 4u        /* one in: fewer rows that are allowed are gathered */
+#define FLAT_STEP 4u       /* rows that are scored between two times of asking for others */
+#define FLAT_SHORTEST 512u /* bytes of rows that are asked for: of shorter ones the kernels' asking serves as well */
 
 /* Score the walk's next block. Returns how many rows it had. */
 static size_t flat_gather(flat_walk *walk, vssi_topk *topk)
@@ -34,7 +35,7 @@ static void flat_few(const vssi_vectors *v, const vssi_query *query, size_t end,
                      vssi_topk *topk)
 {
     flat_walk walk;
-    vssi_flat_walk_begin(&walk, v, query, query->begin, end);
+    vssi_flat_walk_begin(&walk, v, query, query->begin, end, FLAT_SHORTEST);
     for (size_t asked = FLAT_ASK, n = 1; n > 0; asked += n) {
         if (asked >= FLAT_ASK && vssi_control_stopped(query->control))
             return;

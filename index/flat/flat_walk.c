@@ -3,9 +3,9 @@
  *
  * The first two lines of a row are asked for WALK_BYTES of rows ahead, for the second cache, which sets off the
  * processor's own prefetching behind them, and the next ones up to WALK_ROW bytes half as far ahead. What is further
- * on in a row is left to the processor, which then reads in order. Shorter rows, and vectors that the caches hold, are
- * not asked for: their kernels' asking serves as well. Cost: two instructions a line; numbers of rows are written once,
- * some of each block moved once.
+ * on in a row is left to the processor, which then reads in order, as are all rows where none is left out. Vectors that
+ * the caches hold are not asked for. Cost: two instructions a line; numbers of rows are written once, some of each
+ * block moved once.
  */
 #include "flat_walk.h"
 
@@ -21,7 +21,8 @@
 #define WALK_FIRST 128u               /* bytes of a row */
 #define WALK_ROW 512u                 /* bytes of a row */
 
-void vssi_flat_walk_begin(flat_walk *walk, const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end)
+void vssi_flat_walk_begin(flat_walk *walk, const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end,
+                          size_t shortest)
 {
     walk->v = v;
     walk->query = query;
@@ -29,7 +30,7 @@ void vssi_flat_walk_begin(flat_walk *walk, const vssi_vectors *v, const vssi_que
     walk->end = end;
     walk->n = walk->known = walk->begun = walk->asked = 0;
     walk->ahead = 0;
-    if (v->row_size >= WALK_ROW && v->rows > WALK_CACHE / v->row_size)
+    if (query->allow && v->row_size >= shortest && v->rows > WALK_CACHE / v->row_size)
         walk->ahead = vssi_max(vssi_min(WALK_BYTES / v->row_size, FLAT_WALK_AHEAD), WALK_LEAST);
 }
 
@@ -60,8 +61,8 @@ void vssi_flat_walk_ask(flat_walk *walk, size_t i)
     if (walk->ahead == 0)
         return;
     size_t begun = vssi_min(i + walk->ahead, walk->known), asked = vssi_min(i + walk->ahead / 2, walk->known);
-    walk_lines(walk, walk->begun, begun, 0, WALK_FIRST);
-    walk_lines(walk, walk->asked, asked, WALK_FIRST, WALK_ROW);
+    walk_lines(walk, walk->begun, begun, 0, vssi_min(walk->v->row_size, WALK_FIRST));
+    walk_lines(walk, walk->asked, asked, WALK_FIRST, vssi_min(walk->v->row_size, WALK_ROW));
     walk->begun = begun;
     walk->asked = asked;
 }

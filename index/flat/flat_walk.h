@@ -18,8 +18,10 @@ typedef struct flat_walk {
     uint32_t ids[FLAT_BLOCK + FLAT_WALK_AHEAD];
 } flat_walk;
 
-/* Walk over the rows [begin, end), allowed ones where the query says so. */
-void vssi_flat_walk_begin(flat_walk *walk, const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end);
+/* Walk over the rows [begin, end), allowed ones where the query says so. Rows of fewer than `shortest` bytes are not
+ * asked for. */
+void vssi_flat_walk_begin(flat_walk *walk, const vssi_vectors *v, const vssi_query *query, size_t begin, size_t end,
+                          size_t shortest);
 
 /* The next block in ids, of n rows, at most FLAT_BLOCK. Returns n; 0: that was all. */
 size_t vssi_flat_walk_next(flat_walk *walk, size_t n);

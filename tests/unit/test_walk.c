@@ -62,7 +62,7 @@ static void walk_try(const walk_data *all, bool filtered, size_t begin, size_t e
     flat_walk walk;
     vssi_query query = {.allow = filtered ? all->allow : NULL};
     size_t row = begin, count;
-    vssi_flat_walk_begin(&walk, &all->vectors, &query, begin, end);
+    vssi_flat_walk_begin(&walk, &all->vectors, &query, begin, end, 0);
     while ((count = vssi_flat_walk_next(&walk, n)) > 0) {
         assert_true(count <= n);
         for (size_t i = 0; i < count; i++, row++) {
