@@ -10,6 +10,9 @@
 #include "../../lib/base/fail.h"
 #include "flat_dense.h"
 
+#define DENSE_FEW 4u      /* one in: fewer rows that are allowed seldom follow one another */
+#define DENSE_SHORT 2048u /* bytes of a row, about what packing asks for ahead */
+
 static size_t dense_place(flat_dense *d, char *memory)
 {
     size_t at = 0, panel = vssi_dense_size(d->steps), rows = d->most * VSSI_DENSE_ROWS * sizeof(float);
@@ -64,6 +67,14 @@ static void dense_offer(flat_dense *d, size_t q)
     d->kind->cut(d, q);
 }
 
+/* The last byte of a row, or none, that packing asks for: past a row's end lies one that may be left out, and of short
+ * rows several. */
+static size_t dense_last(const vssi_vectors *v, const vssi_query *query)
+{
+    bool few = query->allow && (query->n_allow < v->rows / DENSE_FEW || v->row_size < DENSE_SHORT);
+    return few ? v->row_size - 1 : SIZE_MAX;
+}
+
 /* Pack the next rows in up to `panels` panels; returns how many rows. */
 static size_t dense_pack(flat_dense *d, size_t panels, vssi_dense_job *job)
 {
@@ -108,7 +119,7 @@ vss_status vssi_flat_dense_search(const vssi_vectors *v, const vssi_query *queri
     VSSI_TRY(dense_begin(&d, scratch, err));
     vssi_dense_job job = {.panels = d.panels, .steps = d.steps};
     vssi_flat_walk_begin(&d.walk, v, queries, queries->begin, end, 0);
-    d.last = queries->allow ? v->row_size - 1 : SIZE_MAX; /* the next row may be left out */
+    d.last = dense_last(v, queries);
     for (;; asked += count * n) {
         if (asked >= FLAT_ASK && vssi_control_stopped(queries->control))
             return VSS_OK;
