@@ -94,8 +94,17 @@ static void pass_divide(const Rows &rows, const vss_device_search *search, Pass 
     pass->bytes = at;
 }
 
+/* Bytes of scratch memory to aim at: what the rows leave of the budget is often less than its quarter. */
+static size_t pass_room(const Device *device, const Rows &rows, const ProbeSizes *probed)
+{
+    const size_t row = rows.stride + (rows.kind == Kind::bits ? 0 : 2 * rows.padded + 2 * sizeof(float));
+    const size_t held = rows.n * row + (probed != nullptr ? probed->held : 0);
+    const size_t left = device->budget > held ? device->budget - held : 0;
+    return pass_least(PASS_SCRATCH, pass_least(device->budget / 4, left));
+}
+
 /* Queries that may go together. */
-static uint64_t pass_most(const Rows &rows, const ProbeSizes *probed)
+static uint64_t pass_queries(const Rows &rows, const ProbeSizes *probed)
 {
     if (probed == nullptr || probed->rows == 0)
         return PASS_QUERIES;
@@ -107,21 +116,20 @@ static uint64_t pass_most(const Rows &rows, const ProbeSizes *probed)
 void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, bool products,
                const ProbeSizes *probed, uint32_t n, Pass *pass)
 {
-    const size_t most = PASS_SCRATCH < device->budget / 4 ? PASS_SCRATCH : device->budget / 4;
+    const size_t most = pass_room(device, rows, probed);
     const bool halves = rows.kind == Kind::f16 || rows.kind == Kind::bf16;
-    const uint32_t few = probed != nullptr ? 1 : PASS_FEW;
     *pass = Pass{};
     pass->products = products;
     pass->parts_most = probed != nullptr ? probed->parts : 0;
     pass->query_stride = rows.stride * (halves ? 2 : 1);
     /* More places than there are rows are never filled. */
     pass->width = static_cast<uint32_t>(pass_least(search->width, rows.n));
-    pass->n = static_cast<uint32_t>(pass_share(n, pass_share(n, pass_most(rows, probed)))); /* passes of one size */
+    pass->n = static_cast<uint32_t>(pass_share(n, pass_share(n, pass_queries(rows, probed)))); /* passes of one size */
     for (;;) {
         pass_shape(device, rows, search->k, probed, pass);
         pass_divide(rows, search, pass);
         pass_divide_up(probed != nullptr, pass);
-        if (pass->bytes <= most || pass->n <= few)
+        if (pass->bytes <= most || pass->n == 1)
             return;
         pass->n = static_cast<uint32_t>(pass_share(pass->n, 2));
     }

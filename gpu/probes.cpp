@@ -32,13 +32,15 @@ static vss_status probes_query(const vss_device_search *search, size_t q, ProbeS
     }
     if (rows > lists->begins[lists->n_lists])
         return fail(err, VSS_ERR_INVALID, "query %zu names a list twice", q);
-    *sizes = ProbeSizes{static_cast<uint32_t>(parts), static_cast<uint32_t>(rows)};
+    sizes->parts = static_cast<uint32_t>(parts);
+    sizes->rows = static_cast<uint32_t>(rows);
     return VSS_OK;
 }
 
 vss_status probes_measure(const vss_device_search *search, ProbeSizes *most, vss_error *err)
 {
     *most = ProbeSizes{};
+    most->held = search->lists->begins[search->lists->n_lists] * sizeof(uint32_t);
     for (size_t q = 0; q < search->n_queries; q++) {
         ProbeSizes sizes{};
         VSSG_TRY(probes_query(search, q, &sizes, err));

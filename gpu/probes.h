@@ -8,9 +8,9 @@
 
 namespace vssg {
 
-/* What one query has at most. */
 struct ProbeSizes {
-    uint32_t parts, rows;
+    uint32_t parts, rows; /* of one query, at most */
+    size_t held;          /* bytes of the card's memory that the lists take */
 };
 
 /* Check what a search with lists names. INVALID. */

@@ -12,6 +12,7 @@
 
 #include "gpu_lists.h"
 #include "gpu_open.h"
+#include "tier.h"
 
 static const vss_device *open_device(const char *options)
 {
@@ -42,7 +43,7 @@ static void expect_line(const vss_error *err, vss_status status, const char *par
 static size_t fail_each_call(const char *options, const gpu_spec *spec, bool in_lists)
 {
     size_t failed = 0;
-    for (uint64_t nth = 1;; nth++) {
+    for (uint64_t nth = 1;; nth += tier_brief() ? 6 : 1) {
         const vss_device *device = open_device(options);
         gpu_case c;
         gpu_lists lists = {.begins = NULL};
@@ -80,16 +81,16 @@ static void test_each_call(void **state)
     (void)state;
     gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .data = GPU_DATA_FAR, .dim = 12, .k = 4,
                      .width = 8, .rows = 20000, .queries = 10, .allow = .9, .limits = true};
-    assert_true(fail_each_call("tile_kb=40", &spec, false) > 60);
+    assert_true(fail_each_call("tile_kb=40", &spec, false) > (tier_brief() ? 10 : 60));
 }
 
-/* One that loads its rows and its lists, in two passes. */
+/* One that loads its rows and its lists, in several passes. */
 static void test_each_call_lists(void **state)
 {
     (void)state;
     gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .dim = 12, .k = 4, .width = 8,
-                     .rows = 3000, .queries = 12, .allow = .9, .limits = true};
-    assert_true(fail_each_call("memory_mb=1", &spec, true) > 35);
+                     .rows = 3000, .queries = 6, .allow = .9, .limits = true};
+    assert_true(fail_each_call("memory_mb=1", &spec, true) > (tier_brief() ? 10 : 60));
 }
 
 /* Opening fails at each of its calls. */
@@ -183,6 +184,23 @@ static void test_eviction(void **state)
         device->forget(device->state, c[i].place);
         gpu_case_free(&c[i]);
     }
+    close_device(device);
+}
+
+/* The rows leave a ninth of the budget: fewer queries go together. */
+static void test_little_left(void **state)
+{
+    (void)state;
+    const vss_device *device = open_device("memory_mb=3,tile_kb=40");
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .dim = 100, .k = 3, .width = 8, .rows = 4500,
+                     .queries = 40, .allow = -1};
+    gpu_case c;
+    vss_error err;
+    gpu_case_make(&c, &spec);
+    if (gpu_case_search(&c, device, &err) != VSS_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(gpu_case_check(&c), 0);
+    gpu_case_free(&c);
     close_device(device);
 }
 
@@ -315,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_each_call), cmocka_unit_test(test_each_call_lists), cmocka_unit_test(test_open),
         cmocka_unit_test(test_takes),     cmocka_unit_test(test_eviction),        cmocka_unit_test(test_budget),
         cmocka_unit_test(test_cancel),    cmocka_unit_test(test_budget_lists),    cmocka_unit_test(test_main),
+        cmocka_unit_test(test_little_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
