@@ -60,7 +60,7 @@ static vss_status bench_products(Bench *bench, void *memory, uint32_t size, vss_
     const uint64_t side = size, one = side * side;
     uint16_t *rows = static_cast<uint16_t *>(memory);
     float *out = reinterpret_cast<float *>(rows + 2 * one);
-    const Product product{rows, rows + one, out, size, size, size, side};
+    const Product product{rows, rows + one, out, size, size, size, side, size, size};
     Stream *stream = bench->call->stream;
     double seconds;
     VSSG_TRY(launch_generate(stream, out, one, 3, err));
@@ -183,7 +183,6 @@ static vss_status bench_rows(const Bench *bench, uint32_t dim, float *queries, c
 static vss_status bench_all(Bench *bench, vss_error *err)
 {
     static const uint32_t dims[] = {128, 960};
-    const vss_device_search none{};
     const size_t most = bench->most;
     float *queries = static_cast<float *>(std::malloc(most * dims[1] * sizeof(float)));
     uint32_t *counts = static_cast<uint32_t *>(std::malloc(most * sizeof(uint32_t)));
@@ -192,7 +191,7 @@ static vss_status bench_all(Bench *bench, vss_error *err)
     const vss_device_hits hits{sizeof hits, counts, rows, values};
     vss_status status = VSS_ERR_NO_MEMORY;
     if (queries != nullptr && counts != nullptr && rows != nullptr && values != nullptr)
-        status = call_take(bench->device, &none, &bench->call, err);
+        status = call_take(bench->device, nullptr, nullptr, &bench->call, err);
     else
         (void)fail(err, status, "out of memory for %zu queries", most);
     if (status == VSS_OK) {

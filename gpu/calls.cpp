@@ -13,11 +13,11 @@
 namespace vssg {
 
 /* An idle call, or leave to make one: then *out is NULL. */
-static vss_status calls_wait(Device *device, const vss_device_search *search, Call **out, vss_error *err)
+static vss_status calls_wait(Device *device, int (*stopped)(void *), void *state, Call **out, vss_error *err)
 {
     std::unique_lock<std::mutex> lock(device->mutex);
     while (device->idle == nullptr && device->calls >= MOST_CALLS) {
-        if (search->stopped != nullptr && search->stopped(search->state))
+        if (stopped != nullptr && stopped(state))
             return fail(err, VSS_ERR_CANCELLED, "cancelled while waiting for the card");
         (void)device->changed.wait_for(lock, std::chrono::milliseconds(10));
     }
@@ -52,10 +52,10 @@ static vss_status calls_make(Device *device, Call **out, vss_error *err)
     return VSS_OK;
 }
 
-vss_status call_take(Device *device, const vss_device_search *search, Call **out, vss_error *err)
+vss_status call_take(Device *device, int (*stopped)(void *), void *state, Call **out, vss_error *err)
 {
     *out = nullptr;
-    VSSG_TRY(calls_wait(device, search, out, err));
+    VSSG_TRY(calls_wait(device, stopped, state, out, err));
     if (*out != nullptr)
         return VSS_OK;
     const vss_status status = calls_make(device, out, err);
@@ -79,7 +79,7 @@ vss_status call_scratch(Device *device, Call *call, size_t bytes, vss_error *err
     memory_give(device, call->scratch, call->scratch_bytes);
     call->scratch = nullptr;
     call->scratch_bytes = 0;
-    VSSG_TRY(memory_take(device, bytes, "scratch memory of a search", &call->scratch, err));
+    VSSG_TRY(memory_take(device, bytes, "scratch memory", &call->scratch, err));
     call->scratch_bytes = bytes;
     return VSS_OK;
 }

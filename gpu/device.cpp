@@ -32,7 +32,7 @@ static vss_status device_work(Device *device, void **slot, const vss_device_vect
 {
     Call *call;
     Place *place;
-    VSSG_TRY(call_take(device, search, &call, err));
+    VSSG_TRY(call_take(device, search->stopped, search->state, &call, err));
     vss_status status = place_take(device, call, slot, vectors, place_upload, &place, err);
     if (status == VSS_OK) {
         status = search_run(device, call, place->rows, search, hits, err);

@@ -1,9 +1,9 @@
 /*
- * places.cpp - rows on the card: loaded once, used by many calls, dropped when room is wanted
+ * places.cpp - what stays on the card: loaded once, used by many calls, dropped when room is wanted
  *
- * Loading. Rows travel in pieces through two pinned buffers: while one is on its way the other is filled, each row
- * filled up with zeros to a multiple of 16 bytes. Then the card rounds them to bfloat16 and measures them
- * (prepare.h). Memory a row: its bytes, and but for bits 2 a component and 8.
+ * Loading of rows (points.cpp has that of points). They travel in pieces through two pinned buffers: while one is on
+ * its way the other is filled, each row filled up with zeros to a multiple of 16 bytes. Then the card rounds them to
+ * bfloat16 and measures them (prepare.h). Memory a row: its bytes, and but for bits 2 a component and 8.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -122,20 +122,34 @@ static vss_status places_measure(Call *call, const Rows &rows, vss_error *err)
     return launch_prepare(call->stream, job, err);
 }
 
-/* Fill the place, which is this thread's as long as it is LOADING. */
-static vss_status places_load(Device *device, Call *call, Place *place, const vss_device_vectors *vectors,
-                              PlaceSource source, vss_error *err)
+struct PlaceRows {
+    const vss_device_vectors *vectors;
+    PlaceSource source;
+};
+
+static size_t places_rows_shape(Place *place, const void *from, char (&what)[64])
 {
-    vss_status status;
-    char what[64];
-    (void)std::snprintf(what, sizeof what, "%llu rows of %u components", static_cast<unsigned long long>(vectors->rows),
-                  vectors->dim);
-    place->bytes = place_bytes(vectors, &place->rows);
-    VSSG_TRY(memory_take(device, place->bytes, what, &place->memory, err));
+    const vss_device_vectors *v = static_cast<const PlaceRows *>(from)->vectors;
+    (void)std::snprintf(what, sizeof what, "%llu rows of %u components", static_cast<unsigned long long>(v->rows),
+                        v->dim);
+    return place_bytes(v, &place->rows);
+}
+
+static vss_status places_rows_load(Device *, Call *call, Place *place, const void *from, vss_error *err)
+{
+    const PlaceRows *rows = static_cast<const PlaceRows *>(from);
     places_divide(&place->rows, place->memory);
-    status = source(call, place->rows, static_cast<uint8_t *>(place->memory), vectors, err);
-    if (status == VSS_OK)
-        status = places_measure(call, place->rows, err);
+    VSSG_TRY(rows->source(call, place->rows, static_cast<uint8_t *>(place->memory), rows->vectors, err));
+    return places_measure(call, place->rows, err);
+}
+
+/* Fill the place, which is this thread's as long as it is LOADING. */
+static vss_status places_load(Device *device, Call *call, Place *place, const PlaceFill &fill, vss_error *err)
+{
+    char what[64];
+    place->bytes = fill.shape(place, fill.from, what);
+    VSSG_TRY(memory_take(device, place->bytes, what, &place->memory, err));
+    vss_status status = fill.load(device, call, place, fill.from, err);
     vss_error other;
     const vss_status end = runtime_finish(call->stream, status == VSS_OK ? err : &other);
     if (status == VSS_OK)
@@ -170,13 +184,12 @@ static vss_status places_find(Device *device, void **slot, Place **out, bool *lo
     return VSS_OK;
 }
 
-vss_status place_take(Device *device, Call *call, void **slot, const vss_device_vectors *vectors, PlaceSource source,
-                      Place **out, vss_error *err)
+vss_status place_hold(Device *device, Call *call, void **slot, const PlaceFill &fill, Place **out, vss_error *err)
 {
     bool load = false;
     VSSG_TRY(places_find(device, slot, out, &load, err));
     Place *place = *out;
-    const vss_status status = load ? places_load(device, call, place, vectors, source, err) : VSS_OK;
+    const vss_status status = load ? places_load(device, call, place, fill, err) : VSS_OK;
     const std::lock_guard<std::mutex> lock(device->mutex);
     if (load)
         place->state = status == VSS_OK ? Place::READY : Place::EMPTY;
@@ -185,6 +198,13 @@ vss_status place_take(Device *device, Call *call, void **slot, const vss_device_
         place->users--;
     device->changed.notify_all();
     return status;
+}
+
+vss_status place_take(Device *device, Call *call, void **slot, const vss_device_vectors *vectors, PlaceSource source,
+                      Place **out, vss_error *err)
+{
+    const PlaceRows from{vectors, source};
+    return place_hold(device, call, slot, PlaceFill{&from, places_rows_shape, places_rows_load}, out, err);
 }
 
 void place_give(Device *device, Place *place)

@@ -161,7 +161,7 @@ static vss_status search_tile(const Search &s, uint32_t first, vss_error *err)
     const uint32_t left = s.rows->n - first, n = left < s.pass.tile_rows ? left : s.pass.tile_rows;
     float *tile = search_at<float>(s, s.pass.tile);
     const Product product{s.rows->halves + static_cast<uint64_t>(first) * s.rows->padded, s.queries.halves, tile, n,
-                          s.n, s.rows->padded, s.pass.tile_rows};
+                          s.n, s.rows->padded, s.pass.tile_rows, s.rows->padded, s.rows->padded};
     VSSG_TRY(runtime_multiply(s.call->stream, product, err));
     Sift sift{};
     sift.products = tile;

@@ -1,5 +1,5 @@
 /*
- * state.h - a card in use: its memory, the rows that stay there, the calls that work on it
+ * state.h - a card in use: its memory, the rows and points that stay there, the calls that work on it
  *
  * One mutex guards the list of places, the idle calls and the count of the memory in use; no copy, kernel or wait for
  * the card happens under it but the freeing of memory. A place is loaded by one thread while others that want it
@@ -13,13 +13,14 @@
 #include <mutex>
 
 #include "layout.h"
+#include "points.h"
 
 namespace vssg {
 
 constexpr unsigned MOST_CALLS = 4;                  /* at work on a card at once; more wait */
 constexpr size_t STAGING_BYTES = size_t{8} << 20;   /* of each of two pieces that rows travel in */
 
-/* What the card holds of the vectors of one segment. */
+/* What the card holds of the vectors of one segment, or of points. */
 struct Place {
     enum State { EMPTY, LOADING, READY };
     Place *next;
@@ -28,7 +29,10 @@ struct Place {
     uint64_t used;   /* the clock at its last use */
     void *memory;
     size_t bytes;
-    Rows rows;
+    union {
+        Rows rows;
+        Points points;
+    };
 };
 
 /* What a running call works with. Kept for the next one. */
@@ -67,6 +71,16 @@ vss_status memory_take(Device *device, size_t bytes, const char *what, void **ou
 void memory_give(Device *device, void *memory, size_t bytes);
 
 /* ---- places.cpp ---- */
+/* How a place is filled from what the caller has. */
+struct PlaceFill {
+    const void *from;
+    /* Set what the place is to hold, but for where that lies; its name goes into `what`. Returns bytes of memory. */
+    size_t (*shape)(Place *place, const void *from, char (&what)[64]);
+    /* Bring it to place->memory; nothing is written there any more once the stream is finished. */
+    vss_status (*load)(Device *device, Call *call, Place *place, const void *from, vss_error *err);
+};
+/* What the fill says, on the card until place_give. *slot is the caller's note of it. */
+vss_status place_hold(Device *device, Call *call, void **slot, const PlaceFill &fill, Place **out, vss_error *err);
 /* Brings rows, as Rows::data says, to `to`; it has stopped writing there once the stream is finished. */
 using PlaceSource = vss_status (*)(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *vectors,
                                    vss_error *err);
@@ -77,15 +91,15 @@ vss_status place_take(Device *device, Call *call, void **slot, const vss_device_
                       Place **out, vss_error *err);
 void place_give(Device *device, Place *place);
 void place_forget(Device *device, Place *place);
-/* Under the mutex: drop the rows, or free the note. */
+/* Under the mutex: drop what it holds. */
 void place_drop(Device *device, Place *place);
 Kind place_kind(vss_type type);
 /* Bytes of the card's memory for them; a row's are in the first place. */
 size_t place_bytes(const vss_device_vectors *vectors, Rows *shape);
 
 /* ---- calls.cpp ---- */
-/* CANCELLED where the caller stops waiting. */
-vss_status call_take(Device *device, const vss_device_search *search, Call **out, vss_error *err);
+/* CANCELLED where the caller stops waiting: stopped (or NULL), asked with `state`. */
+vss_status call_take(Device *device, int (*stopped)(void *), void *state, Call **out, vss_error *err);
 void call_give(Device *device, Call *call);
 vss_status call_scratch(Device *device, Call *call, size_t bytes, vss_error *err);
 vss_status call_pinned(Call *call, size_t bytes, vss_error *err);
