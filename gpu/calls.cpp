@@ -6,6 +6,7 @@
  */
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 
 #include "fail.h"
 #include "state.h"
@@ -99,6 +100,19 @@ vss_status call_pinned(Call *call, size_t bytes, vss_error *err)
 vss_status call_staging(Call *call, vss_error *err)
 {
     return call->staging != nullptr ? VSS_OK : runtime_pin(2 * STAGING_BYTES, &call->staging, err);
+}
+
+vss_status call_fetch(Call *call, void *to, const void *from, size_t bytes, vss_error *err)
+{
+    VSSG_TRY(call_staging(call, err));
+    for (size_t at = 0; at < bytes;) {
+        const size_t n = bytes - at < STAGING_BYTES ? bytes - at : STAGING_BYTES;
+        VSSG_TRY(runtime_copy_down(call->stream, call->staging, static_cast<const char *>(from) + at, n, err));
+        VSSG_TRY(runtime_finish(call->stream, err));
+        std::memcpy(static_cast<char *>(to) + at, call->staging, n);
+        at += n;
+    }
+    return VSS_OK;
 }
 
 void call_close(Device *device, Call *call)

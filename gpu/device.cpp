@@ -61,6 +61,39 @@ static vss_status device_search(void *state, void **slot, const vss_device_vecto
     return status;
 }
 
+static vss_status device_compare(Device *device, void **slot, const vss_device_points *points,
+                                 const vss_device_nearest *nearest, vss_error *err)
+{
+    Call *call;
+    Place *place;
+    VSSG_TRY(call_take(device, nearest->stopped, nearest->state, &call, err));
+    vss_status status = points_take(device, call, slot, points, &place, err);
+    if (status == VSS_OK) {
+        status = nearest_run(device, call, place->points, nearest, err);
+        place_give(device, place);
+    }
+    call_give(device, call);
+    return status;
+}
+
+static vss_status device_nearest(void *state, void **slot, const vss_device_points *points,
+                                 const vss_device_nearest *nearest, vss_error *err)
+{
+    Device *device = static_cast<Device *>(state);
+    const unsigned long long rows = points->rows, most = nearest->counts != nullptr ? 1ull << 24 : 0xfffffff0ull;
+    int before;
+    if (points->size == 0 || points->size % 4 != 0 || points->size > POINT_SIZE)
+        return fail(err, VSS_ERR_UNSUPPORTED, "points of %u bytes, wanted a multiple of 4 to %u", points->size,
+                    POINT_SIZE);
+    if (rows == 0 || rows > most || nearest->n_centers == 0)
+        return fail(err, VSS_ERR_UNSUPPORTED, "%llu points and %u centers, wanted 1 to %llu points and some center",
+                    rows, nearest->n_centers, most);
+    VSSG_TRY(runtime_enter(device->card.number, &before, err));
+    const vss_status status = device_compare(device, slot, points, nearest, err);
+    runtime_leave(before);
+    return status;
+}
+
 static void device_forget(void *state, void *place)
 {
     Device *device = static_cast<Device *>(state);
@@ -139,6 +172,7 @@ static void device_fill(Device *device)
     face->state = device;
     face->takes = device_takes;
     face->search = device_search;
+    face->nearest = device->card.products ? device_nearest : nullptr;
     face->forget = device_forget;
 }
 

@@ -104,11 +104,31 @@ void call_give(Device *device, Call *call);
 vss_status call_scratch(Device *device, Call *call, size_t bytes, vss_error *err);
 vss_status call_pinned(Call *call, size_t bytes, vss_error *err);
 vss_status call_staging(Call *call, vss_error *err);
+/* Bytes of the card into memory of the host, piece by piece; waits for the stream. */
+vss_status call_fetch(Call *call, void *to, const void *from, size_t bytes, vss_error *err);
 void call_close(Device *device, Call *call);
 
 /* ---- search.cpp ---- */
 vss_status search_run(Device *device, Call *call, const Rows &rows, const vss_device_search *search,
                       const vss_device_hits *hits, vss_error *err);
+
+/* ---- points.cpp ---- */
+/* So many points, but for where they lie. */
+Points points_shape(uint64_t n, uint32_t size);
+size_t points_bytes(const Points &points);
+void points_divide(Points *points, void *memory);
+/* Bytes of the scratch memory to bring them through. */
+size_t points_room(const Device *device, const Points &points);
+/* codes: [n][size]; they are there, and the room is free, when the stream has come so far. */
+vss_status points_bring(Call *call, const Points &points, const uint8_t *codes, uint8_t *room, size_t room_bytes,
+                        vss_error *err);
+/* The points on the card until place_give, as place_take has rows. */
+vss_status points_take(Device *device, Call *call, void **slot, const vss_device_points *points, Place **out,
+                       vss_error *err);
+
+/* ---- nearest.cpp ---- */
+vss_status nearest_run(Device *device, Call *call, const Points &points, const vss_device_nearest *asked,
+                       vss_error *err);
 
 /* ---- device.cpp ---- */
 vss_status options_read(const char *text, Options *options, vss_error *err);
