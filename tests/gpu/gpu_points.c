@@ -29,7 +29,7 @@ static uint8_t points_byte(gpu_bytes bytes, bool center, size_t i, uint64_t *sta
     case GPU_BYTES_ENDS:
         return random % 2 ? 255 : 0;
     case GPU_BYTES_APART:
-        return i < 4 ? (uint8_t)(100 + random % 3) : center ? 0 : (uint8_t)(255 - random % 4);
+        return (uint8_t)(i < 4 ? 100 + random % 3 : center ? 0 : 255 - random % 4);
     default:
         return (uint8_t)random;
     }
