@@ -1,6 +1,6 @@
 /*
- * bench_gpu.cpp - what searches on a card do, of all rows and of inverted lists, and what share that is of what the
- * card can do
+ * bench_gpu.cpp - what searches on a card do, of all rows and of inverted lists, and k-means; what share that is of
+ * what the card can do
  *
  * vss-bench-gpu [ROWS [BATCH]]: rows of 128 and of 960 components (1,000,000 unless said otherwise), float32, under
  * l2, k = 10, in batches of 1, 10, 100 and 10,000 queries (BATCH at most). Rows are made on the card by a seeded
@@ -8,6 +8,10 @@
  * sizes take alone stands beside it. Peaks are measured in the same run: products of 8,192 x 8,192 x 8,192 bfloat16
  * by the matrix unit, a copy of a GiB within the card's memory, counted as read and written. Medians. Exit code 3:
  * there is no card. Lists: row r is in list r % 1,024, so that the rows of a list lie far apart; a query names 16.
+ *
+ * Then k-means of as many points of 128 bytes, 4,096 centers (of few points, one of 100), BENCH_ROUNDS rounds: of each
+ * the centers up, the nearest of them to every point, counts and sums down; the new centers are made outside the time.
+ * The points travel once, which is counted apart.
  *
  * The share of the peak is of the search's time without the copies: by products 2 queries rows components a second,
  * of the products; else the bytes of the rows as stored, of the copy; of lists those of the rows in them, once a
@@ -26,6 +30,8 @@ namespace vssg {
 
 constexpr unsigned BENCH_RUNS = 9;
 constexpr uint32_t BENCH_K = 10, BENCH_WIDTH = 32, BENCH_LISTS = 1024, BENCH_PROBES = 16;
+constexpr unsigned BENCH_ROUNDS = 10;
+constexpr uint32_t BENCH_SIZE = 128, BENCH_CENTERS = 4096;
 
 struct Bench {
     Device *device;
@@ -62,7 +68,7 @@ static vss_status bench_products(Bench *bench, void *memory, uint32_t size, vss_
     const uint64_t side = size, one = side * side;
     uint16_t *rows = static_cast<uint16_t *>(memory);
     float *out = reinterpret_cast<float *>(rows + 2 * one);
-    const Product product{rows, rows + one, out, size, size, size, side};
+    const Product product{rows, rows + one, out, size, size, size, side, size, size};
     Stream *stream = bench->call->stream;
     double seconds;
     VSSG_TRY(launch_generate(stream, out, one, 3, err));
@@ -184,7 +190,7 @@ static vss_status bench_batch(const Bench *bench, const Rows &rows, const BenchL
         search.lists = &lists->lists;
         search.probe_begins = lists->probe_begins;
         search.probes = lists->probes;
-        inverted = &lists->place->lists;
+        inverted = &lists->place->inverted;
         up += n * (sizeof(Share) + BENCH_PROBES * sizeof(Part));
     }
     VSSG_TRY(bench_travel(bench, up, n * (8 * BENCH_WIDTH + 4), &travel, err));
@@ -236,7 +242,7 @@ static vss_status bench_lists(const Bench *bench, const Rows &rows, const float 
     vss_status status = VSS_ERR_NO_MEMORY;
     if (lists.begins != nullptr && lists.rows != nullptr && lists.probes != nullptr && lists.probe_begins != nullptr) {
         bench_lists_fill(bench, &lists);
-        status = place_take_lists(bench->device, bench->call, &slot, &lists.lists, rows.n, &lists.place, err);
+        status = inverted_take(bench->device, bench->call, &slot, &lists.lists, rows.n, &lists.place, err);
     } else {
         (void)fail(err, status, "out of memory for lists of %llu rows", static_cast<unsigned long long>(bench->rows));
     }
@@ -270,10 +276,105 @@ static vss_status bench_rows(const Bench *bench, uint32_t dim, float *queries, c
     return status;
 }
 
+struct BenchPoints {
+    vss_device_points points;
+    vss_device_nearest nearest;
+    uint8_t *codes, *centers;
+    double rounds[BENCH_ROUNDS], upload, travel, inertia;
+};
+
+/* Points, the first of them as centers, and room for answers; the caller frees what is there. */
+static bool bench_points_make(const Bench *bench, BenchPoints *p)
+{
+    const uint32_t n = static_cast<uint32_t>(std::min<uint64_t>(BENCH_CENTERS, bench->rows / 100 + 1));
+    const size_t bytes = bench->rows * BENCH_SIZE;
+    p->codes = static_cast<uint8_t *>(std::malloc(bytes));
+    p->centers = static_cast<uint8_t *>(std::malloc(size_t{n} * BENCH_SIZE));
+    p->nearest.counts = static_cast<uint32_t *>(std::malloc(n * sizeof(uint32_t)));
+    p->nearest.inertias = static_cast<uint64_t *>(std::malloc(n * sizeof(uint64_t)));
+    p->nearest.sums = static_cast<uint32_t *>(std::malloc(size_t{n} * BENCH_SIZE * sizeof(uint32_t)));
+    p->nearest.farthest = static_cast<uint32_t *>(std::malloc(n * sizeof(uint32_t)));
+    if (p->codes == nullptr || p->centers == nullptr || p->nearest.counts == nullptr ||
+        p->nearest.inertias == nullptr || p->nearest.sums == nullptr || p->nearest.farthest == nullptr)
+        return false;
+    for (size_t i = 0; i < bytes; i++)
+        p->codes[i] = static_cast<uint8_t>(128 + 127 * generate_component(5, i));
+    std::copy(p->codes, p->codes + size_t{n} * BENCH_SIZE, p->centers);
+    p->points = vss_device_points{sizeof p->points, BENCH_SIZE, bench->rows, p->codes};
+    p->nearest.struct_size = sizeof p->nearest;
+    p->nearest.n_centers = n;
+    p->nearest.centers = p->centers;
+    return true;
+}
+
+/* The mean of each center's points becomes the center. */
+static void bench_points_move(BenchPoints *p)
+{
+    p->inertia = 0;
+    for (size_t c = 0; c < p->nearest.n_centers; c++) {
+        const uint32_t count = p->nearest.counts[c];
+        p->inertia += static_cast<double>(p->nearest.inertias[c]);
+        for (size_t i = c * BENCH_SIZE; count > 0 && i < (c + 1) * BENCH_SIZE; i++)
+            p->centers[i] = static_cast<uint8_t>((p->nearest.sums[i] + count / 2) / count);
+    }
+}
+
+static vss_status bench_points_rounds(const Bench *bench, const Points &points, BenchPoints *p, vss_error *err)
+{
+    const size_t n = p->nearest.n_centers;
+    VSSG_TRY(bench_travel(bench, n * BENCH_SIZE, n * (20 + 4 * BENCH_SIZE), &p->travel, err));
+    VSSG_TRY(nearest_run(bench->device, bench->call, points, &p->nearest, err)); /* warm */
+    for (double &round : p->rounds) {
+        const double begin = bench_now();
+        VSSG_TRY(nearest_run(bench->device, bench->call, points, &p->nearest, err));
+        round = bench_now() - begin;
+        bench_points_move(p);
+    }
+    std::sort(p->rounds, p->rounds + BENCH_ROUNDS);
+    return VSS_OK;
+}
+
+static vss_status bench_points_run(const Bench *bench, BenchPoints *p, vss_error *err)
+{
+    void *slot = nullptr;
+    Place *place;
+    const double begin = bench_now();
+    VSSG_TRY(points_take(bench->device, bench->call, &slot, &p->points, &place, err));
+    p->upload = bench_now() - begin;
+    const vss_status status = bench_points_rounds(bench, place->points, p, err);
+    place_give(bench->device, place);
+    place_forget(bench->device, place);
+    return status;
+}
+
+static vss_status bench_kmeans(const Bench *bench, vss_error *err)
+{
+    BenchPoints p{};
+    vss_status status = VSS_ERR_NO_MEMORY;
+    if (bench_points_make(bench, &p))
+        status = bench_points_run(bench, &p, err);
+    else
+        (void)fail(err, status, "out of memory for %llu points", static_cast<unsigned long long>(bench->rows));
+    if (status == VSS_OK) {
+        const double round = p.rounds[BENCH_ROUNDS / 2], pairs = static_cast<double>(bench->rows) * p.nearest.n_centers;
+        const double rate = 2 * pairs * BENCH_SIZE / (round - p.travel);
+        std::printf("\n    points  size centers    round, ms  copies, ms  points up, ms       inertia  without copies\n"
+                    "%10llu %5u %7u %12.3f %11.3f %14.1f %13.6g %7.1f TFLOP/s %5.1f %%\n",
+                    static_cast<unsigned long long>(bench->rows), BENCH_SIZE, p.nearest.n_centers, round * 1e3,
+                    p.travel * 1e3, p.upload * 1e3, p.inertia, rate * 1e-12, 100 * rate / bench->products);
+    }
+    std::free(p.codes);
+    std::free(p.centers);
+    std::free(p.nearest.counts);
+    std::free(p.nearest.inertias);
+    std::free(p.nearest.sums);
+    std::free(p.nearest.farthest);
+    return status;
+}
+
 static vss_status bench_all(Bench *bench, vss_error *err)
 {
     static const uint32_t dims[] = {128, 960};
-    const vss_device_search none{};
     const size_t most = bench->most;
     float *queries = static_cast<float *>(std::malloc(most * dims[1] * sizeof(float)));
     uint32_t *counts = static_cast<uint32_t *>(std::malloc(most * sizeof(uint32_t)));
@@ -282,7 +383,7 @@ static vss_status bench_all(Bench *bench, vss_error *err)
     const vss_device_hits hits{sizeof hits, counts, rows, values};
     vss_status status = VSS_ERR_NO_MEMORY;
     if (queries != nullptr && counts != nullptr && rows != nullptr && values != nullptr)
-        status = call_take(bench->device, &none, &bench->call, err);
+        status = call_take(bench->device, nullptr, nullptr, &bench->call, err);
     else
         (void)fail(err, status, "out of memory for %zu queries", most);
     if (status == VSS_OK) {
@@ -292,6 +393,8 @@ static vss_status bench_all(Bench *bench, vss_error *err)
         for (const uint32_t dim : dims)
             if (status == VSS_OK)
                 status = bench_rows(bench, dim, queries, &hits, err);
+        if (status == VSS_OK && bench->device->card.products)
+            status = bench_kmeans(bench, err);
         call_give(bench->device, bench->call);
     }
     std::free(queries);

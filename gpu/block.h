@@ -91,6 +91,25 @@ VSSG_BOTH void atomic_max(uint32_t *place, uint32_t value)
 #endif
 }
 
+VSSG_BOTH void atomic_add_wide(uint64_t *place, uint64_t value)
+{
+#if defined(__CUDA_ARCH__)
+    (void)atomicAdd(reinterpret_cast<unsigned long long *>(place), static_cast<unsigned long long>(value));
+#else
+    *place += value;
+#endif
+}
+
+VSSG_BOTH void atomic_max_wide(uint64_t *place, uint64_t value)
+{
+#if defined(__CUDA_ARCH__)
+    (void)atomicMax(reinterpret_cast<unsigned long long *>(place), static_cast<unsigned long long>(value));
+#else
+    if (value > *place)
+        *place = value;
+#endif
+}
+
 /* What other blocks may have written meanwhile. */
 VSSG_BOTH uint32_t load_fresh(const uint32_t *place) { return *static_cast<const volatile uint32_t *>(place); }
 

@@ -33,8 +33,8 @@ static vss_status device_in_rows(Device *device, Call *call, const vss_device_ve
     Place *lists;
     if (search->lists == nullptr)
         return search_run(device, call, rows, nullptr, search, hits, err);
-    VSSG_TRY(place_take_lists(device, call, search->lists_place, search->lists, vectors->rows, &lists, err));
-    const vss_status status = search_run(device, call, rows, &lists->lists, search, hits, err);
+    VSSG_TRY(inverted_take(device, call, search->lists_place, search->lists, vectors->rows, &lists, err));
+    const vss_status status = search_run(device, call, rows, &lists->inverted, search, hits, err);
     place_give(device, lists);
     return status;
 }
@@ -44,7 +44,7 @@ static vss_status device_work(Device *device, void **slot, const vss_device_vect
 {
     Call *call;
     Place *place;
-    VSSG_TRY(call_take(device, search, &call, err));
+    VSSG_TRY(call_take(device, search->stopped, search->state, &call, err));
     vss_status status = place_take(device, call, slot, vectors, place_upload, &place, err);
     if (status == VSS_OK) {
         status = device_in_rows(device, call, vectors, place->rows, search, hits, err);
@@ -69,6 +69,39 @@ static vss_status device_search(void *state, void **slot, const vss_device_vecto
     }
     VSSG_TRY(runtime_enter(device->card.number, &before, err));
     const vss_status status = device_work(device, slot, vectors, search, hits, err);
+    runtime_leave(before);
+    return status;
+}
+
+static vss_status device_compare(Device *device, void **slot, const vss_device_points *points,
+                                 const vss_device_nearest *nearest, vss_error *err)
+{
+    Call *call;
+    Place *place;
+    VSSG_TRY(call_take(device, nearest->stopped, nearest->state, &call, err));
+    vss_status status = points_take(device, call, slot, points, &place, err);
+    if (status == VSS_OK) {
+        status = nearest_run(device, call, place->points, nearest, err);
+        place_give(device, place);
+    }
+    call_give(device, call);
+    return status;
+}
+
+static vss_status device_nearest(void *state, void **slot, const vss_device_points *points,
+                                 const vss_device_nearest *nearest, vss_error *err)
+{
+    Device *device = static_cast<Device *>(state);
+    const unsigned long long rows = points->rows, most = nearest->counts != nullptr ? 1ull << 24 : 0xfffffff0ull;
+    int before;
+    if (points->size == 0 || points->size % 4 != 0 || points->size > POINT_SIZE)
+        return fail(err, VSS_ERR_UNSUPPORTED, "points of %u bytes, wanted a multiple of 4 to %u", points->size,
+                    POINT_SIZE);
+    if (rows == 0 || rows > most || nearest->n_centers == 0)
+        return fail(err, VSS_ERR_UNSUPPORTED, "%llu points and %u centers, wanted 1 to %llu points and some center",
+                    rows, nearest->n_centers, most);
+    VSSG_TRY(runtime_enter(device->card.number, &before, err));
+    const vss_status status = device_compare(device, slot, points, nearest, err);
     runtime_leave(before);
     return status;
 }
@@ -152,6 +185,7 @@ static void device_fill(Device *device)
     face->lists = 1;
     face->takes = device_takes;
     face->search = device_search;
+    face->nearest = device->card.products ? device_nearest : nullptr;
     face->forget = device_forget;
 }
 

@@ -119,6 +119,21 @@ vss_status launch_pick(Stream *stream, const Finals &finals, uint32_t n, vss_err
     return launch(stream, n, 1, Pick{finals}, err);
 }
 
+vss_status launch_widen(Stream *stream, const Widen &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.points.n, POINT_GROUPS), 1, job, err);
+}
+
+vss_status launch_closest(Stream *stream, const Closest &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.n_points, THREADS / job.lanes), 1, job, err);
+}
+
+vss_status launch_tally(Stream *stream, const Tally &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.n, POINT_GROUPS), 1, job, err);
+}
+
 vss_status launch_generate(Stream *stream, float *to, uint64_t n, uint64_t seed, vss_error *err)
 {
     return launch(stream, launches_blocks(n, THREADS * GENERATE_EACH), 1, Generate{to, n, seed}, err);

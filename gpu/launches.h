@@ -5,6 +5,7 @@
 #define VSS_GPU_LAUNCHES_H
 
 #include "finish.h"
+#include "nearest.h"
 #include "prepare.h"
 #include "tile.h"
 
@@ -41,6 +42,9 @@ vss_status launch_gather(Stream *stream, const Lists &lists, const Finals &final
 vss_status launch_values(Stream *stream, const Rows &rows, const Queries &queries, const Finals &finals,
                          vss_error *err);
 vss_status launch_pick(Stream *stream, const Finals &finals, uint32_t n, vss_error *err);
+vss_status launch_widen(Stream *stream, const Widen &job, vss_error *err);
+vss_status launch_closest(Stream *stream, const Closest &job, vss_error *err);
+vss_status launch_tally(Stream *stream, const Tally &job, vss_error *err);
 /* Rows for the benchmark: components from -1 to 1, by the seed and their place. */
 vss_status launch_generate(Stream *stream, float *to, uint64_t n, uint64_t seed, vss_error *err);
 

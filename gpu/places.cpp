@@ -1,13 +1,9 @@
 /*
- * places.cpp - rows on the card: loaded once, used by many calls, dropped when room is wanted
+ * places.cpp - what stays on the card: loaded once, used by many calls, dropped when room is wanted
  *
- * Loading. Rows travel in pieces through two pinned buffers: while one is on its way the other is filled, each row
- * filled up with zeros to a multiple of 16 bytes. Then the card rounds them to bfloat16 and measures them
- * (prepare.h). Memory a row: its bytes, and but for bits 2 a component and 8.
- *
- * Inverted lists: 4 bytes a row's number. Before they travel it is checked that lists begin where they may and that
- * no row is in them twice, by a bitmap of the rows: what libvss built has none, and queries of lists that have are
- * left to the CPU, as a row that counted twice would move the k-th.
+ * Loading of rows (points.cpp has that of points). They travel in pieces through two pinned buffers: while one is on
+ * its way the other is filled, each row filled up with zeros to a multiple of 16 bytes. Then the card rounds them to
+ * bfloat16 and measures them (prepare.h). Memory a row: its bytes, and but for bits 2 a component and 8.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -85,37 +81,26 @@ static void places_divide(Rows *rows, void *memory)
     rows->rests = reinterpret_cast<const float *>(at);
 }
 
-/* Send n things of `size` bytes, which fill(staging, first, count) puts together, to `to`. */
-template <class Fill>
-static vss_status places_send(Call *call, uint8_t *to, size_t n, size_t size, const Fill &fill, vss_error *err)
+vss_status place_upload(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *v, vss_error *err)
 {
-    const size_t whole = STAGING_BYTES / size;
+    const size_t row = places_row(v), whole = STAGING_BYTES / rows.stride;
+    const char *from = static_cast<const char *>(v->data);
     unsigned piece = 0;
     VSSG_TRY(call_staging(call, err));
-    for (size_t done = 0; done < n; piece++) {
-        const size_t count = n - done < whole ? n - done : whole;
+    for (size_t done = 0; done < rows.n; piece++) {
+        const size_t n = rows.n - done < whole ? rows.n - done : whole;
         char *staging = static_cast<char *>(call->staging) + piece % 2 * STAGING_BYTES;
         if (piece >= 2)
             VSSG_TRY(runtime_wait(call->stream, piece % 2, err));
-        fill(staging, done, count);
-        VSSG_TRY(runtime_copy_up(call->stream, to + done * size, staging, count * size, err));
+        for (size_t r = 0; r < n; r++) {
+            std::memcpy(staging + r * rows.stride, from + (done + r) * row, row);
+            std::memset(staging + r * rows.stride + row, 0, rows.stride - row);
+        }
+        VSSG_TRY(runtime_copy_up(call->stream, to + done * rows.stride, staging, n * rows.stride, err));
         VSSG_TRY(runtime_mark(call->stream, piece % 2, err));
-        done += count;
+        done += n;
     }
     return VSS_OK;
-}
-
-vss_status place_upload(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *v, vss_error *err)
-{
-    const size_t row = places_row(v), stride = rows.stride;
-    const char *from = static_cast<const char *>(v->data);
-    const auto fill = [&](char *staging, size_t first, size_t n) {
-        for (size_t r = 0; r < n; r++) {
-            std::memcpy(staging + r * stride, from + (first + r) * row, row);
-            std::memset(staging + r * stride + row, 0, stride - row);
-        }
-    };
-    return places_send(call, to, rows.n, stride, fill, err);
 }
 
 static vss_status places_measure(Call *call, const Rows &rows, vss_error *err)
@@ -137,13 +122,34 @@ static vss_status places_measure(Call *call, const Rows &rows, vss_error *err)
     return launch_prepare(call->stream, job, err);
 }
 
-/* Memory for the place, which is this thread's as long as it is LOADING, filled by fill(to). */
-template <class Fill>
-static vss_status places_load(Device *device, Call *call, Place *place, const char *what, const Fill &fill,
-                              vss_error *err)
+struct PlaceRows {
+    const vss_device_vectors *vectors;
+    PlaceSource source;
+};
+
+static size_t places_rows_shape(Place *place, const void *from, char (&what)[64])
 {
+    const vss_device_vectors *v = static_cast<const PlaceRows *>(from)->vectors;
+    (void)std::snprintf(what, sizeof what, "%llu rows of %u components", static_cast<unsigned long long>(v->rows),
+                        v->dim);
+    return place_bytes(v, &place->rows);
+}
+
+static vss_status places_rows_load(Device *, Call *call, Place *place, const void *from, vss_error *err)
+{
+    const PlaceRows *rows = static_cast<const PlaceRows *>(from);
+    places_divide(&place->rows, place->memory);
+    VSSG_TRY(rows->source(call, place->rows, static_cast<uint8_t *>(place->memory), rows->vectors, err));
+    return places_measure(call, place->rows, err);
+}
+
+/* Fill the place, which is this thread's as long as it is LOADING. */
+static vss_status places_load(Device *device, Call *call, Place *place, const PlaceFill &fill, vss_error *err)
+{
+    char what[64];
+    place->bytes = fill.shape(place, fill.from, what);
     VSSG_TRY(memory_take(device, place->bytes, what, &place->memory, err));
-    vss_status status = fill(static_cast<uint8_t *>(place->memory));
+    vss_status status = fill.load(device, call, place, fill.from, err);
     vss_error other;
     const vss_status end = runtime_finish(call->stream, status == VSS_OK ? err : &other);
     if (status == VSS_OK)
@@ -153,72 +159,6 @@ static vss_status places_load(Device *device, Call *call, Place *place, const ch
         place->memory = nullptr;
     }
     return status;
-}
-
-static vss_status places_load_rows(Device *device, Call *call, Place *place, const vss_device_vectors *vectors,
-                                   PlaceSource source, vss_error *err)
-{
-    char what[64];
-    (void)std::snprintf(what, sizeof what, "%llu rows of %u components", static_cast<unsigned long long>(vectors->rows),
-                  vectors->dim);
-    place->bytes = place_bytes(vectors, &place->rows);
-    const auto fill = [&](uint8_t *to) {
-        places_divide(&place->rows, to);
-        VSSG_TRY(source(call, place->rows, to, vectors, err));
-        return places_measure(call, place->rows, err);
-    };
-    return places_load(device, call, place, what, fill, err);
-}
-
-static vss_status places_check_lists(const vss_device_lists *lists, uint64_t rows, vss_error *err)
-{
-    if (lists->begins[0] != 0 || lists->begins[lists->n_lists] > rows)
-        return fail(err, VSS_ERR_INVALID, "lists from %u to %u, wanted 0 to %llu at most", lists->begins[0],
-                    lists->begins[lists->n_lists], static_cast<unsigned long long>(rows));
-    for (uint32_t i = 0; i < lists->n_lists; i++)
-        if (lists->begins[i + 1] < lists->begins[i])
-            return fail(err, VSS_ERR_INVALID, "list %u begins at %u and ends at %u", i, lists->begins[i],
-                        lists->begins[i + 1]);
-    return VSS_OK;
-}
-
-/* Is a row there twice? */
-static vss_status places_doubled(const vss_device_lists *lists, uint64_t rows, bool *doubled, vss_error *err)
-{
-    const uint32_t n = lists->begins[lists->n_lists];
-    uint64_t *seen = static_cast<uint64_t *>(std::calloc(rows / 64 + 1, sizeof *seen));
-    if (seen == nullptr)
-        return fail(err, VSS_ERR_NO_MEMORY, "out of memory for a bitmap of %llu rows",
-                    static_cast<unsigned long long>(rows));
-    *doubled = false;
-    for (uint32_t i = 0; i < n && !*doubled; i++) {
-        const uint32_t row = lists->rows[i];
-        if (row >= rows)
-            continue;
-        *doubled = (seen[row / 64] >> row % 64 & 1) != 0;
-        seen[row / 64] |= uint64_t{1} << row % 64;
-    }
-    std::free(seen);
-    return VSS_OK;
-}
-
-static vss_status places_load_lists(Device *device, Call *call, Place *place, const vss_device_lists *lists,
-                                    uint64_t rows, vss_error *err)
-{
-    char what[64];
-    VSSG_TRY(places_check_lists(lists, rows, err));
-    VSSG_TRY(places_doubled(lists, rows, &place->lists.doubled, err));
-    place->lists.n = lists->begins[lists->n_lists];
-    place->bytes = places_up(sizeof(uint32_t) * size_t{place->lists.n} + 1, 256);
-    (void)std::snprintf(what, sizeof what, "%u lists of %u rows", lists->n_lists, place->lists.n);
-    const auto copy = [&](char *staging, size_t first, size_t n) {
-        std::memcpy(staging, lists->rows + first, n * sizeof(uint32_t));
-    };
-    const auto fill = [&](uint8_t *to) {
-        place->lists.numbers = reinterpret_cast<const uint32_t *>(to);
-        return places_send(call, to, place->lists.n, sizeof(uint32_t), copy, err);
-    };
-    return places_load(device, call, place, what, fill, err);
 }
 
 /* The place of the slot, with one more user. *load: it is to be filled by this thread. */
@@ -244,16 +184,14 @@ static vss_status places_find(Device *device, void **slot, Place **out, bool *lo
     return VSS_OK;
 }
 
-/* load(place) fills it where it is empty. */
-template <class Load>
-static vss_status places_take(Device *device, void **slot, const Load &load, Place **out, vss_error *err)
+vss_status place_hold(Device *device, Call *call, void **slot, const PlaceFill &fill, Place **out, vss_error *err)
 {
-    bool empty = false;
-    VSSG_TRY(places_find(device, slot, out, &empty, err));
+    bool load = false;
+    VSSG_TRY(places_find(device, slot, out, &load, err));
     Place *place = *out;
-    const vss_status status = empty ? load(place) : VSS_OK;
+    const vss_status status = load ? places_load(device, call, place, fill, err) : VSS_OK;
     const std::lock_guard<std::mutex> lock(device->mutex);
-    if (empty)
+    if (load)
         place->state = status == VSS_OK ? Place::READY : Place::EMPTY;
     place->used = ++device->clock;
     if (status != VSS_OK)
@@ -265,15 +203,8 @@ static vss_status places_take(Device *device, void **slot, const Load &load, Pla
 vss_status place_take(Device *device, Call *call, void **slot, const vss_device_vectors *vectors, PlaceSource source,
                       Place **out, vss_error *err)
 {
-    const auto load = [&](Place *place) { return places_load_rows(device, call, place, vectors, source, err); };
-    return places_take(device, slot, load, out, err);
-}
-
-vss_status place_take_lists(Device *device, Call *call, void **slot, const vss_device_lists *lists, uint64_t rows,
-                            Place **out, vss_error *err)
-{
-    const auto load = [&](Place *place) { return places_load_lists(device, call, place, lists, rows, err); };
-    return places_take(device, slot, load, out, err);
+    const PlaceRows from{vectors, source};
+    return place_hold(device, call, slot, PlaceFill{&from, places_rows_shape, places_rows_load}, out, err);
 }
 
 void place_give(Device *device, Place *place)

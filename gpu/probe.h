@@ -9,7 +9,7 @@
  * is read in their stead, and not offered. Cost: the rows of the lists that are allowed, once a query; queries that
  * name the same list read it each.
  *
- * No two numbers of the lists are one row's (places.cpp): none is offered twice.
+ * No two numbers of the lists are one row's (inverted.cpp): none is offered twice.
  */
 #ifndef VSS_GPU_PROBE_H
 #define VSS_GPU_PROBE_H

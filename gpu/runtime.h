@@ -23,12 +23,13 @@ struct Card {
 };
 
 /* C = rows times queries: out[q * out_stride + r] = sum over i of rows[r][i] * queries[q][i], bfloat16 times bfloat16
- * summed in float32. Vectors of `dim` components, a multiple of 8, one after another, 16-byte aligned. */
+ * summed in float32. Vectors of `dim` components, a multiple of 8 as the strides are, 16-byte aligned. */
 struct Product {
     const uint16_t *rows, *queries;
     float *out;
     uint32_t n_rows, n_queries, dim;
     uint64_t out_stride;
+    uint32_t row_stride, query_stride; /* components from one vector to the next */
 };
 
 struct Stream;

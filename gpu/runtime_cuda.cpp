@@ -162,9 +162,10 @@ vss_status runtime_multiply(Stream *s, const Product &p, vss_error *err)
 {
     const float one = 1, none = 0;
     const int rows = static_cast<int>(p.n_rows), queries = static_cast<int>(p.n_queries);
-    const int dim = static_cast<int>(p.dim);
-    return cuda_blas(cublasGemmEx(s->blas, CUBLAS_OP_T, CUBLAS_OP_N, rows, queries, dim, &one, p.rows, CUDA_R_16BF, dim,
-                                  p.queries, CUDA_R_16BF, dim, &none, p.out, CUDA_R_32F,
+    const int dim = static_cast<int>(p.dim), row = static_cast<int>(p.row_stride);
+    const int query = static_cast<int>(p.query_stride);
+    return cuda_blas(cublasGemmEx(s->blas, CUBLAS_OP_T, CUBLAS_OP_N, rows, queries, dim, &one, p.rows, CUDA_R_16BF, row,
+                                  p.queries, CUDA_R_16BF, query, &none, p.out, CUDA_R_32F,
                                   static_cast<int>(p.out_stride), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
                      "cublasGemmEx", err);
 }

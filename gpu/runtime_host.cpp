@@ -158,7 +158,8 @@ vss_status runtime_multiply(Stream *, const Product &p, vss_error *err)
     const uint32_t first = host_order() * 5 % p.dim;
     for (uint64_t q = 0; q < p.n_queries; q++)
         for (uint64_t r = 0; r < p.n_rows; r++)
-            p.out[q * p.out_stride + r] = host_product(p.rows + r * p.dim, p.queries + q * p.dim, p.dim, first);
+            p.out[q * p.out_stride + r] =
+                host_product(p.rows + r * p.row_stride, p.queries + q * p.query_stride, p.dim, first);
     return VSS_OK;
 }
 

@@ -55,21 +55,13 @@ static size_t search_query_bytes(const Rows &rows)
     }
 }
 
-/* Copy the bitmap, in pieces that fit the staging memory. */
 static vss_status search_allow(const Search &s, vss_error *err)
 {
     const size_t bytes = (size_t{s.rows->n} + 63) / 64 * 8;
     if (s.asked->allow == nullptr)
         return VSS_OK;
-    VSSG_TRY(call_staging(s.call, err));
-    for (size_t at = 0; at < bytes;) {
-        const size_t n = bytes - at < STAGING_BYTES ? bytes - at : STAGING_BYTES;
-        std::memcpy(s.call->staging, reinterpret_cast<const char *>(s.asked->allow) + at, n);
-        VSSG_TRY(runtime_copy_up(s.call->stream, search_at<char>(s, s.pass.allow + at), s.call->staging, n, err));
-        VSSG_TRY(runtime_finish(s.call->stream, err));
-        at += n;
-    }
-    return VSS_OK;
+    VSSG_TRY(call_send(s.call, search_at<char>(s, s.pass.allow), s.asked->allow, bytes, err));
+    return runtime_finish(s.call->stream, err);
 }
 
 /* The queries and limits that the indices name. */
@@ -176,7 +168,7 @@ static vss_status search_tile(const Search &s, uint32_t first, vss_error *err)
     const uint32_t left = s.rows->n - first, n = left < s.pass.tile_rows ? left : s.pass.tile_rows;
     float *tile = search_at<float>(s, s.pass.tile);
     const Product product{s.rows->halves + static_cast<uint64_t>(first) * s.rows->padded, s.queries.halves, tile, n,
-                          s.n, s.rows->padded, s.pass.tile_rows};
+                          s.n, s.rows->padded, s.pass.tile_rows, s.rows->padded, s.rows->padded};
     VSSG_TRY(runtime_multiply(s.call->stream, product, err));
     Sift sift{};
     sift.products = tile;

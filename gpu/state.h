@@ -1,5 +1,5 @@
 /*
- * state.h - a card in use: its memory, the rows that stay there, the calls that work on it
+ * state.h - a card in use: its memory, the rows and points that stay there, the calls that work on it
  *
  * One mutex guards the list of places, the idle calls and the count of the memory in use; no copy, kernel or wait for
  * the card happens under it but the freeing of memory. A place is loaded by one thread while others that want it
@@ -13,13 +13,14 @@
 #include <mutex>
 
 #include "layout.h"
+#include "points.h"
 
 namespace vssg {
 
 constexpr unsigned MOST_CALLS = 4;                  /* at work on a card at once; more wait */
 constexpr size_t STAGING_BYTES = size_t{8} << 20;   /* of each of two pieces that rows travel in */
 
-/* What the card holds of the vectors of one segment, or of the inverted lists of an index of it. */
+/* What the card holds of the vectors of one segment, of inverted lists, or of points. */
 struct Place {
     enum State { EMPTY, LOADING, READY };
     Place *next;
@@ -28,8 +29,11 @@ struct Place {
     uint64_t used;   /* the clock at its last use */
     void *memory;
     size_t bytes;
-    Rows rows;
-    Inverted lists;
+    union {
+        Rows rows;
+        Inverted inverted;
+        Points points;
+    };
 };
 
 /* What a running call works with. Kept for the next one. */
@@ -68,6 +72,16 @@ vss_status memory_take(Device *device, size_t bytes, const char *what, void **ou
 void memory_give(Device *device, void *memory, size_t bytes);
 
 /* ---- places.cpp ---- */
+/* How a place is filled from what the caller has. */
+struct PlaceFill {
+    const void *from;
+    /* Set what the place is to hold, but for where that lies; its name goes into `what`. Returns bytes of memory. */
+    size_t (*shape)(Place *place, const void *from, char (&what)[64]);
+    /* Bring it to place->memory; nothing is written there any more once the stream is finished. */
+    vss_status (*load)(Device *device, Call *call, Place *place, const void *from, vss_error *err);
+};
+/* What the fill says, on the card until place_give. *slot is the caller's note of it. */
+vss_status place_hold(Device *device, Call *call, void **slot, const PlaceFill &fill, Place **out, vss_error *err);
 /* Brings rows, as Rows::data says, to `to`; it has stopped writing there once the stream is finished. */
 using PlaceSource = vss_status (*)(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *vectors,
                                    vss_error *err);
@@ -76,30 +90,55 @@ vss_status place_upload(Call *call, const Rows &rows, uint8_t *to, const vss_dev
 /* The rows of the vectors, on the card until place_give. *slot is the note of vss_device.search. */
 vss_status place_take(Device *device, Call *call, void **slot, const vss_device_vectors *vectors, PlaceSource source,
                       Place **out, vss_error *err);
-/* The same of the inverted lists of a search in so many rows; *slot is vss_device_search.lists_place. INVALID. */
-vss_status place_take_lists(Device *device, Call *call, void **slot, const vss_device_lists *lists, uint64_t rows,
-                            Place **out, vss_error *err);
 void place_give(Device *device, Place *place);
 void place_forget(Device *device, Place *place);
-/* Under the mutex: drop the rows, or free the note. */
+/* Under the mutex: drop what it holds. */
 void place_drop(Device *device, Place *place);
 Kind place_kind(vss_type type);
 /* Bytes of the card's memory for them; a row's are in the first place. */
 size_t place_bytes(const vss_device_vectors *vectors, Rows *shape);
 
 /* ---- calls.cpp ---- */
-/* CANCELLED where the caller stops waiting. */
-vss_status call_take(Device *device, const vss_device_search *search, Call **out, vss_error *err);
+/* CANCELLED where the caller stops waiting: stopped (or NULL), asked with `state`. */
+vss_status call_take(Device *device, int (*stopped)(void *), void *state, Call **out, vss_error *err);
 void call_give(Device *device, Call *call);
 vss_status call_scratch(Device *device, Call *call, size_t bytes, vss_error *err);
 vss_status call_pinned(Call *call, size_t bytes, vss_error *err);
 vss_status call_staging(Call *call, vss_error *err);
+/* Bytes of the host into memory of the card, piece by piece; the staging memory is free when the stream has come so
+ * far. */
+vss_status call_send(Call *call, void *to, const void *from, size_t bytes, vss_error *err);
+/* Bytes of the card into memory of the host, piece by piece; waits for the stream. */
+vss_status call_fetch(Call *call, void *to, const void *from, size_t bytes, vss_error *err);
 void call_close(Device *device, Call *call);
 
 /* ---- search.cpp ---- */
 /* lists: of the search, NULL where it has none. */
 vss_status search_run(Device *device, Call *call, const Rows &rows, const Inverted *lists,
                       const vss_device_search *search, const vss_device_hits *hits, vss_error *err);
+
+/* ---- inverted.cpp ---- */
+/* The inverted lists of a search in so many rows, on the card until place_give. *slot is its lists_place. INVALID. */
+vss_status inverted_take(Device *device, Call *call, void **slot, const vss_device_lists *lists, uint64_t rows,
+                         Place **out, vss_error *err);
+
+/* ---- points.cpp ---- */
+/* So many points, but for where they lie. */
+Points points_shape(uint64_t n, uint32_t size);
+size_t points_bytes(const Points &points);
+void points_divide(Points *points, void *memory);
+/* Bytes of the scratch memory to bring them through. */
+size_t points_room(const Device *device, const Points &points);
+/* codes: [n][size]; they are there, and the room is free, when the stream has come so far. */
+vss_status points_bring(Call *call, const Points &points, const uint8_t *codes, uint8_t *room, size_t room_bytes,
+                        vss_error *err);
+/* The points on the card until place_give, as place_take has rows. */
+vss_status points_take(Device *device, Call *call, void **slot, const vss_device_points *points, Place **out,
+                       vss_error *err);
+
+/* ---- nearest.cpp ---- */
+vss_status nearest_run(Device *device, Call *call, const Points &points, const vss_device_nearest *asked,
+                       vss_error *err);
 
 /* ---- device.cpp ---- */
 vss_status options_read(const char *text, Options *options, vss_error *err);

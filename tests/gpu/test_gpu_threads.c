@@ -1,6 +1,6 @@
 /*
- * test_gpu_threads.c - several threads on one device: some with the same rows, more than calls may run, and with less
- * memory than all rows want; also under TSan
+ * test_gpu_threads.c - several threads on one device: some with the same rows or points, more than calls may run, and
+ * with less memory than all rows and points want; also under TSan
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -12,6 +12,7 @@
 
 #include "gpu_lists.h"
 #include "gpu_open.h"
+#include "gpu_points.h"
 #include "tier.h"
 
 enum { THREADS = 7, SEGMENTS = 4 };
@@ -19,15 +20,34 @@ enum { THREADS = 7, SEGMENTS = 4 };
 typedef struct work {
     const vss_device *device;
     gpu_case *segments;
-    void **places;
+    gpu_points *points;
+    void **places, **point_places;
     size_t turns, searched, refused, wrong;
     uint64_t random;
 } work;
+
+static void work_count(work *w, vss_status status)
+{
+    w->searched += status == VSS_OK;
+    w->refused += status == VSS_ERR_BUDGET;
+    w->wrong += status != VSS_OK && status != VSS_ERR_BUDGET;
+}
+
+static void work_points(work *w)
+{
+    size_t at = gpu_random(&w->random) % SEGMENTS;
+    vss_error err;
+    work_count(w, gpu_points_ask(&w->points[at], w->device, &w->point_places[at], GPU_WANTED - 1, NULL, NULL, &err));
+}
 
 static void *work_run(void *state)
 {
     work *w = state;
     for (size_t i = 0; i < w->turns; i++) {
+        if (gpu_random(&w->random) % 3 == 0) {
+            work_points(w);
+            continue;
+        }
         size_t at = gpu_random(&w->random) % SEGMENTS;
         gpu_case mine = w->segments[at];
         vss_error err = {0};
@@ -40,9 +60,7 @@ static void *work_run(void *state)
             w->device->search(w->device->state, &w->places[at], &mine.vectors, &mine.search, &mine.hits, &err);
         if (status == VSS_OK)
             w->wrong += gpu_case_check(&mine);
-        w->searched += status == VSS_OK;
-        w->refused += status == VSS_ERR_BUDGET;
-        w->wrong += status != VSS_OK && status != VSS_ERR_BUDGET;
+        work_count(w, status);
         free(mine.hits.counts);
         free(mine.hits.rows);
         free(mine.hits.values);
@@ -50,12 +68,13 @@ static void *work_run(void *state)
     return NULL;
 }
 
-/* Searches that all threads made. */
+/* Searches and comparisons that all threads made. */
 static size_t run_threads(const char *options, size_t turns, bool roomy)
 {
     gpu_case segments[SEGMENTS];
     gpu_lists lists[SEGMENTS];
-    void *places[2 * SEGMENTS] = {NULL}; /* of rows, of lists */
+    gpu_points points[SEGMENTS];
+    void *places[SEGMENTS] = {NULL}, *lists_places[SEGMENTS] = {NULL}, *point_places[SEGMENTS] = {NULL};
     work works[THREADS];
     pthread_t threads[THREADS];
     const vss_device *device;
@@ -70,10 +89,12 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
         lists[i] = (gpu_lists){.begins = NULL};
         if (i % 3 == 2)
             gpu_lists_make(&lists[i], &segments[i], 20, 5, true);
-        segments[i].search.lists_place = &places[SEGMENTS + i];
+        segments[i].search.lists_place = &lists_places[i];
+        gpu_points_make(&points[i], &(gpu_point_spec){.size = 64, .centers = 9, .rows = 3000, .seed = i});
     }
     for (size_t i = 0; i < THREADS; i++) {
-        works[i] = (work){.device = device, .segments = segments, .places = places, .turns = turns, .random = i};
+        works[i] = (work){.device = device, .segments = segments, .points = points, .places = places,
+                          .point_places = point_places, .turns = turns, .random = i};
         assert_int_equal(pthread_create(&threads[i], NULL, work_run, &works[i]), 0);
     }
     for (size_t i = 0; i < THREADS; i++) {
@@ -85,10 +106,11 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
     }
     for (size_t i = 0; i < SEGMENTS; i++) {
         gpu_lists_free(&lists[i], &segments[i], device);
-        for (size_t place = i; place < 2 * SEGMENTS; place += SEGMENTS)
-            if (places[place] != NULL)
-                device->forget(device->state, places[place]);
+        device->forget(device->state, places[i]);
+        device->forget(device->state, lists_places[i]);
+        device->forget(device->state, point_places[i]);
         gpu_case_free(&segments[i]);
+        gpu_points_free(&points[i]);
     }
     vssg_close(device);
     return searched;

@@ -1,10 +1,11 @@
-"""Searches of libvss through libvss_gpu's host form give the bits that searches without a device give.
+"""Searches and builds of libvss through libvss_gpu's host form give the bits that they give without a device.
 
 VSS_GPU_LIBRARY names another device library, VSS_GPU_DEVICE its device.
 """
 
 import os
 import pathlib
+import subprocess
 import sys
 
 import numpy as np
@@ -107,3 +108,60 @@ def test_lists(tmp_path, index, dtype, metric):
             for q in range(n):
                 mine, others = hits.distances[q][:hits.counts[q]], plain.distances[q][:plain.counts[q]]
                 assert (nearer * mine >= nearer * others).all()
+
+
+BUILD_ROWS, BUILD_DIM = 12000, 24
+
+
+def collection(db, dtype, metric, rows):
+    col = db.create_collection("c", [
+        {"name": "key", "type": "int64", "primary": True},
+        {"name": "v", "type": f"vector<{dtype}>", "dim": rows.shape[1], "metric": metric}])
+    col.insert({"key": np.arange(len(rows)), "v": rows})
+    col.flush()
+    return col
+
+
+@pytest.mark.parametrize("kind,dtype,metric", [
+    ("ivf_flat", "f32", "l2"), ("ivf_flat", "u8", "l2"), ("ivf_flat", "i8", "ip"), ("ivf_flat", "f16", "cosine"),
+    ("ivf_sq8", "f32", "l2"), ("ivf_rabitq", "f32", "l2"), ("ivf_pq", "f32", "l2")])
+def test_same_lists(tmp_path, kind, dtype, metric):
+    """Up to 256 lists the CPU compares every row with every center, too: both build the same index."""
+    rng = np.random.default_rng(4)
+    rows, queries = (vectors(rng, dtype, n, BUILD_DIM) for n in (BUILD_ROWS, 50))
+    for some in (rows, queries):
+        some[~some.any(axis=1), 0] = 1
+    results = []
+    for device in (None, DEVICE):
+        with vss.open(tmp_path / str(device)) as db:
+            col = collection(db, dtype, metric, rows)
+            col.build_index("v", kind, nlist=90, device=device, device_required=device is not None)
+            results.append([col.search(queries, k=10, nprobe=probes) for probes in (1, 5)])
+    for plain, hits in zip(*results):
+        assert np.array_equal(hits.counts, plain.counts)
+        assert np.array_equal(hits.keys, plain.keys)
+        assert hits.distances.tobytes() == plain.distances.tobytes()
+
+
+def test_builds_ask(tmp_path):
+    """Builds do go to the device: where its memory does not suffice they say so, if it is required."""
+    script = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "bindings" / "python")!r})
+import numpy, vss
+vss.load_device({LIBRARY!r}, memory_mb=1, experimental={int(DEVICE == "cuda")})
+rows = numpy.random.default_rng(1).standard_normal(({BUILD_ROWS}, 64)).astype(numpy.float32)
+with vss.open({str(tmp_path / "db")!r}) as db:
+    col = db.create_collection("c", [{{"name": "key", "type": "int64", "primary": True}},
+                                     {{"name": "v", "type": "vector<f32>", "dim": 64, "metric": "l2"}}])
+    col.insert({{"key": numpy.arange(len(rows)), "v": rows}})
+    try:
+        col.build_index("v", "ivf_flat", nlist=90, device={DEVICE!r}, device_required=True)
+    except vss.Error as error:
+        print(error)
+    col.build_index("v", "ivf_flat", nlist=90, device={DEVICE!r})
+    assert col.search(rows[5:6], k=1).keys.tolist() == [[5]]
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"{BUILD_ROWS} points of 64 bytes: " in done.stdout and "of the card's memory wanted" in done.stdout
