@@ -52,9 +52,11 @@ static vss_status inverted_doubled(const vss_device_lists *lists, uint64_t rows,
 
 static size_t inverted_shape(Place *place, const void *from, char (&what)[64])
 {
-    const vss_device_lists *lists = static_cast<const InvertedFrom *>(from)->lists;
+    const InvertedFrom *asked = static_cast<const InvertedFrom *>(from);
+    const vss_device_lists *lists = asked->lists;
+    const uint64_t n = lists->begins[lists->n_lists];
     place->inverted = Inverted{};
-    place->inverted.n = lists->begins[lists->n_lists];
+    place->inverted.n = static_cast<uint32_t>(n < asked->rows ? n : asked->rows); /* not checked yet */
     (void)std::snprintf(what, sizeof what, "%u lists of %u rows", lists->n_lists, place->inverted.n);
     return size_t{place->inverted.n} * sizeof(uint32_t) + 1;
 }
@@ -63,6 +65,7 @@ static vss_status inverted_load(Device *, Call *call, Place *place, const void *
 {
     const InvertedFrom *asked = static_cast<const InvertedFrom *>(from);
     Inverted *inverted = &place->inverted;
+    VSSG_TRY(inverted_check(asked->lists, asked->rows, err));
     VSSG_TRY(inverted_doubled(asked->lists, asked->rows, &inverted->doubled, err));
     inverted->numbers = static_cast<const uint32_t *>(place->memory);
     return call_send(call, place->memory, asked->lists->rows, inverted->n * sizeof(uint32_t), err);
@@ -72,8 +75,6 @@ vss_status inverted_take(Device *device, Call *call, void **slot, const vss_devi
                          Place **out, vss_error *err)
 {
     const InvertedFrom from{lists, rows};
-    *out = nullptr;
-    VSSG_TRY(inverted_check(lists, rows, err));
     return place_hold(device, call, slot, PlaceFill{&from, inverted_shape, inverted_load}, out, err);
 }
 
