@@ -38,7 +38,8 @@ test-gpu: all
 
 # Exact search and k-means on the GPU: rates, and what share they are of the measured peaks.
 bench-gpu: gpu
-	@build/gpu/plugin/vss-bench-gpu
+	@build/gpu/plugin/vss-bench-gpu || [ $$? = 3 ]
+	@python3 gpu/compare_torch.py || [ $$? = 3 ]
 
 # Exact search beside faiss-cpu's IndexFlat on real data, everything the first time: tens of minutes.
 bench-flat: all

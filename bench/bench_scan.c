@@ -6,14 +6,18 @@
  * vssi_flat_search with its top 10 and top 1,000. Prints medians, the least times (which strangers disturb less),
  * GB/s by the medians, and by both what share of the best read loop kernel and scan reach. Then batches of 2 to 256
  * queries by vssi_flat_search_batch, in 5 rounds: time a query, the speed of the arithmetic and how many times a
- * batch takes the time of one query. One thread. Sees internal headers: it is linked with the library's objects.
+ * batch takes the time of one query. Then one query and 64 over the rows that a bitmap lets pass, here and there, right
+ * after a search of all rows and once more: how many times faster than that, and nanoseconds a row. One thread. Sees
+ * internal headers: it is linked with the library's objects.
  */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../index/index_ops.h"
+#include "../lib/base/bitmap.h"
 #include "../lib/base/checked.h"
 
 #if defined(__x86_64__)
@@ -25,12 +29,15 @@
 #define BENCH_AHEAD 4096u
 #define BENCH_QUERIES 256u
 #define BENCH_BATCH_ROUNDS 5u
+#define BENCH_PASSING_ROUNDS 7u
 
 typedef struct bench_scan {
     vssi_heap heap;
     vssi_scratch scratch;
     vssi_vectors vectors;
     float *data, *query; /* [BENCH_QUERIES], the first one alone but for batches */
+    uint64_t *allow;     /* rows that pass, or NULL */
+    size_t n_allow;
     size_t bytes;
     uint64_t sink; /* keeps the loops alive */
 } bench_scan;
@@ -81,7 +88,7 @@ static void bench_check(vss_status status, const vss_error *err)
 static void bench_flat(bench_scan *bench, size_t k)
 {
     vssi_topk_source source = {bench, bench_exact, bench_key_before};
-    vssi_query query = {{bench->query, 1}, NULL, bench->vectors.rows, NULL, NULL};
+    vssi_query query = {{bench->query, 1}, bench->allow, bench->n_allow, NULL, NULL};
     vssi_topk topk;
     vss_error err;
     double gamma = vssi_simd_gamma(bench->vectors.dim);
@@ -101,7 +108,7 @@ static void bench_batch(bench_scan *bench, size_t n, size_t k)
     double gamma = vssi_simd_gamma(bench->vectors.dim);
     bench_check(vssi_scratch_get(&bench->scratch, VSSI_SCRATCH_TOPK, n, vssi_topk_size(k), &memory, &err), &err);
     for (size_t q = 0; q < n; q++) {
-        queries[q] = (vssi_query){{bench->query + q * bench->vectors.dim, 1}, NULL, bench->vectors.rows, NULL, NULL};
+        queries[q] = (vssi_query){{bench->query + q * bench->vectors.dim, 1}, bench->allow, bench->n_allow, NULL, NULL};
         vssi_topk_begin(&topks[q], memory + q * vssi_topk_size(k), k, gamma, 0, &source, &err);
     }
     bench_check(vssi_flat_search_batch(NULL, &bench->vectors, queries, n, &bench->scratch, topks, &err), &err);
@@ -241,6 +248,57 @@ static void bench_batches(bench_scan *bench)
     }
 }
 
+/* Nanoseconds of a search by the rows given; NULL: by all. */
+static double bench_search(bench_scan *bench, size_t n, uint64_t *allow, size_t n_allow)
+{
+    bench->allow = allow;
+    bench->n_allow = allow ? n_allow : bench->vectors.rows;
+    uint64_t begin = vssi_now_ns();
+    if (n == 1)
+        bench_flat(bench, 10);
+    else
+        bench_batch(bench, n, 10);
+    return (double)(vssi_now_ns() - begin);
+}
+
+static void bench_passing(bench_scan *bench, uint64_t *allow, size_t n_allow, size_t n)
+{
+    double times[3][BENCH_PASSING_ROUNDS];
+    for (size_t round = 0; round < BENCH_PASSING_ROUNDS; round++) {
+        times[0][round] = bench_search(bench, n, NULL, 0);
+        times[1][round] = bench_search(bench, n, allow, n_allow);
+        times[2][round] = bench_search(bench, n, allow, n_allow);
+    }
+    for (size_t i = 0; i < 3; i++)
+        qsort(times[i], BENCH_PASSING_ROUNDS, sizeof(double), bench_compare);
+    double all = times[0][BENCH_PASSING_ROUNDS / 2];
+    for (size_t i = 1; i < 3; i++) {
+        double middle = times[i][BENCH_PASSING_ROUNDS / 2];
+        printf("%3zu queries, %7zu rows pass, %s %8.3f ms a call  %6.1f ns a row  %6.2f times all rows\n", n, n_allow,
+               i == 1 ? "after all rows" : "once more     ", middle * 1e-6, middle / (double)n_allow, all / middle);
+    }
+}
+
+static void bench_passings(bench_scan *bench)
+{
+    static const uint32_t percents[] = {50, 10, 1};
+    vss_error err;
+    uint64_t *allow;
+    size_t rows = bench->vectors.rows;
+    bench_check(vssi_alloc(&bench->heap, vssi_bitmap_words(rows), sizeof *allow, &allow, &err), &err);
+    for (size_t i = 0; i < 2 * sizeof percents / sizeof *percents; i++) {
+        uint32_t state = 1;
+        memset(allow, 0, vssi_bitmap_words(rows) * sizeof *allow);
+        for (size_t row = 0; row < rows; row++) {
+            state = state * 1664525u + 1013904223u;
+            if ((state >> 16) % 100 < percents[i / 2])
+                vssi_bitmap_set(allow, row);
+        }
+        bench_passing(bench, allow, vssi_bitmap_count(allow, rows), i % 2 == 0 ? 1 : 64);
+    }
+    vssi_free(&bench->heap, allow);
+}
+
 static int bench_fill(bench_scan *bench, size_t rows, size_t dim)
 {
     uint32_t state = 1;
@@ -257,6 +315,7 @@ static int bench_fill(bench_scan *bench, size_t rows, size_t dim)
     for (size_t i = 0; i < BENCH_QUERIES * dim; i++)
         bench->query[i] = (float)((i + i / dim * 7) % 256);
     bench->bytes = rows * dim * sizeof(float);
+    bench->n_allow = rows;
     bench->vectors = (vssi_vectors){rows, (uint32_t)dim, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, bench->data, NULL, 0,
                                     VSSI_SIMD_F32, 0, NULL, NULL};
     vssi_vectors_bind(&bench->vectors);
@@ -280,6 +339,7 @@ int main(int argc, char **argv)
                vssi_simd()->level, BENCH_ROUNDS);
         bench_measure(&bench);
         bench_batches(&bench);
+        bench_passings(&bench);
         printf("checksum %" PRIu64 "\n", bench.sink);
     }
     vssi_scratch_free(&bench.scratch);

@@ -75,10 +75,18 @@ static void pass_divide(const Rows &rows, const vss_device_search *search, Pass 
     pass->bytes = at;
 }
 
+/* Bytes of scratch memory to aim at: what the rows leave of the budget is often less than its quarter. */
+static size_t pass_most(const Device *device, const Rows &rows)
+{
+    const size_t held = rows.n * (rows.stride + (rows.kind == Kind::bits ? 0 : 2 * rows.padded + 2 * sizeof(float)));
+    const size_t left = device->budget > held ? device->budget - held : 0;
+    return pass_least(PASS_SCRATCH, pass_least(device->budget / 4, left));
+}
+
 void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, bool products, uint32_t n,
                Pass *pass)
 {
-    const size_t most = PASS_SCRATCH < device->budget / 4 ? PASS_SCRATCH : device->budget / 4;
+    const size_t most = pass_most(device, rows);
     const bool halves = rows.kind == Kind::f16 || rows.kind == Kind::bf16;
     *pass = Pass{};
     pass->products = products;
@@ -89,7 +97,7 @@ void pass_plan(const Device *device, const Rows &rows, const vss_device_search *
     for (;;) {
         pass_shape(device, rows, search->k, pass);
         pass_divide(rows, search, pass);
-        if (pass->bytes <= most || pass->n <= PASS_FEW)
+        if (pass->bytes <= most || pass->n == 1)
             return;
         pass->n = static_cast<uint32_t>(pass_share(pass->n, 2));
     }

@@ -70,13 +70,14 @@ typedef struct vssi_dense_floats {
 } vssi_dense_floats;
 
 typedef struct vssi_dense {
-    /* The first n rows, of F32, F16 or BF16, rounded; norms[32] and rests[32] become the squared norms of the rows and
-     * of what rounding took off, in float32. Components of rows or rests below 2^-70 may count as 0 there. */
-    void (*pack_floats)(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, char *panel, float *norms,
-                        float *rests);
-    /* The first n rows of I8 or U8; sums[32] and squares[32] become sum c and sum c (c - 128). */
-    void (*pack_bytes)(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, char *panel, int32_t *sums,
-                       int32_t *squares);
+    /* The first n rows, of F32, F16 or BF16, rounded, while what follows is asked for, but nothing past byte `last` of
+     * a row; norms[32] and rests[32] become the squared norms of the rows and of what rounding took off, in float32.
+     * Components of rows or rests below 2^-70 may count as 0 there. */
+    void (*pack_floats)(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, size_t last, char *panel,
+                        float *norms, float *rests);
+    /* The same of rows of I8 or U8; sums[32] and squares[32] become sum c and sum c (c - 128). */
+    void (*pack_bytes)(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, size_t last, char *panel,
+                       int32_t *sums, int32_t *squares);
     /* Pairs into where and values, [rows * n_queries + 16]; returns how many. */
     size_t (*codes)(const vssi_dense_codes *job, uint32_t *where, int32_t *values);
     /* Of n_rows, a multiple of VSSI_DENSE_WHOLE: the greatest value among every 16 of them, each row in one of the

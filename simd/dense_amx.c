@@ -102,11 +102,17 @@ static size_t amx_bytes(const vssi_dense_job *job, const vssi_dense_floats *with
     return n;
 }
 
-/* Asks for what follows the row some way on: through an integer, as that may lie past the end of the rows. */
-AMX_INLINE void amx_ahead(const char *at) { __builtin_prefetch((const void *)((uintptr_t)at + AMX_AHEAD), 0, 3); }
+/* Asks for what follows byte `at` of a row some way on, but not past byte `last`: through an integer, as that may lie
+ * past the end of the rows. */
+AMX_INLINE void amx_ahead(const char *row, size_t at, size_t last)
+{
+    size_t ahead = at + AMX_AHEAD;
+    __builtin_prefetch((const void *)((uintptr_t)row + (ahead < last ? ahead : last)), 0, 3);
+}
 
 /* A row of bytes, all of them xor flip, or NULL: zeros, to its place in a panel; sum c and sum c (c - 128). */
-AMX_INLINE void amx_pack_row(const char *row, size_t bytes, char flip, char *place, int32_t *sum, int32_t *square)
+AMX_INLINE void amx_pack_row(const char *row, size_t bytes, size_t last, char flip, char *place, int32_t *sum,
+                             int32_t *square)
 {
     const __m512i ones = _mm512_set1_epi8(1), top = _mm512_set1_epi8((char)-128), every = _mm512_set1_epi8(flip);
     __m512i sums = _mm512_setzero_si512(), squares = sums;
@@ -116,7 +122,7 @@ AMX_INLINE void amx_pack_row(const char *row, size_t bytes, char flip, char *pla
             __mmask64 mask = ~(uint64_t)0 >> (bytes - i < 64 ? 64 - (bytes - i) : 0);
             v = _mm512_maskz_loadu_epi8(mask, row + i);
             v = flip != 0 ? _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(v, every)) : v;
-            amx_ahead(row + i);
+            amx_ahead(row, i, last);
         }
         _mm512_store_si512(place, v);
         squares = _mm512_dpbusd_epi32(squares, v, _mm512_xor_si512(v, top));
@@ -126,15 +132,15 @@ AMX_INLINE void amx_pack_row(const char *row, size_t bytes, char flip, char *pla
     *square = _mm512_reduce_add_epi32(squares);
 }
 
-static void amx_pack_bytes(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, char *panel,
-                           int32_t *sums, int32_t *squares)
+static void amx_pack_bytes(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, size_t last,
+                           char *panel, int32_t *sums, int32_t *squares)
 {
     for (size_t r = 0; r < VSSI_DENSE_ROWS; r++) {
         const char *row = r < n ? rows[r] : NULL;
         if (type == VSSI_SIMD_I8)
-            amx_pack_row(row, dim, (char)-128, panel + r * VSSI_DENSE_STEP, &sums[r], &squares[r]);
+            amx_pack_row(row, dim, last, (char)-128, panel + r * VSSI_DENSE_STEP, &sums[r], &squares[r]);
         else
-            amx_pack_row(row, dim, 0, panel + r * VSSI_DENSE_STEP, &sums[r], &squares[r]);
+            amx_pack_row(row, dim, last, 0, panel + r * VSSI_DENSE_STEP, &sums[r], &squares[r]);
     }
 }
 
@@ -149,8 +155,8 @@ AMX_INLINE __m512 amx_widen(vssi_simd_type type, const char *row, size_t i, __mm
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
 
-AMX_INLINE void amx_pack_type(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, char *panel,
-                              float *norms, float *rests)
+AMX_INLINE void amx_pack_type(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, size_t last,
+                              char *panel, float *norms, float *rests)
 {
     for (size_t r = 0; r < VSSI_DENSE_ROWS; r++) {
         __m512 norm = _mm512_setzero_ps(), rest = norm;
@@ -160,12 +166,12 @@ AMX_INLINE void amx_pack_type(vssi_simd_type type, const char *const *rows, size
             __m512 low = _mm512_setzero_ps(), high = low;
             if (r < n) {
                 low = amx_widen(type, rows[r], i, (__mmask16)mask);
-                amx_ahead(rows[r] + vssi_simd_row_size(type, i));
+                amx_ahead(rows[r], vssi_simd_row_size(type, i), last);
             }
             if (left > 16) {
                 high = amx_widen(type, rows[r], i + 16, (__mmask16)(mask >> 16));
                 if (type == VSSI_SIMD_F32)
-                    amx_ahead(rows[r] + 4 * i + 64);
+                    amx_ahead(rows[r], 4 * i + 64, last);
             }
             __m512i both = (__m512i)_mm512_cvtne2ps_pbh(high, low);
             _mm512_store_si512(panel + (i / 32 * VSSI_DENSE_ROWS + r) * VSSI_DENSE_STEP, both);
@@ -181,15 +187,15 @@ AMX_INLINE void amx_pack_type(vssi_simd_type type, const char *const *rows, size
     }
 }
 
-static void amx_pack_floats(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, char *panel,
-                            float *norms, float *rests)
+static void amx_pack_floats(vssi_simd_type type, const char *const *rows, size_t n, size_t dim, size_t last,
+                            char *panel, float *norms, float *rests)
 {
     if (type == VSSI_SIMD_F32)
-        amx_pack_type(VSSI_SIMD_F32, rows, n, dim, panel, norms, rests);
+        amx_pack_type(VSSI_SIMD_F32, rows, n, dim, last, panel, norms, rests);
     else if (type == VSSI_SIMD_F16)
-        amx_pack_type(VSSI_SIMD_F16, rows, n, dim, panel, norms, rests);
+        amx_pack_type(VSSI_SIMD_F16, rows, n, dim, last, panel, norms, rests);
     else
-        amx_pack_type(VSSI_SIMD_BF16, rows, n, dim, panel, norms, rests);
+        amx_pack_type(VSSI_SIMD_BF16, rows, n, dim, last, panel, norms, rests);
 }
 
 const vssi_dense vssi_dense_amx = {

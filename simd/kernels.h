@@ -10,7 +10,7 @@
  * VSSI_KERNELS_NEAR bytes on. Rows of F32, with little arithmetic a line, only VSSI_KERNELS_NEAR_F32 bytes on: both
  * would add 0.05 to their share of the memory's rate and take a third from that of the caches.
  * Gathering asks, a line at a time and at most VSSI_KERNELS_FETCH bytes of a row, for the rows two blocks ahead, for
- * the first cache.
+ * the first cache; a call of one block of short rows reads them at once.
  */
 #ifndef VSSI_KERNELS_H
 #define VSSI_KERNELS_H
@@ -27,6 +27,7 @@
 #define VSSI_KERNELS_NEAR 1024    /* bytes */
 #define VSSI_KERNELS_NEAR_F32 512 /* bytes */
 #define VSSI_KERNELS_FETCH 1024   /* bytes */
+#define VSSI_KERNELS_SHORT 512    /* bytes of a row */
 
 /* What a block is asked for; type, op and stream are constants. */
 typedef struct vssi_kernels_job {
@@ -82,7 +83,8 @@ VSSI_KERNELS_INLINE void vssi_kernels_gather(const vssi_kernels_job *job, const 
 {
     size_t size = vssi_simd_row_size(job->type, job->dim), i = 0;
     size_t fetched = n < 2 * VSSI_KERNELS_BLOCK ? n : 2 * VSSI_KERNELS_BLOCK;
-    vssi_kernels_fetch(base, size, rows, fetched);
+    if (n > VSSI_KERNELS_BLOCK || size > VSSI_KERNELS_SHORT)
+        vssi_kernels_fetch(base, size, rows, fetched);
     for (; i + VSSI_KERNELS_BLOCK <= n; i += VSSI_KERNELS_BLOCK) {
         size_t more = n - fetched < VSSI_KERNELS_BLOCK ? n - fetched : VSSI_KERNELS_BLOCK;
         vssi_kernels_fetch(base, size, rows + fetched, more);

@@ -10,6 +10,9 @@
 #include "../../lib/base/fail.h"
 #include "flat_dense.h"
 
+#define DENSE_FEW 4u      /* one in: fewer rows that are allowed seldom follow one another */
+#define DENSE_SHORT 2048u /* bytes of a row, about what packing asks for ahead */
+
 static size_t dense_place(flat_dense *d, char *memory)
 {
     size_t at = 0, panel = vssi_dense_size(d->steps), rows = d->most * VSSI_DENSE_ROWS * sizeof(float);
@@ -64,20 +67,26 @@ static void dense_offer(flat_dense *d, size_t q)
     d->kind->cut(d, q);
 }
 
-/* Pack up to `panels` panels of the rows from *at on; returns how many rows. */
-static size_t dense_pack(flat_dense *d, size_t *at, size_t end, size_t panels, vssi_dense_job *job)
+/* The last byte of a row, or none, that packing asks for: past a row's end lies one that may be left out, and of short
+ * rows several. */
+static size_t dense_last(const vssi_vectors *v, const vssi_query *query)
+{
+    bool few = query->allow && (query->n_allow < v->rows / DENSE_FEW || v->row_size < DENSE_SHORT);
+    return few ? v->row_size - 1 : SIZE_MAX;
+}
+
+/* Pack the next rows in up to `panels` panels; returns how many rows. */
+static size_t dense_pack(flat_dense *d, size_t panels, vssi_dense_job *job)
 {
     const char *rows[VSSI_DENSE_ROWS];
-    size_t count = 0;
-    for (job->n_panels = 0; job->n_panels < panels; job->n_panels++) {
-        uint32_t *ids = d->ids + job->n_panels * VSSI_DENSE_ROWS;
-        size_t n = vssi_flat_next(d->queries, at, end, ids, VSSI_DENSE_ROWS);
-        if (n == 0)
-            break;
+    size_t count = vssi_flat_walk_next(&d->walk, panels * VSSI_DENSE_ROWS), n;
+    job->n_panels = 0;
+    for (size_t at = 0; at < count; at += n) {
+        n = vssi_min(VSSI_DENSE_ROWS, count - at);
         for (size_t r = 0; r < n; r++)
-            rows[r] = vssi_vectors_row(d->v, ids[r]);
-        d->kind->pack(d, job->n_panels, rows, n);
-        count += n;
+            rows[r] = vssi_vectors_row(d->v, d->walk.ids[at + r]);
+        vssi_flat_walk_ask(&d->walk, at + n);
+        d->kind->pack(d, job->n_panels++, rows, n);
     }
     return count;
 }
@@ -94,7 +103,7 @@ static void dense_multiply(flat_dense *d, vssi_dense_job *job)
         for (size_t i = 0; i < n_hits; i++) {
             size_t q = first + d->where[i] % VSSI_DENSE_QUERIES;
             flat_dense_query *one = &d->of[q];
-            one->near[one->n++] = d->ids[d->where[i] / VSSI_DENSE_QUERIES];
+            one->near[one->n++] = d->walk.ids[d->where[i] / VSSI_DENSE_QUERIES];
             if (one->n == FLAT_DENSE_NEAR)
                 dense_offer(d, q);
         }
@@ -109,11 +118,13 @@ vss_status vssi_flat_dense_search(const vssi_vectors *v, const vssi_query *queri
     d.kind = v->kind == VSSI_SIMD_I8 || v->kind == VSSI_SIMD_U8 ? &vssi_flat_dense_bytes : &vssi_flat_dense_floats;
     VSSI_TRY(dense_begin(&d, scratch, err));
     vssi_dense_job job = {.panels = d.panels, .steps = d.steps};
-    for (size_t at = queries->begin;; asked += count * n) {
+    vssi_flat_walk_begin(&d.walk, v, queries, queries->begin, end, 0);
+    d.last = dense_last(v, queries);
+    for (;; asked += count * n) {
         if (asked >= FLAT_ASK && vssi_control_stopped(queries->control))
             return VSS_OK;
         asked = asked >= FLAT_ASK ? 0 : asked;
-        count = dense_pack(&d, &at, end, panels, &job);
+        count = dense_pack(&d, panels, &job);
         if (count == 0)
             break;
         panels = vssi_min(2 * panels, d.most);

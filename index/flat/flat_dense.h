@@ -9,8 +9,9 @@
 #include "../../lib/base/checked.h"
 #include "../../simd/dense.h"
 #include "flat_tile.h"
+#include "flat_walk.h"
 
-#define FLAT_DENSE_PANELS 8u                 /* most at once */
+#define FLAT_DENSE_PANELS (FLAT_BLOCK / VSSI_DENSE_ROWS) /* most at once */
 #define FLAT_DENSE_BYTES ((size_t)256 << 10) /* of panels at once, which stay in the second cache beside the queries */
 
 /* Panels of that many steps that are multiplied at once, and groups of n queries. */
@@ -43,7 +44,9 @@ typedef struct flat_dense {
     float *scale, *base, *rest;      /* [panels][32] */
     void *first, *second;            /* [32] numbers of four bytes: what packing a panel tells of its rows */
     void *row;                       /* [dim] numbers of four bytes */
-    uint32_t *where, ids[FLAT_DENSE_PANELS * VSSI_DENSE_ROWS];
+    uint32_t *where;
+    size_t last;                     /* byte of a row, as packing takes it */
+    flat_walk walk;                  /* over the rows, whose block is in the panels */
 } flat_dense;
 
 #define FLAT_DENSE_NEAR 16u /* rows of a query that are scored together */

@@ -54,14 +54,15 @@ static void bytes_pack(flat_dense *d, size_t p, const char *const *rows, size_t 
     const bool l2 = v->metric == VSS_METRIC_L2;
     const float half = l2 ? 0.5f : 0, minus = l2 ? -64 : v->kind == VSSI_SIMD_U8 ? -128 : 0;
     float *scale = d->scale + p * VSSI_DENSE_ROWS, *base = d->base + p * VSSI_DENSE_ROWS;
-    d->kernels->pack_bytes(v->kind, rows, n, v->dim, d->panels + p * vssi_dense_size(d->steps), d->first, d->second);
+    d->kernels->pack_bytes(v->kind, rows, n, v->dim, d->last, d->panels + p * vssi_dense_size(d->steps),
+                           d->first, d->second);
     for (size_t i = 0; i < VSSI_DENSE_ROWS; i++) {
         float sum = (float)sums[i], exact = half * (float)squares[i] + minus * sum;
         base[i] = exact - (fabsf(exact) + 256 * sum) * (float)BYTES_SLACK;
         d->rest[p * VSSI_DENSE_ROWS + i] = scale[i] = 1;
     }
     for (size_t i = 0; i < n && v->metric == VSS_METRIC_COSINE; i++)
-        scale[i] = 1 / v->inverse_norms[d->ids[p * VSSI_DENSE_ROWS + i]];
+        scale[i] = 1 / v->inverse_norms[d->walk.ids[p * VSSI_DENSE_ROWS + i]];
     for (size_t i = n; i < VSSI_DENSE_ROWS; i++)
         base[i] = INFINITY;
 }

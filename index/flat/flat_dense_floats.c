@@ -47,7 +47,8 @@ static void floats_pack(flat_dense *d, size_t p, const char *const *rows, size_t
     const double gamma = vssi_simd_gamma(v->dim), share = d->off * (1 + 0x1p-20) + 4 * gamma;
     const float keep = (float)(1 - 6 * gamma - 0x1p-22), none = (float)(v->dim * -0x1p-120);
     float norm = 0, off = 0, *scale = d->scale + p * VSSI_DENSE_ROWS, *base = d->base + p * VSSI_DENSE_ROWS;
-    d->kernels->pack_floats(v->kind, rows, n, v->dim, d->panels + p * vssi_dense_size(d->steps), d->first, d->second);
+    d->kernels->pack_floats(v->kind, rows, n, v->dim, d->last, d->panels + p * vssi_dense_size(d->steps),
+                            d->first, d->second);
     for (size_t i = 0; i < VSSI_DENSE_ROWS; i++) {
         norm = fmaxf(norm, norms[i]);
         off = fmaxf(off, rests[i]);
@@ -61,7 +62,7 @@ static void floats_pack(flat_dense *d, size_t p, const char *const *rows, size_t
         base[i] = v->metric == VSS_METRIC_L2 ? norms[i] * keep : none;
     }
     for (size_t i = 0; i < n && v->metric == VSS_METRIC_COSINE; i++)
-        scale[i] = 1 / v->inverse_norms[d->ids[p * VSSI_DENSE_ROWS + i]];
+        scale[i] = 1 / v->inverse_norms[d->walk.ids[p * VSSI_DENSE_ROWS + i]];
     for (size_t i = n; i < VSSI_DENSE_ROWS; i++)
         base[i] = INFINITY;
 }

@@ -7,6 +7,8 @@
 
 #include "checked.h"
 
+#define BITMAP_STEP ((size_t)4) /* rows written without a branch on how many there are */
+
 /* The bits of the last word that belong to the map: all of them where bits is a multiple of 64. */
 static uint64_t bitmap_last_mask(size_t bits)
 {
@@ -47,6 +49,12 @@ size_t vssi_bitmap_rows(const uint64_t *map, size_t begin, size_t end, uint32_t 
         size_t base = at & ~(size_t)63;
         size_t stop = vssi_min(end - base, 64);
         uint64_t word = map[base / 64] & (UINT64_MAX << (at % 64)) & bitmap_last_mask(stop);
+        for (bool more = true; more && capacity - n >= BITMAP_STEP; more = word != 0) {
+            for (size_t i = 0; i < BITMAP_STEP; i++, word &= word - 1) {
+                rows[n] = (uint32_t)base + (uint32_t)__builtin_ctzll(word | (uint64_t)1 << 63);
+                n += word != 0;
+            }
+        }
         for (; word != 0; word &= word - 1) {
             size_t row = base + (size_t)__builtin_ctzll(word);
             if (n == capacity) {

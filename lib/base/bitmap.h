@@ -20,7 +20,7 @@ void vssi_bitmap_fill(uint64_t *map, size_t bits);
 /* map &= ~other */
 void vssi_bitmap_subtract(uint64_t *map, const uint64_t *other, size_t bits);
 /* The rows whose bits are set in [begin, end), at most capacity of them, into rows. *next is where to go on, `end` when
- * done. */
+ * done. Places of rows behind the last one may be overwritten. */
 size_t vssi_bitmap_rows(const uint64_t *map, size_t begin, size_t end, uint32_t *rows, size_t capacity, size_t *next);
 
 /* Arrow's byte-wise validity bits. */

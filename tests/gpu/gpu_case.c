@@ -120,8 +120,9 @@ static void case_fill(gpu_case *c, bool query, void *to, size_t n, size_t bytes,
     for (size_t r = 0; r < n; r++) {
         char *row = (char *)to + r * bytes;
         float length = ldexpf(1, (int)(gpu_random(state) % 21) - 10);
-        if (!query && r > 0 && s->data >= GPU_DATA_EQUAL) {
-            memcpy(row, to, bytes);
+        bool near = query && s->data == GPU_DATA_CLOSE && s->type == VSS_TYPE_VECTOR_BINARY;
+        if (near || (!query && r > 0 && s->data >= GPU_DATA_EQUAL)) {
+            memcpy(row, c->rows, bytes);
             if (s->data == GPU_DATA_CLOSE)
                 case_nudge(s, row, components, state);
             continue;

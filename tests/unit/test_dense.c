@@ -276,7 +276,8 @@ static void floats_try(const vssi_dense *kernels, vssi_simd_type type, size_t di
     for (size_t p = 0; p < c.n_panels; p++) {
         const char *pointers[VSSI_DENSE_ROWS];
         size_t n = dense_rows(&c, p, stored, row_size, pointers), at = p * VSSI_DENSE_ROWS;
-        kernels->pack_floats(type, pointers, n, dim, c.panels + p * vssi_dense_size(c.steps), norms + at, rests + at);
+        kernels->pack_floats(type, pointers, n, dim, p * 64, c.panels + p * vssi_dense_size(c.steps), norms + at,
+                             rests + at);
     }
     for (size_t r = 0; r < places; r++) {
         terms[r] = 1 + (float)(r % 3);                                  /* scale */
@@ -347,7 +348,8 @@ static void bytes_try(const vssi_dense *kernels, vssi_simd_type type, size_t dim
     for (size_t p = 0; p < c.n_panels; p++) {
         const char *pointers[VSSI_DENSE_ROWS];
         size_t n = dense_rows(&c, p, data, dim, pointers), at = p * VSSI_DENSE_ROWS;
-        kernels->pack_bytes(type, pointers, n, dim, c.panels + p * vssi_dense_size(c.steps), sums + at, squares + at);
+        kernels->pack_bytes(type, pointers, n, dim, p * 64, c.panels + p * vssi_dense_size(c.steps), sums + at,
+                            squares + at);
     }
     for (size_t r = 0; r < places; r++) {
         terms[r] = 1;
