@@ -1,5 +1,5 @@
 # The two commands: make demo, make test. Everything else is CMake's (CMakePresets.json).
-.PHONY: all demo test test-full faiss bench-flat bench-hnsw bench-ivf clean
+.PHONY: all demo test test-full faiss gpu test-gpu bench-gpu bench-flat bench-hnsw bench-ivf clean
 
 all: build/release/build.ninja
 	cmake --build build/release
@@ -26,6 +26,20 @@ faiss:
 	@cmake/faiss.sh
 	@cmake -S plugins/faiss -B build/faiss/plugin -G Ninja >/dev/null
 	@cmake --build build/faiss/plugin
+
+# libvss_gpu.so, the device "cuda", in build/gpu/plugin, for all architectures; it needs the CUDA toolkit (docs/gpu.md).
+gpu:
+	@cmake -S gpu -B build/gpu/plugin -G Ninja -DVSS_GPU_HOST=OFF -DVSS_GPU_TESTS=OFF >/dev/null
+	@cmake --build build/gpu/plugin
+
+# Its kernels on the host, and on the GPU where there is one.
+test-gpu: all
+	@tests/gpu/run.sh "80;90"
+
+# Exact search on the GPU: rates, and what share they are of the measured peaks.
+bench-gpu: gpu
+	@build/gpu/plugin/vss-bench-gpu || [ $$? = 3 ]
+	@python3 gpu/compare_torch.py || [ $$? = 3 ]
 
 # Exact search beside faiss-cpu's IndexFlat on real data, everything the first time: tens of minutes.
 bench-flat: all

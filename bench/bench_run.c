@@ -59,6 +59,8 @@ static void *run_worker(void *state)
         vss_search_request request = cli_memdb_request(run->memdb, first, n, run->k);
         request.filter = run->filter;
         request.params = run->params;
+        request.device = run->device;
+        request.device_required = run->device != NULL;
         request.threads = run->batch > 1 ? run->threads : 1;
         vss_result *result;
         vss_error err;

@@ -11,6 +11,7 @@ typedef struct cli_bench_run {
     const cli_truth *truth;
     uint32_t k, threads, batch;
     const char *filter, *params;
+    const char *device; /* that must do it; NULL: the CPU */
     double recall, qps, p50_us, p99_us; /* measured */
 } cli_bench_run;
 

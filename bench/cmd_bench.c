@@ -31,7 +31,7 @@ static const cli_option bench_options[] = {
     {"threads", "N", "threads that build and search (1)", false},
     {"batch", "N", "queries a call (1)", false},
     {"first", "N", "only the first N queries of the file", false},
-    {"device", "NAME", "cpu", false},
+    {"device", "NAME", "what builds and searches: cpu (the default), or a device that was loaded, as cuda", false},
     {"engine", "NAME", "vss, or faiss:FACTORY through the FAISS plug-in; repeat it to compare", true},
     {NULL, NULL, NULL, false},
 };
@@ -139,6 +139,7 @@ static vss_status bench_build(bench_job *job, vss_error *err)
 {
     vss_build_options options = VSS_INIT(vss_build_options);
     options.threads = (uint32_t)job->threads;
+    options.device = cli_args_text(job->args, "device");
     options.progress = job->progress.shown ? cli_progress_step : NULL;
     options.progress_state = &job->progress;
     double begin = cli_seconds();
@@ -179,6 +180,8 @@ static void bench_print_json(const bench_job *job, const cli_bench_run *run)
     cli_json_count(&json, "index_bytes", job->index_bytes);
     cli_json_count(&json, "rss_bytes", bench_rss(job));
     cli_json_text(&json, "simd", vss_simd_level());
+    if (cli_args_has(job->args, "device"))
+        cli_json_text(&json, "device", cli_args_text(job->args, "device"));
     if (cli_args_has(job->args, "dtype"))
         cli_json_text(&json, "dtype", cli_dtype_name(job->dtype));
     if (job->filter)
@@ -205,7 +208,7 @@ static vss_status bench_point(bench_job *job, const char *params, vss_error *err
 {
     cli_bench_run run = {.memdb = &job->memdb, .truth = &job->truth, .k = (uint32_t)job->k,
                          .threads = (uint32_t)job->threads, .batch = (uint32_t)job->batch, .filter = job->filter,
-                         .params = params};
+                         .params = params, .device = cli_args_text(job->args, "device")};
     CLI_TRY(cli_bench_run_measure(&run, err));
     if (cli_args_has(job->args, "json")) {
         bench_print_json(job, &run);
@@ -304,7 +307,7 @@ static bool bench_read_rate(bench_job *job)
     return true;
 }
 
-/* The options that must be there, and those that only name what this version has. CLI_DONE to go on. */
+/* The options that must be there, and what is wrong with others. CLI_DONE to go on. */
 static int bench_check_options(const cli_args *args)
 {
     static const char *const needed[] = {"base", "queries", "metric"};
@@ -319,10 +322,8 @@ static int bench_check_options(const cli_args *args)
                          cli_args_text(args, "metric"));
     if (sweep && (!strchr(sweep, '=') || sweep[0] == '=' || !strchr(sweep, '=')[1]))
         return cli_usage("bench", "--sweep %s: expected NAME=VALUE,VALUE,...", sweep);
-    if (device && strcmp(device, "cuda") == 0)
-        return cli_refuse("--device cuda is not supported in this version");
-    if (device && strcmp(device, "cpu") != 0)
-        return cli_usage("bench", "--device %s: expected cpu or cuda", device);
+    if (device && strcmp(device, "cpu") != 0 && !vss_device_find(device))
+        return cli_refuse("there is no device \"%s\": --device-library loads the library that has it", device);
     for (size_t i = 0; i < cli_args_count(args, "engine"); i++) {
         const char *engine = cli_args_nth(args, "engine", i);
         if (strcmp(engine, "vss") != 0 && (!bench_factory(engine) || !*bench_factory(engine)))

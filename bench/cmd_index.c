@@ -16,6 +16,7 @@ static const cli_option index_options[] = {
     {"set", "K=V,...", "parameters of the index, see below", true},
     {"memory", "MIB", "with auto: the most that the index may take, in MiB (0: no limit)", false},
     {"model-of", "DB/COLL", "take the trained model of that collection's index, of the field of the same name", false},
+    {"device", "NAME", "what trains and fills inverted lists, as cuda: see vss help; the processor by default", false},
     {"threads", "N", "threads that build (the processors this process may use)", false},
     {NULL, NULL, NULL, false},
 };
@@ -94,6 +95,7 @@ static vss_status index_build(cli_target *target, const cli_args *args, uint64_t
     vss_build_options options = VSS_INIT(vss_build_options);
     options.threads = threads;
     options.model_of = model_of;
+    options.device = cli_args_text(args, "device");
     options.progress = progress.shown ? cli_progress_step : NULL;
     options.progress_state = &progress;
     char *params = cli_args_joined(args, "set");

@@ -28,6 +28,7 @@ static const cli_option search_options[] = {
     {"first", "N", "only the first N queries of the file", false},
     {"out", "FILE.ibin", "write the keys as int32, -1 where there are fewer than k", false},
     {"threads", "N", "threads (the processors this process may use)", false},
+    {"device", "NAME", "where rows are compared, as cuda: see vss help; the processor by default", false},
     {"explain", NULL, "say what was done in each segment", false},
     {NULL, NULL, NULL, false},
 };
@@ -167,6 +168,7 @@ static vss_status search_block(search_job *job, uint64_t first, uint64_t n, vss_
     request.threads = (uint32_t)job->threads;
     search_range(job, &request);
     request.explain = cli_args_has(job->args, "explain");
+    request.device = cli_args_text(job->args, "device");
     CLI_TRY(vss_collection_search(job->target.col, &request, &result, err));
     vss_status status = search_show(job, result, first, err);
     vss_result_free(result);

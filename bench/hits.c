@@ -111,16 +111,17 @@ static const char *hits_plan(vss_plan plan)
 
 void cli_hits_explain(const vss_explain *explain, FILE *out)
 {
-    static const char *const heads[] = {">segment", "plan", "index", ">rows", ">passing", ">distances", ">recomputed",
-                                        ">filter ms", ">search ms"};
+    static const char *const heads[] = {">segment",   "plan",         "index",       "device",     ">rows", ">passing",
+                                        ">distances", ">recomputed", ">filter ms", ">search ms"};
     cli_table table;
     char text[32];
-    cli_table_begin(&table, heads, 9);
+    cli_table_begin(&table, heads, 10);
     for (size_t i = 0; i < explain->n_segments; i++) {
         const vss_explain_segment *segment = &explain->segments[i];
         cli_table_add(&table, "%zu", i);
         cli_table_add(&table, "%s", hits_plan(segment->plan));
         cli_table_add(&table, "%s", segment->index ? segment->index : "-");
+        cli_table_add(&table, "%s", segment->device ? segment->device : "-");
         cli_table_add(&table, "%s", cli_table_count(segment->rows, text));
         cli_table_add(&table, "%s", cli_table_count(segment->passing, text));
         cli_table_add(&table, "%s", cli_table_count(segment->distances, text));

@@ -2,7 +2,8 @@
  * vss.c - the vss command line tool: finds the command, runs it, answers with its exit code
  *
  * Exit codes: 0 done, 1 failed, 2 wrong usage. Every error is one line on stderr. Everything the tool does goes through
- * the library's public interface. Plug-ins with index types are loaded where --plugin or VSS_PLUGINS names them.
+ * the library's public interface. Plug-ins with index types are loaded where --plugin or VSS_PLUGINS names them, device
+ * libraries where --device-library or VSS_DEVICE_LIBRARIES does.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,12 +20,14 @@ enum { VSS_COMMANDS = sizeof vss_commands / sizeof vss_commands[0] };
 
 static void vss_print_usage(void)
 {
-    puts("usage: vss [--plugin FILE] COMMAND ...\n");
+    puts("usage: vss [--plugin FILE] [--device-library FILE[,OPTIONS]] COMMAND ...\n");
     for (size_t i = 0; i < VSS_COMMANDS; i++)
         printf("  %-8s %s\n", vss_commands[i]->name, vss_commands[i]->summary);
     puts("\nvss help COMMAND tells a command's options; vss version, which library is loaded.\n"
          "DB is a directory, DB/COLL a collection in it. --plugin loads a library that brings index types, as\n"
-         "./libvss_faiss.so; VSS_PLUGINS may name several, with colons between.");
+         "./libvss_faiss.so; VSS_PLUGINS may name several, with colons between. --device-library and\n"
+         "VSS_DEVICE_LIBRARIES do so for libraries of devices, as ./libvss_gpu.so,memory_mb=8000, which\n"
+         "--device cuda then uses.");
 }
 
 static const cli_command *vss_find_command(const char *name)
@@ -47,35 +50,69 @@ static int vss_print_help(const char *name)
     return CLI_DONE;
 }
 
-/* Load the plug-ins of VSS_PLUGINS. CLI_DONE: all. */
-static int vss_load_named(void)
+/* FILE, or FILE,OPTIONS. */
+static vss_status vss_load_device(const char *text, vss_error *err)
 {
-    const char *names = getenv("VSS_PLUGINS");
+    char *path = cli_copy(text), *options = strchr(path, ',');
+    if (options)
+        *options++ = '\0';
+    vss_status status = vss_device_load(path, options, err);
+    free(path);
+    return status;
+}
+
+/* What is loaded before a command runs. */
+static const struct vss_library {
+    const char *option, *variable;
+    vss_status (*load)(const char *text, vss_error *err);
+} vss_libraries[] = {
+    {"--plugin", "VSS_PLUGINS", vss_plugin_load},
+    {"--device-library", "VSS_DEVICE_LIBRARIES", vss_load_device},
+};
+enum { VSS_LIBRARIES = sizeof vss_libraries / sizeof vss_libraries[0] };
+
+/* Load those that the environment names. CLI_DONE: all. */
+static int vss_load_named(const struct vss_library *library)
+{
+    const char *names = getenv(library->variable);
     char *copy = names ? cli_copy(names) : NULL, *rest = NULL;
     vss_error err = {0};
     vss_status status = VSS_OK;
     char *one = copy ? strtok_r(copy, ":", &rest) : NULL;
     for (; one && status == VSS_OK; one = strtok_r(NULL, ":", &rest))
-        status = vss_plugin_load(one, &err);
+        status = library->load(one, &err);
     free(copy);
     return status == VSS_OK ? CLI_DONE : cli_report(&err);
 }
 
-/* And those before the command; *taken: words they take. */
-static int vss_load_plugins(int argc, char **argv, int *taken)
+/* The option that a word begins with, NULL for none; *tail: what follows it. */
+static const struct vss_library *vss_find_library(const char *word, const char **tail)
 {
-    static const char option[] = "--plugin";
+    for (size_t i = 0; i < VSS_LIBRARIES; i++) {
+        size_t size = strlen(vss_libraries[i].option);
+        *tail = word + size;
+        if (strncmp(word, vss_libraries[i].option, size) == 0)
+            return &vss_libraries[i];
+    }
+    return NULL;
+}
+
+/* And those before the command; *taken: words they take. */
+static int vss_load_libraries(int argc, char **argv, int *taken)
+{
     vss_error err = {0};
-    int code = vss_load_named();
+    int code = CLI_DONE;
+    for (size_t i = 0; i < VSS_LIBRARIES && code == CLI_DONE; i++)
+        code = vss_load_named(&vss_libraries[i]);
     for (*taken = 0; code == CLI_DONE && *taken + 1 < argc;) {
-        const char *word = argv[*taken + 1];
-        if (strncmp(word, option, sizeof option - 1) != 0)
+        const char *word = argv[*taken + 1], *tail;
+        const struct vss_library *library = vss_find_library(word, &tail);
+        if (!library)
             break;
-        const char *tail = word + sizeof option - 1;
         if (*tail != '=' && (*tail || *taken + 2 >= argc))
             return cli_usage(NULL, *tail ? "unknown option %s" : "%s needs a value", word);
         *taken += *tail ? 1 : 2;
-        if (vss_plugin_load(*tail ? tail + 1 : argv[*taken], &err) != VSS_OK)
+        if (library->load(*tail ? tail + 1 : argv[*taken], &err) != VSS_OK)
             code = cli_report(&err);
     }
     return code;
@@ -83,7 +120,7 @@ static int vss_load_plugins(int argc, char **argv, int *taken)
 
 static int vss_run(int argc, char **argv)
 {
-    int taken, loaded = vss_load_plugins(argc, argv, &taken);
+    int taken, loaded = vss_load_libraries(argc, argv, &taken);
     if (loaded != CLI_DONE)
         return loaded;
     argc -= taken;

@@ -27,6 +27,7 @@
 #include "vss/check.h"
 #include "vss/collection.h"
 #include "vss/db.h"
+#include "vss/device.h"
 #include "vss/error.h"
 #include "vss/executor.h"
 #include "vss/index.h"

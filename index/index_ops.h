@@ -14,6 +14,7 @@
 #include "../simd/simd.h"
 #include "scratch.h"
 #include "topk.h"
+#include "device/device_use.h"
 #include "vss/plugin.h"
 
 /* The vectors of one field of one segment. Ids are row numbers below rows. */
@@ -96,6 +97,7 @@ typedef struct vssi_build {
     const vssi_image *model;       /* that suits; NULL: train one. Types that train nothing ignore what follows */
     const vssi_source *sources;    /* [n_sources], by rising first: codes made by the same model are taken over */
     size_t n_sources;
+    vssi_device_use *device;       /* or NULL */
 } vssi_build;
 
 /* Bytes of an index, and of the memory that its build holds at most. */
@@ -113,6 +115,13 @@ typedef struct vssi_query {
     size_t begin, end;        /* the rows to look at; end 0: all. Types that aren't exact look at all */
 } vssi_query;
 
+/* The lists that some queries look at, for devices (vss/device.h). */
+typedef struct vssi_probes {
+    vss_device_lists lists;
+    const uint64_t *begins; /* [n + 1] in probes */
+    const uint32_t *probes;
+} vssi_probes;
+
 /* A search parameter of types that can score rows by their codes alone. 0: search offers those scores, which are the
  * values then (topk.h), reads no vector, and offers min(k, n_allow) rows; the part of a plug-in's that offers fewer is
  * scanned. */
@@ -124,6 +133,7 @@ typedef struct vssi_index_ops {
     bool exact;                   /* returns what a scan returns */
     bool scattered;               /* its blocks are read at random: better from memory than from a mapped file */
     bool filters;                 /* it takes few passing rows well: fewer than one in 20 (lib/collection/plan.c) */
+    bool device;                  /* its build asks build->device */
     bool trusting;                /* open is not safe on hostile bytes: for searches that say trusted=1 only */
     const vssi_param *params;     /* build and search parameters, one table */
     size_t n_params;
@@ -154,6 +164,9 @@ typedef struct vssi_index_ops {
     /* The same for n queries at once, topks [n]; all but the probes is as in the first query. NULL: one by one. */
     vss_status (*search_batch)(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
                                vssi_scratch *scratch, vssi_topk *topks, vss_error *err);
+    /* The lists that search_batch would read for the queries, in slot VSSI_SCRATCH_PROBES. NULL: the type has none. */
+    vss_status (*probe)(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
+                        vssi_scratch *scratch, vssi_topk *topks, vssi_probes *out, vss_error *err);
     /* Look at every stored number. One line a fault; returns how many. NULL: nothing to look at. */
     uint64_t (*validate)(const void *index, void (*fault)(void *state, const char *line), void *state);
     void (*free)(void *index);

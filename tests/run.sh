@@ -63,6 +63,8 @@ else
     VSS_TOOL=$PWD/build/release/vss VSS_LIBRARY=$PWD/build/release/libvss.so.0 \
         $python -m pytest -q -W ignore::DeprecationWarning --basetemp="$folder/faiss" tests/faiss
 fi
+stage "the GPU library"
+VSS_TIER=$tier tests/gpu/run.sh
 stage "Python"
 VSS_LIBRARY=$PWD/build/release/libvss.so.0 $python -m pytest -q --basetemp="$folder/python" tests/python
 

@@ -22,6 +22,9 @@ typedef struct vss_build_options {
     vss_collection *model_of; /* NULL: train. An open collection, of any database, whose model of the field of the same
                                * name is used in place of training, whatever the rows are: segments that are built in
                                * different processes can then be merged without being coded again */
+    const char *device;       /* where centers are trained and rows brought to their lists (ivf_*): NULL or "cpu", or a
+                               * device that was registered (vss/device.h) */
+    int device_required;      /* 1: fail where the device can't do what it is asked; else the CPU does it */
 } vss_build_options;
 
 /* Define the index of a vector field, build it for every sealed segment of at least 4,096 rows, and commit. Segments
@@ -31,8 +34,11 @@ typedef struct vss_build_options {
  * the index is built again, they are trained anew.
  * type: one of vss_index_type. field: NULL for the only vector field. params, options: NULL for defaults. Flushes
  * first. INVALID names the parameter and its range, or what of model_of's index does not fit; NOT_FOUND: model_of has
- * no such field, or no model for it. CANCELLED, DEADLINE, READ_ONLY, IO, NO_SPACE, NO_MEMORY.
- * The bytes built do not depend on the number of threads, but for types of plug-ins. */
+ * no such field, or no model for it. CANCELLED, DEADLINE, READ_ONLY, IO, NO_SPACE, NO_MEMORY. DEVICE for a device that
+ * is not there, and, with device_required, UNSUPPORTED, DEVICE, NO_MEMORY, BUDGET as it says.
+ * The bytes built do not depend on the number of threads, but for types of plug-ins. A device brings rows to the same
+ * lists as the CPU; the centers that it trains are others, as it compares every point with every center in every round,
+ * and the same on every device. */
 VSS_API vss_status vss_collection_build_index(vss_collection *col, const char *field, const char *type,
                                               const char *params, const vss_build_options *options, vss_error *err);
 

@@ -38,6 +38,9 @@ typedef struct vss_search_request {
     vss_type query_type;        /* of queries: 0 the field's own; float32 is taken for f16 and bf16 fields too */
     int range;                  /* 1: only rows whose distance is at least range_low and at most range_high; exact */
     float range_low, range_high; /* as distances are returned; infinite: no bound on that side */
+    const char *device;         /* where rows of sealed segments are compared: NULL or "cpu", or a device that was
+                                   registered (vss/device.h): "cuda". The result is the same */
+    int device_required;        /* 1: fail where the device can't do what it is asked; else the CPU does it */
 } vss_search_request;
 
 /* For each query the min(k, live matching rows) nearest rows, nearest first, ties by key.
@@ -47,8 +50,13 @@ typedef struct vss_search_request {
  * codes, their distances are what the codes tell of them, and no stored vector of theirs is read; rows that no index
  * has are compared as ever, and all rows of a segment whose plug-in finds fewer than are asked for. The result says
  * VSS_RESULT_ESTIMATED then. For jaccard the estimate takes both sets for equally large.
+ * A device does what would be a scan: searches without an index, with "exact=1", of the type flat, or where few rows
+ * pass a filter. Rows that are not sealed yet, ranges, and walks through other indexes are the CPU's, and so is what
+ * the device's memory does not suffice for; with device_required a range and such a walk are UNSUPPORTED, and the
+ * device's failure is the search's.
  * The search sees one committed state. The result is the caller's: vss_result_free.
- * INVALID, NOT_FOUND (field), CANCELLED, CORRUPT, IO, NO_MEMORY, BUDGET. */
+ * INVALID, NOT_FOUND (field), CANCELLED, CORRUPT, IO, NO_MEMORY, BUDGET; DEVICE for a device that is not there, and,
+ * with device_required, UNSUPPORTED, DEVICE, NO_MEMORY, BUDGET as it says. */
 VSS_API vss_status vss_collection_search(vss_collection *col, const vss_search_request *request, vss_result **result,
                                          vss_error *err);
 
@@ -84,6 +92,7 @@ typedef enum vss_plan {
 typedef struct vss_explain_segment {
     vss_plan plan;
     const char *index;     /* type, or NULL */
+    const char *device;    /* where the rows were compared, or NULL: the CPU alone */
     uint64_t rows;         /* in the segment */
     uint64_t passing;      /* live and matching the filter */
     uint64_t distances;    /* computed by the search */

@@ -81,10 +81,12 @@ IVF_TYPE(ivf_pq, IVF_PQ)
 
 #define IVF_OPS(type, name_, params_, n_params_)                                                                      \
     {                                                                                                                 \
-        .name = name_, .format = IVF_FORMAT, .filters = true, .params = params_, .n_params = n_params_,              \
+        .name = name_, .format = IVF_FORMAT, .filters = true, .device = true, .params = params_,                     \
+        .n_params = n_params_,                                                                                        \
         .build = type##_build, .train = type##_train, .suits = type##_suits,                                          \
         .estimate = type##_estimate,                                                                                 \
         .open = type##_open, .search = vssi_ivf_search, .search_batch = vssi_ivf_search_batch,                        \
+        .probe = vssi_ivf_probe,                                                                                      \
         .validate = vssi_ivf_validate, .free = vssi_ivf_free                                                          \
     }
 

@@ -194,7 +194,7 @@ void vssi_ivf_estimate(const vssi_build *in, ivf_kind kind, vssi_cost *cost);
 /* ivf_open.c: are the numbers of a header, but for its rows, those of an index or a model. */
 bool vssi_ivf_header_valid(const ivf_header *h);
 
-/* ivf_open.c, ivf_search.c, ivf_validate.c: as in vssi_index_ops. */
+/* ivf_open.c, ivf_search.c, ivf_batch.c, ivf_validate.c: as in vssi_index_ops. */
 vss_status vssi_ivf_open(vssi_heap *heap, ivf_kind kind, const vssi_block *blocks, size_t n_blocks,
                          const vssi_vectors *vectors, void **index, vss_error *err);
 void vssi_ivf_free(void *index);
@@ -202,6 +202,8 @@ vss_status vssi_ivf_search(const void *index, const vssi_vectors *vectors, const
                            vssi_scratch *scratch, vssi_topk *topk, vss_error *err);
 vss_status vssi_ivf_search_batch(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
                                  vssi_scratch *scratch, vssi_topk *topks, vss_error *err);
+vss_status vssi_ivf_probe(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
+                          vssi_scratch *scratch, vssi_topk *topks, vssi_probes *out, vss_error *err);
 uint64_t vssi_ivf_validate(const void *index, void (*fault)(void *state, const char *line), void *state);
 
 #endif

@@ -271,3 +271,35 @@ vss_status vssi_ivf_search_batch(const void *opened, const vssi_vectors *vectors
     }
     return VSS_OK;
 }
+
+vss_status vssi_ivf_probe(const void *opened, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
+                          vssi_scratch *scratch, vssi_topk *topks, vssi_probes *out, vss_error *err)
+{
+    const size_t most = VSSI_CROWD_QUERIES;
+    ivf_batch b = {.index = opened, .n = n};
+    uint64_t *begins;
+    size_t probes = vssi_ivf_probes(b.index, queries), numbers, count;
+    if (!vssi_mul(n, probes, &numbers))
+        return vssi_fail_memory(err, SIZE_MAX);
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_PROBES, n + 1 + (numbers + 1) / 2, sizeof *begins, &begins, err));
+    uint32_t *lists = (uint32_t *)(begins + n + 1);
+    VSSI_TRY(batch_room(&b, vssi_min(most, n), scratch, err));
+    begins[0] = 0;
+    for (size_t first = 0; first < n; first += count) {
+        count = vssi_min(most, n - first);
+        VSSI_TRY(batch_begin(&b, vectors, queries + first, count, scratch, topks + first, err));
+        batch_centers(&b, count);
+        for (size_t q = 0; q < count; q++) {
+            const vssi_shortlist *near = &b.walks[q].near;
+            vssi_ivf_search_near(&b.walks[q]);
+            memcpy(lists + begins[first + q], near->places, near->n * sizeof *lists);
+            begins[first + q + 1] = begins[first + q] + near->n;
+        }
+    }
+    out->lists = (vss_device_lists){.struct_size = sizeof out->lists, .n_lists = b.index->header.lists,
+                                    .begins = b.index->lists, .rows = b.index->rows};
+    out->begins = begins;
+    out->probes = lists;
+    scratch->distances += n * b.index->header.lists;
+    return VSS_OK;
+}

@@ -53,7 +53,7 @@ static vss_status build_nearest(ivf_build *b, const uint32_t *fresh, size_t n, u
 {
     const vssi_kmeans job = {.heap = b->in->heap, .executor = b->in->executor, .threads = b->in->threads,
                              .control = b->in->control, .codes = codes, .rows = n, .size = b->header.size,
-                             .clusters = b->header.lists};
+                             .clusters = b->header.lists, .device = b->in->device};
     VSSI_TRY(vssi_ivf_grid_rows(b, fresh, n, codes, err));
     VSSI_TRY(vssi_kmeans_assign(&job, b->centers, where, NULL, err));
     for (size_t i = 0; fresh != NULL && i < n; i++)

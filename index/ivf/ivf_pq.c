@@ -102,7 +102,7 @@ vss_status vssi_ivf_pq_train(ivf_build *b, vss_error *err)
     VSSI_TRY(vssi_alloc(heap, n, h->size, &codes, err));
     const vssi_kmeans nearest = {.heap = heap, .executor = b->in->executor, .threads = b->in->threads,
                                  .control = b->in->control, .codes = codes, .rows = n, .size = h->size,
-                                 .clusters = h->lists};
+                                 .clusters = h->lists, .device = b->in->device};
     const vssi_pq pq = pq_of(b);
     vss_status status = vssi_alloc(heap, n, sizeof *where, &where, err);
     if (status == VSS_OK)

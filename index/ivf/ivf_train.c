@@ -39,7 +39,8 @@ static vss_status train_centers(ivf_build *b, vss_error *err)
     ivf_header *h = &b->header;
     vssi_kmeans job = {.heap = b->in->heap, .executor = b->in->executor, .threads = b->in->threads,
                        .control = b->in->control, .rows = vssi_ivf_sample(h), .size = h->size, .clusters = h->lists,
-                       .rounds = IVF_ROUNDS, .helpings = IVF_HELPINGS, .seed = IVF_SEED};
+                       .rounds = IVF_ROUNDS, .helpings = IVF_HELPINGS, .seed = IVF_SEED,
+                       .device = b->in->device};
     double inertia = 0;
     uint8_t *sample;
     if (h->metric == VSS_METRIC_COSINE || h->metric == VSS_METRIC_JACCARD) { /* carriers have unit length */

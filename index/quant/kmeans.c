@@ -26,6 +26,7 @@ static void kmeans_end(kmeans_run *run)
     vssi_heap *heap = run->job->heap;
     vssi_free(heap, run->scratch);
     vssi_free(heap, run->panels);
+    vssi_kmeans_device_end(run);
 }
 
 static vss_status kmeans_memory(kmeans_run *run, vss_error *err)
@@ -48,6 +49,21 @@ static double kmeans_sum(const kmeans_run *run)
     return sum;
 }
 
+/* Points to centers and centers to points, by the device where there is one. many: neighbours are looked for. */
+static vss_status kmeans_round(kmeans_run *run, bool many, double *inertia, vss_error *err)
+{
+    bool done = false;
+    if (vssi_kmeans_on_device(run))
+        VSSI_TRY(vssi_kmeans_device_round(run, inertia, &done, err));
+    if (done)
+        return VSS_OK;
+    VSSI_TRY(many && run->sorted ? vssi_kmeans_next(run, err) : vssi_kmeans_all(run, err));
+    *inertia = kmeans_sum(run);
+    vssi_kmeans_sort(run);
+    run->sorted = true;
+    return vssi_kmeans_update(run, err);
+}
+
 static vss_status kmeans_rounds(kmeans_run *run, double *inertia, vss_error *err)
 {
     const vssi_kmeans *job = run->job;
@@ -56,10 +72,7 @@ static vss_status kmeans_rounds(kmeans_run *run, double *inertia, vss_error *err
     VSSI_TRY(vssi_kmeans_seed(run, err));
     for (size_t round = 0; round < job->rounds; round++) {
         double before = *inertia;
-        VSSI_TRY(round == 0 || !many ? vssi_kmeans_all(run, err) : vssi_kmeans_next(run, err));
-        *inertia = kmeans_sum(run);
-        vssi_kmeans_sort(run);
-        VSSI_TRY(vssi_kmeans_update(run, err));
+        VSSI_TRY(kmeans_round(run, many, inertia, err));
         if (round > 1 && before - *inertia < KMEANS_STILL * before)
             break;
     }

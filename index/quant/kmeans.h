@@ -10,7 +10,7 @@
  * squared distance from those drawn in helpings before (Bahmani et al., Scalable k-means++, VLDB 2012, without their
  * reclustering: as many are drawn as are wanted). From the second round on a point is compared only with the centers
  * next to its old one, where centers and points are many. A center that loses all its points is set on the farthest
- * point of the worst cluster.
+ * point of the worst cluster. A device (kmeans_device.c) compares every point with every center.
  *
  * Cost: rows * clusters * size products for the seeds and as many for the first round, 128 * rows * size for every
  * other one. Memory: 12 bytes a row, and 5 bytes a component of a center.
@@ -21,6 +21,7 @@
 #include "../../lib/base/heap.h"
 #include "../../lib/base/parallel.h"
 #include "../../simd/nearest.h"
+#include "../device/device_use.h"
 
 #define VSSI_KMEANS_MAX_ROWS (1u << 24) /* sums are of 32 bits */
 
@@ -39,6 +40,7 @@ typedef struct vssi_kmeans {
     const float *low;
     float step;
     size_t width;
+    vssi_device_use *device;      /* or NULL */
 } vssi_kmeans;
 
 /* Fill centers[clusters][size]; *inertia (may be NULL) = the sum of squared distances of the last round, in steps.

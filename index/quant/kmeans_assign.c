@@ -2,6 +2,7 @@
  * kmeans_assign.c - the nearest center of every point
  */
 #include "../../lib/base/checked.h"
+#include "../../lib/base/fail.h"
 #include "../../simd/simd.h"
 #include "../shortlist.h"
 #include "kmeans_private.h"
@@ -70,6 +71,11 @@ static void assign_unit(kmeans_run *run, uint8_t *scratch, size_t unit)
 vss_status vssi_kmeans_all(kmeans_run *run, vss_error *err)
 {
     const vssi_kmeans *job = run->job;
+    bool done = false;
+    if (vssi_kmeans_on_device(run))
+        VSSI_TRY(vssi_kmeans_device_all(run, &done, err));
+    if (done)
+        return VSS_OK;
     vssi_nearest_pack(&run->set, run->centers, NULL, job->clusters, job->size, run->panels);
     return vssi_kmeans_share(run, (job->rows + KMEANS_TASK - 1) / KMEANS_TASK, job->rows, assign_unit, err);
 }

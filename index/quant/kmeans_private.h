@@ -24,6 +24,9 @@ typedef struct kmeans_run {
     void *panels;         /* room for all centers packed */
     vssi_nearest set;
     uint64_t done, total; /* units of progress */
+    bool sorted;          /* order and begins are of the last round */
+    void *place;          /* the device's, of the points */
+    vss_device_nearest device; /* counts, inertias, sums and farthest of a round by the device */
 } kmeans_run;
 
 /* One unit of work with a worker's scratch memory, in any order. */
@@ -31,6 +34,17 @@ typedef void (*kmeans_unit)(kmeans_run *run, uint8_t *scratch, size_t unit);
 
 /* Each unit once on the job's threads, then progress: weight units more. CANCELLED, DEADLINE. */
 vss_status vssi_kmeans_share(kmeans_run *run, size_t n_units, uint64_t weight, kmeans_unit unit, vss_error *err);
+
+/* The end of a step of so much weight, without units. CANCELLED, DEADLINE. */
+vss_status vssi_kmeans_stepped(kmeans_run *run, uint64_t weight, vss_error *err);
+
+/* kmeans_device.c: is the work for a device; then, where *done says so, it has done: where and far of all rows; far
+ * brought down to what n new centers are away; a round, centers brought up to date. */
+bool vssi_kmeans_on_device(const kmeans_run *run);
+vss_status vssi_kmeans_device_all(kmeans_run *run, bool *done, vss_error *err);
+vss_status vssi_kmeans_device_seeds(kmeans_run *run, const uint8_t *centers, size_t n, bool *done, vss_error *err);
+vss_status vssi_kmeans_device_round(kmeans_run *run, double *inertia, bool *done, vss_error *err);
+void vssi_kmeans_device_end(kmeans_run *run);
 
 /* kmeans_seed.c: the first centers. */
 vss_status vssi_kmeans_seed(kmeans_run *run, vss_error *err);
@@ -43,5 +57,8 @@ size_t vssi_kmeans_assign_scratch(const vssi_kmeans *job);
 /* kmeans_update.c: order and begins by where; then centers and inertias by them. */
 void vssi_kmeans_sort(kmeans_run *run);
 vss_status vssi_kmeans_update(kmeans_run *run, vss_error *err);
+/* A center from the sums of its n points; centers without points, in a round of the device's or the CPU's. */
+void vssi_kmeans_center(const vssi_kmeans *job, const uint32_t *sums, size_t n, uint8_t *center);
+vss_status vssi_kmeans_repair(kmeans_run *run, bool by_device, vss_error *err);
 
 #endif

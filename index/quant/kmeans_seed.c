@@ -54,6 +54,11 @@ static void seed_unit(kmeans_run *run, uint8_t *scratch, size_t unit)
 static vss_status seed_measure(kmeans_run *run, const uint8_t *centers, size_t n, vss_error *err)
 {
     const vssi_kmeans *job = run->job;
+    bool done = false;
+    if (vssi_kmeans_on_device(run))
+        VSSI_TRY(vssi_kmeans_device_seeds(run, centers, n, &done, err));
+    if (done)
+        return VSS_OK;
     vssi_nearest_pack(&run->set, centers, NULL, n, job->size, run->panels);
     return vssi_kmeans_share(run, (job->rows + KMEANS_TASK - 1) / KMEANS_TASK, job->rows * n / job->clusters, seed_unit,
                              err);

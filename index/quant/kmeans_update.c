@@ -37,7 +37,7 @@ static double update_scale(const vssi_kmeans *job, const uint32_t *sums, double 
     return norm > 1e-12 ? 1 / sqrt(norm) : 1;
 }
 
-static void update_center(const vssi_kmeans *job, const uint32_t *sums, size_t n, uint8_t *center)
+void vssi_kmeans_center(const vssi_kmeans *job, const uint32_t *sums, size_t n, uint8_t *center)
 {
     double scale = update_scale(job, sums, (double)n);
     for (size_t i = 0; i < job->size; i++) {
@@ -63,7 +63,7 @@ static void update_unit(kmeans_run *run, uint8_t *scratch, size_t c)
             sums[j] += code[j];
         run->inertias[c] += (double)run->far[run->order[i]];
     }
-    update_center(job, sums, n, run->centers + c * job->size);
+    vssi_kmeans_center(job, sums, n, run->centers + c * job->size);
 }
 
 typedef struct update_cluster {
@@ -79,8 +79,10 @@ static int update_worse(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
-static uint32_t update_farthest(const kmeans_run *run, uint32_t cluster)
+static uint32_t update_farthest(const kmeans_run *run, bool by_device, uint32_t cluster)
 {
+    if (by_device)
+        return run->device.farthest[cluster];
     uint32_t farthest = run->order[run->begins[cluster]];
     for (size_t i = run->begins[cluster]; i < run->begins[cluster + 1]; i++) {
         if (run->far[run->order[i]] > run->far[farthest])
@@ -89,14 +91,19 @@ static uint32_t update_farthest(const kmeans_run *run, uint32_t cluster)
     return farthest;
 }
 
+static bool update_empty(const kmeans_run *run, bool by_device, size_t c)
+{
+    return by_device ? run->device.counts[c] == 0 : run->begins[c] == run->begins[c + 1];
+}
+
 /* Centers without points go to the farthest points of the worst clusters, one each. */
-static vss_status update_repair(kmeans_run *run, vss_error *err)
+vss_status vssi_kmeans_repair(kmeans_run *run, bool by_device, vss_error *err)
 {
     const vssi_kmeans *job = run->job;
     update_cluster *worst;
     size_t next = 0, empty = 0;
     for (size_t c = 0; c < job->clusters; c++)
-        empty += run->begins[c] == run->begins[c + 1];
+        empty += update_empty(run, by_device, c);
     if (empty == 0)
         return VSS_OK;
     VSSI_TRY(vssi_alloc(job->heap, job->clusters, sizeof *worst, &worst, err));
@@ -104,9 +111,9 @@ static vss_status update_repair(kmeans_run *run, vss_error *err)
         worst[c] = (update_cluster){run->inertias[c], (uint32_t)c};
     qsort(worst, job->clusters, sizeof *worst, update_worse);
     for (size_t c = 0; c < job->clusters && worst[next].inertia > 0; c++) {
-        if (run->begins[c] != run->begins[c + 1])
+        if (!update_empty(run, by_device, c))
             continue;
-        uint32_t row = update_farthest(run, worst[next++].number);
+        uint32_t row = update_farthest(run, by_device, worst[next++].number);
         memcpy(run->centers + c * job->size, job->codes + row * job->size, job->size);
     }
     vssi_free(job->heap, worst);
@@ -116,5 +123,5 @@ static vss_status update_repair(kmeans_run *run, vss_error *err)
 vss_status vssi_kmeans_update(kmeans_run *run, vss_error *err)
 {
     VSSI_TRY(vssi_kmeans_share(run, run->job->clusters, 0, update_unit, err));
-    return update_repair(run, err);
+    return vssi_kmeans_repair(run, false, err);
 }

@@ -154,6 +154,19 @@ static vss_status build_check(vss_collection *col, size_t field, const char *typ
     return status;
 }
 
+/* The device that is asked for, for a type whose build can ask one. */
+static vss_status build_device(const vss_build_options *options, const char *type, vssi_device_use *use,
+                               vss_error *err)
+{
+    *use = (vssi_device_use){.required = options->device_required != 0};
+    VSSI_TRY(vssi_device_named(options->device, &use->device, err));
+    bool can = use->device != NULL && use->device->nearest != NULL && vssi_index_type_find(type)->device;
+    if (use->device != NULL && use->required && !can)
+        return vssi_fail(err, VSS_ERR_UNSUPPORTED, "device \"%s\": indexes of type %s are not built there",
+                         use->device->name, type);
+    return VSS_OK;
+}
+
 static vss_status build_texts(vss_collection *col, size_t field, const char *type, const char *params,
                               vss_collection *model_of, const vssi_seal_options *options, vss_error *err)
 {
@@ -177,13 +190,18 @@ vss_status vssi_collection_build_index(vss_collection *col, const char *field_na
 {
     size_t field;
     vssi_control control;
+    vssi_device_use device;
     if (params == NULL)
         params = "";
     VSSI_TRY(vssi_schema_vector_field(vssi_collection_fields(col), field_name, &field, err));
     VSSI_TRY(build_check(col, field, type, params, err));
+    VSSI_TRY(build_device(options, type, &device, err));
     vssi_control_init(&control, options->deadline_ms, options->progress, options->progress_state);
-    const vssi_seal_options seal = {options->threads == 0 ? 1 : options->threads, &control};
+    const vssi_seal_options seal = {options->threads == 0 ? 1 : options->threads, &control, &device};
     vss_status status = build_texts(col, field, type, params, options->model_of, &seal, err);
+    if (device.failed.status != VSS_OK)
+        vssi_db_log(col->db, VSS_LOG_WARNING, "the CPU builds in place of device \"%s\": %s", device.device->name,
+                    device.failed.message);
     vssi_control_destroy(&control);
     return status;
 }

@@ -124,6 +124,7 @@ void vssi_collection_grow(vss_collection *col);
 typedef struct vssi_seal_options {
     size_t threads;
     vssi_control *control; /* or NULL */
+    vssi_device_use *device; /* or NULL */
 } vssi_seal_options;
 vss_status vssi_collection_flush(vss_collection *col, const vssi_seal_options *options, vss_error *err);
 /* The same, when there are rows enough for a segment; *sealed: were there? */

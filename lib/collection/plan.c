@@ -108,7 +108,8 @@ static vss_status plan_part(search *s, search_part *p, vss_error *err)
         return VSS_OK;
     }
     vssi_segment_index *index = plan_index(s, p);
-    if (index != NULL) {
+    VSSI_TRY(vssi_search_device(s, p, index, err));
+    if (index != NULL && (p->device == NULL || p->lists != NULL)) {
         p->plan = VSS_PLAN_INDEX;
         p->ops = index->ops;
         VSSI_TRY(plan_open(s, p, index, err));

@@ -119,7 +119,7 @@ static vss_status seal_index_object(seal_job *job, vssi_segment *segment, size_t
     VSSI_TRY(seal_params(ops, definition->params, heap, &values, err));
     vssi_build build = {.heap = heap, .vectors = &vectors, .params = values, .executor = vssi_db_executor(col->db),
                         .threads = job->options->threads, .control = job->options->control,
-                        .text = definition->params};
+                        .text = definition->params, .device = job->options->device};
     vss_status status = vssi_alloc(heap, job->base->n_parts + 1, sizeof *sources, &sources, err);
     if (status == VSS_OK && moved)
         vssi_seal_sources(job, field, ops, sources, &build);

@@ -95,6 +95,7 @@ static vss_status search_explain(const search *s, uint64_t begin, vss_result *re
         result->explain_segments[i] = (vss_explain_segment){
             .plan = atomic_load(&p->fell_back) ? VSS_PLAN_INDEX_THEN_SCAN : p->plan,
             .index = p->ops != NULL ? p->ops->name : NULL,
+            .device = p->device != NULL && !atomic_load(&p->device_failed) ? p->device->name : NULL,
             .rows = p->vectors.rows,
             .passing = p->n_allow,
             .distances = atomic_load(&p->distances),
@@ -148,6 +149,17 @@ static void search_end(search *s)
     vssi_control_destroy(&s->control);
 }
 
+/* The device that is asked for. */
+static vss_status search_device(search *s, vss_error *err)
+{
+    const vss_search_request *r = s->request;
+    VSSI_TRY(vssi_device_named(r->device, &s->device, err));
+    if (s->device != NULL && r->device_required && r->range)
+        return vssi_fail(err, VSS_ERR_UNSUPPORTED, "device \"%s\": a search within a range is the CPU's",
+                         s->device->name);
+    return VSS_OK;
+}
+
 /* Everything that can be wrong with a request, before any work. */
 static vss_status search_check(search *s, size_t *fields, vss_error *err)
 {
@@ -163,6 +175,7 @@ static vss_status search_check(search *s, size_t *fields, vss_error *err)
     s->near = !r->range ? -INFINITY : s->similarity ? -r->range_high : r->range_low;
     s->far = !r->range ? INFINITY : s->similarity ? -r->range_low : r->range_high;
     VSSI_TRY(search_params(s, err));
+    VSSI_TRY(search_device(s, err));
     VSSI_TRY(search_queries(s, err));
     return r->filter == NULL ? VSS_OK : vssi_filter_compile(&s->col->db->heap, s->schema, r->filter, &s->filter, err);
 }

@@ -6,6 +6,7 @@
 
 #include "collection.h"
 #include "result.h"
+#include "segment_index.h"
 
 /* One segment, for all queries alike. */
 typedef struct search_part {
@@ -16,6 +17,9 @@ typedef struct search_part {
     vss_plan plan;
     const vssi_index_ops *ops; /* of the index, for PLAN_INDEX */
     const void *opened;
+    const vss_device *device;  /* that compares its rows, or NULL */
+    vssi_segment_index *lists; /* whose lists the device goes by; NULL: it compares every row */
+    _Atomic bool device_failed; /* and the CPU goes on */
     uint64_t filter_ns;
     _Atomic uint64_t search_ns, distances, recomputed;
     _Atomic bool fell_back; /* some query was scanned after the index */
@@ -38,6 +42,7 @@ typedef struct search {
     float near, far;               /* least and greatest value of a row, smaller is nearer; infinite without a range */
     const vssi_index_ops *type;    /* of the field's definition, or flat */
     uint64_t params[64];           /* values in the order of type->params */
+    const vss_device *device;      /* asked for; NULL: the CPU */
     vssi_snapshot *snapshot;
     vssi_filter *filter;
     size_t n_parts;
@@ -67,6 +72,11 @@ void vssi_search_share(search *s, size_t threads);
 void vssi_search_task(void *arg, size_t t);
 /* Merge what the ranges found. */
 vss_status vssi_search_join(search *s, vss_error *err);
+
+/* ---- search_device.c ---- */
+/* Give the part to the device that is asked for, where it can do what is planned: a scan, or the lists of an index.
+ * Where the request requires the device: UNSUPPORTED with the reason why it can't. */
+vss_status vssi_search_device(const search *s, search_part *p, vssi_segment_index *index, vss_error *err);
 
 /* ---- rescore.c: the values that are returned ---- */
 typedef struct rescore {

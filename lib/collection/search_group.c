@@ -3,7 +3,8 @@
  *
  * Many queries are shared among the threads by queries, in groups that a scan takes through the rows together; few by
  * ranges of rows, each with hits of its own that are merged in the end. Where an index chooses the rows, groups are
- * small and a query is worked on by one thread. A task's candidates are in the scratch memory of its thread: at most
+ * small and a query is worked on by one thread. A device gets all queries in one group, as far as their candidates
+ * allow. A task's candidates are in the scratch memory of its thread: at most
  * GROUP_BYTES for a group. Locks: error_mutex for the first failure.
  */
 #include <math.h>
@@ -62,20 +63,24 @@ static size_t group_cached(uint32_t dim)
 void vssi_search_share(search *s, size_t threads)
 {
     size_t n = s->request->n_queries, rows = 0, most = GROUP_INDEX;
-    bool exact = true;
+    bool exact = true, device = false;
     for (size_t i = 0; i < s->n_parts; i++) {
         const search_part *p = &s->parts[i];
         if (p->plan == VSS_PLAN_NOTHING)
             continue;
         rows += p->vectors.rows;
+        device = device || p->device != NULL;
         exact = exact && (group_scans(p) || p->ops->exact);
         if (group_batch_of(p) != NULL)
             most = vssi_max(most, group_scans(p) || p->ops->exact ? group_cached(p->vectors.dim) : GROUP_MOST);
     }
     bool few = n < threads * GROUP_SPLIT && n * s->k <= GROUP_HITS;
-    s->ranges = exact && few ? vssi_max(vssi_min(threads, rows / GROUP_ROWS), 1) : 1;
+    if (device)
+        most = VSS_MAX_QUERIES;
+    s->ranges = exact && few && !device ? vssi_max(vssi_min(threads, rows / GROUP_ROWS), 1) : 1;
     most = vssi_min(most, vssi_max(GROUP_BYTES / vssi_topk_size(s->k), 1));
-    size_t share = s->ranges > 1 ? n : (n + threads - 1) / threads, tasks = vssi_max((share + most - 1) / most, 1);
+    size_t share = s->ranges > 1 || device ? n : (n + threads - 1) / threads;
+    size_t tasks = vssi_max((share + most - 1) / most, 1);
     s->group = vssi_max((share + tasks - 1) / tasks, 1);
 }
 
@@ -111,18 +116,20 @@ static void group_take(group *g, size_t q, uint32_t part)
                                (uint32_t)topk->n_hits, g->temp);
 }
 
-/* Top-ks for the queries [first, first + n) in a part, each limited by what its query has. */
-static vss_status group_begin(group *g, search_part *p, bool scan, size_t first, size_t n, vss_error *err)
+/* Are the scores that the part's rows come with the values. */
+static bool group_values(const group *g, bool scan) { return g->search->estimates && !scan; }
+
+/* Top-ks for the queries [first, first + n) in a part, each limited by what its query has. values: scores are. */
+static vss_status group_begin(group *g, search_part *p, bool values, size_t first, size_t n, vss_error *err)
 {
     const search *s = g->search;
-    bool estimates = s->estimates && !scan;
     size_t size = vssi_topk_size(s->k);
     uint8_t *memory;
     VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_TOPK, n, size, &memory, err));
     for (size_t q = first; q < first + n; q++) {
         double relative = 0, absolute = 0;
         g->of[q].source.exact = NULL;
-        if (!estimates) {
+        if (!values) {
             vssi_rescore_source(&g->of[q].rescore, &g->of[q].source);
             vssi_rescore_bound(p, g->of[q].rescore.query_norm, &relative, &absolute);
         }
@@ -169,7 +176,7 @@ static vss_status group_finish(group *g, search_part *p, size_t first, size_t n,
 static vss_status group_one(group *g, search_part *p, bool scan, size_t q, vss_error *err)
 {
     uint64_t before = g->scratch->distances;
-    VSSI_TRY(group_begin(g, p, scan, q, 1, err));
+    VSSI_TRY(group_begin(g, p, group_values(g, scan), q, 1, err));
     VSSI_TRY(scan ? vssi_flat_search(NULL, &p->vectors, &g->queries[q], g->scratch, &g->topks[q], err)
                   : p->ops->search(p->opened, &p->vectors, &g->queries[q], g->scratch, &g->topks[q], err));
     return group_finish(g, p, q, 1, before, err);
@@ -204,7 +211,7 @@ static vss_status group_part_query(group *g, search_part *p, uint32_t part, size
 static vss_status group_part_batch(group *g, search_part *p, uint32_t part, vss_error *err)
 {
     uint64_t before = g->scratch->distances;
-    VSSI_TRY(group_begin(g, p, group_scans(p), 0, g->n, err));
+    VSSI_TRY(group_begin(g, p, group_values(g, group_scans(p)), 0, g->n, err));
     VSSI_TRY(group_batch_of(p)(p->opened, &p->vectors, g->queries, g->n, g->scratch, g->topks, err));
     VSSI_TRY(group_finish(g, p, 0, g->n, before, err));
     for (size_t q = 0; q < g->n; q++) { /* the others' hits lie where a scan will have its own */
@@ -223,6 +230,64 @@ static vss_status group_part_batch(group *g, search_part *p, uint32_t part, vss_
     return VSS_OK;
 }
 
+/* What the part's device compares the queries with; the lists that they look at where it goes by lists. */
+static vss_status group_device_rows(group *g, search_part *p, vssi_probes *probes, vssi_device_rows *with,
+                                    vss_error *err)
+{
+    *with = (vssi_device_rows){.device = p->device, .vectors = &p->vectors,
+                               .places = vssi_segment_places(p->part->segment, g->search->field)};
+    if (p->lists == NULL)
+        return VSS_OK;
+    with->probes = probes;
+    with->lists = &p->lists->places;
+    return p->ops->probe(p->opened, &p->vectors, g->queries, g->n, g->scratch, g->topks, probes, err);
+}
+
+/* After a device: what it has settled is taken, what it left or had too few rows for the CPU does. */
+static vss_status group_device_rest(group *g, search_part *p, uint32_t part, const bool *unsettled, vss_error *err)
+{
+    for (size_t q = 0; q < g->n; q++) { /* the others' hits lie where the CPU will have its own */
+        if (!unsettled[q] && !group_short(g, p, q))
+            group_take(g, q, part);
+    }
+    for (size_t q = 0; q < g->n; q++) {
+        if (unsettled[q]) {
+            VSSI_TRY(group_part_query(g, p, part, q, err));
+        } else if (group_short(g, p, q)) {
+            VSSI_TRY(group_scan_again(g, p, q, err));
+            group_take(g, q, part);
+        }
+    }
+    return VSS_OK;
+}
+
+/* All queries of the group over one part by its device. *done false: the CPU is to do it. */
+static vss_status group_part_device(group *g, search_part *p, uint32_t part, bool *done, vss_error *err)
+{
+    const search *s = g->search;
+    uint64_t before = g->scratch->distances;
+    bool *unsettled;
+    vssi_probes probes;
+    vssi_device_rows with;
+    vss_error why = {.status = VSS_OK};
+    VSSI_TRY(group_begin(g, p, true, 0, g->n, err));
+    VSSI_TRY(group_device_rows(g, p, &probes, &with, err));
+    VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_POOL, g->n, sizeof *unsettled, &unsettled, err));
+    vss_status status = vssi_device_search(&with, g->queries, g->n, g->scratch, g->topks, unsettled, &why);
+    *done = s->request->device_required || !vssi_device_replaceable(status);
+    if (!*done) {
+        atomic_store(&p->device_failed, true);
+        vssi_db_log(s->col->db, VSS_LOG_WARNING, "the CPU searches in place of device \"%s\": %s", p->device->name,
+                    why.message);
+        return VSS_OK;
+    }
+    if (status != VSS_OK)
+        *err = why;
+    VSSI_TRY(status);
+    VSSI_TRY(group_finish(g, p, 0, g->n, before, err));
+    return group_device_rest(g, p, part, unsettled, err);
+}
+
 /* The group's range of the part's rows, in whole words of its bitmap. False: it has none. */
 static bool group_range(group *g, const search_part *p)
 {
@@ -236,17 +301,25 @@ static bool group_range(group *g, const search_part *p)
     return begin < end;
 }
 
+/* The same by the CPU. */
+static vss_status group_part_cpu(group *g, search_part *p, uint32_t part, vss_error *err)
+{
+    if (g->n > 1 && group_batch_of(p) != NULL)
+        return group_part_batch(g, p, part, err);
+    for (size_t q = 0; q < g->n && !vssi_control_stopped(&g->search->control); q++)
+        VSSI_TRY(group_part_query(g, p, part, q, err));
+    return VSS_OK;
+}
+
 static vss_status group_part(group *g, search_part *p, uint32_t part, vss_error *err)
 {
-    const search *s = g->search;
-    uint64_t begin = s->request->explain ? vssi_now_ns() : 0;
-    if (g->n > 1 && group_batch_of(p) != NULL) {
-        VSSI_TRY(group_part_batch(g, p, part, err));
-    } else {
-        for (size_t q = 0; q < g->n && !vssi_control_stopped(&g->search->control); q++)
-            VSSI_TRY(group_part_query(g, p, part, q, err));
-    }
-    if (s->request->explain)
+    bool explain = g->search->request->explain != 0, done = false;
+    uint64_t begin = explain ? vssi_now_ns() : 0;
+    if (p->device != NULL && !atomic_load(&p->device_failed))
+        VSSI_TRY(group_part_device(g, p, part, &done, err));
+    if (!done)
+        VSSI_TRY(group_part_cpu(g, p, part, err));
+    if (explain)
         atomic_fetch_add_explicit(&p->search_ns, vssi_now_ns() - begin, memory_order_relaxed);
     return VSS_OK;
 }

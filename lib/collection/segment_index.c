@@ -86,6 +86,7 @@ void vssi_segment_index_unref(vssi_segment_index *index)
     if (index == NULL || atomic_fetch_sub(&index->refs, 1) != 1)
         return;
     void *opened = atomic_load(&index->opened);
+    vssi_device_forget(&index->places);
     if (opened != NULL)
         index->ops->free(opened);
     if (index->mapped != NULL)

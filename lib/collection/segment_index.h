@@ -9,7 +9,7 @@
 #ifndef VSSI_SEGMENT_INDEX_H
 #define VSSI_SEGMENT_INDEX_H
 
-#include "../../index/index_ops.h"
+#include "../../index/device/device.h"
 #include "../format/segment.h"
 
 typedef struct vssi_segment_index {
@@ -24,6 +24,7 @@ typedef struct vssi_segment_index {
     _Atomic uint32_t asked;  /* searches so far, until they are many */
     vssi_mutex mutex;
     _Atomic(void *) opened;
+    vssi_device_places places; /* what devices keep of the lists */
 } vssi_segment_index;
 
 /* The vectors of a field, as indexes see them. */

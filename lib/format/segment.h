@@ -7,6 +7,7 @@
 #ifndef VSSI_SEGMENT_H
 #define VSSI_SEGMENT_H
 
+#include "../../index/device/device.h"
 #include "object.h"
 #include "schema.h"
 
@@ -74,6 +75,9 @@ vss_status vssi_segment_vectors(vssi_segment *segment, size_t field, const void 
 /* Make sure that the vectors of rows [first, first + n) are what was written. Free for memory segments and for chunks
  * already verified. */
 vss_status vssi_segment_verify_vectors(vssi_segment *segment, size_t field, size_t first, size_t n, vss_error *err);
+
+/* What devices keep of the field's vectors, until the segment ends; NULL for memory segments, which end soon. */
+vssi_device_places *vssi_segment_places(vssi_segment *segment, size_t field);
 
 /* Rows that are about to be read here and there: of a mapped file, their pages come in and not those around them. */
 void vssi_segment_pick(vssi_segment *segment, size_t field, const uint32_t *rows, size_t n);

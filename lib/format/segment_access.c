@@ -55,6 +55,8 @@ void vssi_segment_unref(vssi_segment *segment)
 {
     if (segment == NULL || atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) != 1)
         return;
+    for (size_t f = 0; f < segment->n_fields; f++)
+        vssi_device_forget(&segment->fields[f].places);
     vssi_segment_sealed_free(segment);
     for (size_t f = 0; f < segment->n_fields; f++) {
         vssi_column_free(segment->fields[f].column);
@@ -99,6 +101,11 @@ vss_status vssi_segment_verify_vectors(vssi_segment *segment, size_t field, size
     if (segment->object == NULL)
         return VSS_OK;
     return vssi_object_verify(segment->object, segment->fields[field].vectors_entry, first * row, n * row, err);
+}
+
+vssi_device_places *vssi_segment_places(vssi_segment *segment, size_t field)
+{
+    return segment->object != NULL ? &segment->fields[field].places : NULL;
 }
 
 void vssi_segment_pick(vssi_segment *segment, size_t field, const uint32_t *rows, size_t n)

@@ -30,6 +30,7 @@ typedef struct vssi_segment_field {
     _Atomic(_Atomic(vssi_segment_part *) *) parts; /* [parts], made at first use */
     /* both */
     double max_norm;
+    vssi_device_places places; /* sealed vectors' */
 } vssi_segment_field;
 
 struct vssi_segment {

@@ -17,12 +17,14 @@ LAYERS = {
     "lib/api": ["lib/collection", "lib/filter", "lib/format", "index", "simd", "lib/storage", "lib/base"],
     "include": [],
     "plugins": [],
+    "gpu": [],
     "examples": [],
 }
 PUBLIC_ONLY = ["examples", "bench"]
 BENCH_MAY_SEE_INSIDE = {"bench_scan.c", "bench_kmeans.c", "bench_kernels.c", "simsimd_loop.h"}  # kernel benchmarks
 SYSTEM_ALLOWED = ["lib/base", "lib/storage", "bench", "examples"]
-PLUGIN_HEADERS = ("faiss/", "dlfcn.h")  # plug-ins bring libraries of their own; C++ headers have no ending
+# Plug-ins and devices bring libraries of their own; C++ headers have no ending.
+OWN_HEADERS = {"plugins": ("faiss/", "dlfcn.h"), "gpu": ("cuda_runtime.h", "cuda_runtime_api.h", "cublas_v2.h")}
 ISO_C = {"assert.h", "ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdalign.h", "stdarg.h",
          "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "time.h"}
 LIBRARIES = {"zstd.h": ["lib/format"], "jansson.h": ["lib/format", "lib/collection"], "xxhash.h": ["lib/base"],
@@ -41,7 +43,7 @@ def faults(path, layer):
         if target == "vss.h" or target.startswith("vss/"):
             continue
         if kind == "<":
-            if layer == "plugins" and (target.startswith(PLUGIN_HEADERS) or "." not in target):
+            if layer in OWN_HEADERS and (target.startswith(OWN_HEADERS[layer]) or "." not in target):
                 continue
             if target in ISO_C or target in LIBRARIES and layer in LIBRARIES[target]:
                 continue

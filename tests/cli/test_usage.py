@@ -38,12 +38,16 @@ def test_wrong_usage_is_2(vss, words):
     assert list(vss.folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("words, named", [
-    (["bench", "--base", "b", "--queries", "q", "--metric", "l2", "--index", "flat", "--device", "cuda"],
-     "--device cuda"),
-])
-def test_not_in_this_version_is_1(vss, words, named):
-    assert vss.fails(*words) == f"vss: {named} is not supported in this version\n"
+def test_a_device_that_is_not_there(vss):
+    words = ["bench", "--base", "b", "--queries", "q", "--metric", "l2", "--index", "flat", "--device", "cuda"]
+    assert vss.fails(*words) == 'vss: there is no device "cuda": --device-library loads the library that has it\n'
+    vss.ok("create", "db/c", "--dim", "4", "--metric", "l2")
+    assert 'no device "cuda"' in vss.fails("index", "db/c", "flat", "--device", "cuda")
+    assert "none.so" in vss.fails("--device-library", "./none.so,memory_mb=1", "version")
+    assert "none.so" in vss.fails("--device-library=./none.so", "version")
+    assert '"/"' in vss.fails("--device-library", "none.so", "version")
+    assert "needs a value" in vss.fails("--device-library", code=2)
+    assert "unknown option --device-libraryx" in vss.fails("--device-libraryx", "version", code=2)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def test_search_options(col):
     explained = col.search(origin, k=1, explain=True)
     assert explained.explain.segments[0].rows == 3 and explained.explain.segments[0].plan == "scan"
     plain = col.search(origin, k=1)
+    assert explained.explain.segments[0].device is None
     assert plain.explain is None and not plain.truncated and not plain.approximate
     assert col.search(np.zeros((40, 4)), k=1, progress=lambda stage, done, total: False).counts.tolist() == [1] * 40
 

@@ -177,6 +177,22 @@ def test_kinds(db, col):
             one_line(unsupported)
 
 
+def test_devices(col, tmp_path):
+    for required in (False, True):
+        with pytest.raises(vss.Device, match='no device "cuda"'):
+            col.search([1, 2, 3, 4], device="cuda", device_required=required)
+    assert len(col.search([1, 2, 3, 4], k=1, device="cpu", device_required=True)) == 1
+    with pytest.raises(vss.Device, match='no device "cuda"'):
+        col.build_index("vec", "ivf_flat", device="cuda")
+    col.build_index("vec", "ivf_flat", device="cpu", device_required=True)
+    with pytest.raises(vss.InvalidArgument, match="device: expected a string"):
+        col.search([1, 2, 3, 4], device=1)
+    with pytest.raises(vss.NotFound, match="none.so"):
+        vss.load_device(tmp_path / "none.so", memory_mb=1)
+    with pytest.raises(vss.InvalidArgument, match='"/"'):
+        vss.load_device("libvss_gpu.so")
+
+
 def test_budget():
     with vss.open("mem:", memory_budget=1 << 20) as db:
         col = db.create_collection("t", FIELDS)

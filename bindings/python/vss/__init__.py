@@ -28,8 +28,8 @@ __all__ = [
     "Budget", "Busy", "Cancelled", "CheckReport", "Collection", "Corrupt", "Database", "Deadline", "Device", "Error",
     "Exists", "Explain", "Fenced", "Forked", "Hit", "Hits", "Internal", "InvalidArgument", "NewerFormat", "NoMemory",
     "NoSpace", "NotFound", "Poisoned", "ReadOnly", "SalvageReport", "SegmentExplain", "Stale", "StorageError",
-    "UnknownCommit", "Unsupported", "index_estimate", "index_params", "index_types", "load_plugin", "open",
-    "simd_level", "version",
+    "UnknownCommit", "Unsupported", "index_estimate", "index_params", "index_types", "load_device", "load_plugin",
+    "open", "simd_level", "version",
 ]
 
 
@@ -56,6 +56,12 @@ def index_types():
 def load_plugin(path):
     """Load a shared library that brings index types, as libvss_faiss.so: its path, which holds a "/"."""
     _call(_lib.vss_plugin_load, _text("path", os.fspath(path)))
+
+
+def load_device(path, **options):
+    """Load a library of devices, as libvss_gpu.so: its path, which holds a "/", and its options, as memory_mb=8000.
+    Searches with device="cuda" then compare rows there."""
+    _call(_lib.vss_device_load, _text("path", os.fspath(path)), _index_text(options))
 
 
 def index_estimate(type, vectors, metric, dim, rows, threads=1, **params):

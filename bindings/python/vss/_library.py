@@ -63,6 +63,7 @@ _FUNCTIONS = {
     "vss_collection_choose_index": (c_int, [c_void_p, c_char_p, c_uint64, c_uint32, POINTER(s.IndexChoice), _error]),
     "vss_index_type": (c_char_p, [c_size_t]),
     "vss_plugin_load": (c_int, [c_char_p, _error]),
+    "vss_device_load": (c_int, [c_char_p, c_char_p, _error]),
     "vss_index_param": (c_int, [c_char_p, c_size_t, POINTER(s.ParamInfo), _error]),
     "vss_collection_check": (c_int, [c_void_p, c_char_p, s.CHECK_FN, c_void_p, s.PROGRESS_FN, c_void_p,
                                      POINTER(s.CheckInfo), _error]),

@@ -117,7 +117,7 @@ class ParamInfo(Sized):
 
 
 class ExplainSegment(ctypes.Structure):
-    _fields_ = [("plan", c_int), ("index", c_char_p), ("rows", c_uint64), ("passing", c_uint64),
+    _fields_ = [("plan", c_int), ("index", c_char_p), ("device", c_char_p), ("rows", c_uint64), ("passing", c_uint64),
                 ("distances", c_uint64), ("recomputed", c_uint64), ("filter_ns", c_uint64), ("search_ns", c_uint64)]
 
 
@@ -139,7 +139,8 @@ INDEX_FN = ctypes.CFUNCTYPE(c_int, c_void_p, POINTER(IndexInfo))
 
 class BuildOptions(Sized):
     _fields_ = [("struct_size", c_uint32), ("threads", c_uint32), ("progress", PROGRESS_FN),
-                ("progress_state", c_void_p), ("deadline_ms", c_uint64), ("model_of", c_void_p)]
+                ("progress_state", c_void_p), ("deadline_ms", c_uint64), ("model_of", c_void_p),
+                ("device", c_char_p), ("device_required", c_int)]
 
 
 class SearchRequest(Sized):
@@ -148,4 +149,5 @@ class SearchRequest(Sized):
                 ("fields", POINTER(c_char_p)), ("n_fields", c_size_t), ("exclude", POINTER(ColumnInfo)),
                 ("threads", c_uint32), ("deadline_ms", c_uint64), ("progress", PROGRESS_FN),
                 ("progress_state", c_void_p), ("explain", c_int), ("query_type", c_int),
-                ("range", c_int), ("range_low", c_float), ("range_high", c_float)]
+                ("range", c_int), ("range_low", c_float), ("range_high", c_float), ("device", c_char_p),
+                ("device_required", c_int)]

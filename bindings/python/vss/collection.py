@@ -165,21 +165,25 @@ class Collection:
         with self._handle as col:
             call(lib.vss_collection_purge if purge else lib.vss_collection_compact, col)
 
-    def build_index(self, field, type, progress=None, threads=None, timeout=None, model_of=None, **params):
+    def build_index(self, field, type, progress=None, threads=None, timeout=None, model_of=None, device=None,
+                    device_required=False, **params):
         """Define the index of a vector field (one of vss.index_types) and build it for what is stored.
 
         params are the index type's: m=32, ef_construction=200 (vss.index_params tells them all). progress is called
         with (stage, done, total), from another thread, and stops the build by returning True. model_of: an open
-        collection whose trained model (ivf_*) of the field of the same name is used in place of training one.
+        collection whose trained model (ivf_*) of the field of the same name is used in place of training one. device
+        names what trains and fills inverted lists ("cuda", see load_device); with device_required the build fails
+        where it can't.
         """
         if model_of is not None and not isinstance(model_of, Collection):
             raise TypeError(f"model_of: expected a collection, not {model_of!r}")
         names = text("field", field), _required("type", type), _params(params)
-        limits = _threads(threads), _milliseconds(timeout)
+        limits, on = (_threads(threads), _milliseconds(timeout)), text("device", device)
         other = contextlib.nullcontext() if model_of is None else model_of._handle
 
         def work(on_progress):
-            options = s.BuildOptions(threads=limits[0], deadline_ms=limits[1], progress=on_progress)
+            options = s.BuildOptions(threads=limits[0], deadline_ms=limits[1], progress=on_progress, device=on,
+                                     device_required=bool(device_required))
             with self._handle as col, other as pointer:
                 options.model_of = pointer
                 call(lib.vss_collection_build_index, col, *names, ctypes.byref(options))
@@ -202,13 +206,14 @@ class Collection:
     # ---- read ----
 
     def search(self, queries, k=10, *, field=None, filter=None, fields=None, exclude=None, threads=None, timeout=None,
-               within=None, explain=False, progress=None, **params):
+               within=None, explain=False, progress=None, device=None, device_required=False, **params):
         """The k nearest rows of each query: Hits. queries is [n][dim], or [dim] for one, of what the field takes.
 
         field names the vector field where there are several. filter keeps the rows that match it, exclude leaves out
         keys, fields names what to return beside key and distance. timeout (seconds) ends the search with what was
         found, Hits.truncated set. within=(low, high) keeps the rows whose distance lies between, exactly; None is no
-        bound, and Hits.capped says that there are more than k. params are the index's: ef=64, or
+        bound, and Hits.capped says that there are more than k. device names what compares the rows ("cuda", see
+        load_device); with device_required the search fails where it can't. params are the index's: ef=64, or
         exact=True to compare every row.
         """
         vectors = columns.encode_queries(self._vector_type(field), queries)
@@ -219,7 +224,8 @@ class Collection:
             field=text("field", field), queries=vectors.info.data, n_queries=vectors.info.length,
             dim=vectors.info.dim, k=number("k", k, 2**32 - 1), filter=text("filter", filter), params=_params(params),
             fields=wanted, n_fields=len(self._beside_key(names)), threads=_threads(threads),
-            deadline_ms=_milliseconds(timeout), explain=bool(explain), query_type=vectors.info.type)
+            deadline_ms=_milliseconds(timeout), explain=bool(explain), query_type=vectors.info.type,
+            device=text("device", device), device_required=bool(device_required))
         if excluded is not None:
             request.exclude = ctypes.pointer(excluded.info)
         if within is not None:

@@ -20,6 +20,7 @@ class SegmentExplain(NamedTuple):
     """What a search did in one segment, all queries together."""
     plan: str
     index: Optional[str]
+    device: Optional[str]
     rows: int
     passing: int
     distances: int
@@ -139,8 +140,9 @@ def _explain(pointer):
     for i in range(info.n_segments):
         part = info.segments[i]
         segments.append(SegmentExplain(
-            s.PLAN_NAMES.get(part.plan, str(part.plan)), part.index.decode() if part.index else None, part.rows,
-            part.passing, part.distances, part.recomputed, part.filter_ns, part.search_ns))
+            s.PLAN_NAMES.get(part.plan, str(part.plan)), part.index.decode() if part.index else None,
+            part.device.decode() if part.device else None, part.rows, part.passing, part.distances, part.recomputed,
+            part.filter_ns, part.search_ns))
     return Explain(info.version, info.sequence, info.total_ns, segments)
 
 

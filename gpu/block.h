@@ -1,0 +1,127 @@
+/*
+ * block.h - kernels that run on a card and, the same source, on the host
+ *
+ * A kernel is a struct with its arguments, a name, a nested Shared and operator()(const Block &, Shared &). It works in
+ * phases: block.each(f) calls f(t) for every thread t of the block and returns when all are done: on the card one call
+ * of f and a barrier, on the host a loop. So nothing that a thread keeps in variables of its own outlives a phase; what
+ * has to is in Shared, or is the same in all threads. Between phases every thread runs the same code: a condition there
+ * that is read from memory which the next phase may write goes through block.uniform, which waits for all readers.
+ *
+ * Within a phase threads meet in atomics only. The host runs the threads of a phase, and the blocks of a grid, one
+ * after another in an order that tests can choose, and fills Shared with rubbish first: what depends on the order, or
+ * on memory nobody wrote, gives other results. It cannot show two threads of a phase that race for the same place
+ * with the same outcome in every order tried.
+ */
+#ifndef VSS_GPU_BLOCK_H
+#define VSS_GPU_BLOCK_H
+
+#include <cstdint>
+#include <cstring>
+
+#include "runtime.h"
+
+#if defined(__CUDACC__)
+#include <cuda_runtime.h>
+#define VSSG_BOTH __host__ __device__ __forceinline__
+#else
+#define VSSG_BOTH inline
+#endif
+
+namespace vssg {
+
+constexpr uint32_t THREADS = 256; /* of a block, of every kernel */
+
+/* What the order of threads and blocks is made of on the host. */
+uint32_t host_order();
+
+struct Block {
+    uint32_t x, y;   /* in the grid */
+    uint32_t grid_x;
+    uint32_t order;  /* of the threads on the host */
+
+    template <class Phase> VSSG_BOTH void each(Phase phase) const
+    {
+#if defined(__CUDA_ARCH__)
+        phase(static_cast<uint32_t>(threadIdx.x));
+        __syncthreads();
+#else
+        /* An odd factor modulo a power of two: every thread once. */
+        for (uint32_t i = 0; i < THREADS; i++)
+            phase((i * (2 * order + 1) + 31 * order) % THREADS);
+#endif
+    }
+
+    template <class Value> VSSG_BOTH Value uniform(Value value) const
+    {
+#if defined(__CUDA_ARCH__)
+        __syncthreads();
+#endif
+        return value;
+    }
+};
+
+VSSG_BOTH uint32_t atomic_add(uint32_t *place, uint32_t value)
+{
+#if defined(__CUDA_ARCH__)
+    return atomicAdd(place, value);
+#else
+    const uint32_t before = *place;
+    *place = before + value;
+    return before;
+#endif
+}
+
+VSSG_BOTH void atomic_min(uint32_t *place, uint32_t value)
+{
+#if defined(__CUDA_ARCH__)
+    (void)atomicMin(place, value);
+#else
+    if (value < *place)
+        *place = value;
+#endif
+}
+
+VSSG_BOTH void atomic_max(uint32_t *place, uint32_t value)
+{
+#if defined(__CUDA_ARCH__)
+    (void)atomicMax(place, value);
+#else
+    if (value > *place)
+        *place = value;
+#endif
+}
+
+/* What other blocks may have written meanwhile. */
+VSSG_BOTH uint32_t load_fresh(const uint32_t *place) { return *static_cast<const volatile uint32_t *>(place); }
+
+#if defined(__CUDACC__)
+template <class Kernel> __global__ void __launch_bounds__(THREADS) run(const Kernel kernel)
+{
+    __shared__ typename Kernel::Shared shared;
+    static_assert(sizeof shared <= 48 * 1024, "static shared memory");
+    kernel(Block{blockIdx.x, blockIdx.y, gridDim.x, 0}, shared);
+}
+#endif
+
+/* Run the kernel over a grid of x (below 2^31) times y (below 65,536) blocks. */
+template <class Kernel>
+vss_status launch(Stream *stream, uint32_t x, uint32_t y, const Kernel &kernel, vss_error *err)
+{
+    static_assert(sizeof(Kernel) <= 4096, "arguments of a kernel");
+#if defined(__CUDACC__)
+    run<<<dim3(x, y), THREADS, 0, static_cast<cudaStream_t>(runtime_stream_native(stream))>>>(kernel);
+#else
+    typename Kernel::Shared shared;
+    const uint32_t order = host_order();
+    for (uint64_t i = 0, n = static_cast<uint64_t>(x) * y; i < n; i++) {
+        const uint64_t at = order % 2 != 0 ? n - 1 - i : i;
+        std::memset(static_cast<void *>(&shared), 0xa5, sizeof shared);
+        kernel(Block{static_cast<uint32_t>(at % x), static_cast<uint32_t>(at / x), x, order}, shared);
+    }
+#endif
+    return runtime_launched(stream, Kernel::name(), err);
+}
+
+} // namespace vssg
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * launches.cpp - the kernels, each a call
+ *
+ * Compiled twice: as CUDA for libvss_gpu.so, as C++ for the host. Grids: x counts blocks of rows or vectors, at most
+ * 2^26; y groups of queries, at most 4,096 (passes are no larger).
+ */
+#include "launches.h"
+
+#include "fail.h"
+#include "generate.h"
+#include "scan.h"
+
+namespace vssg {
+
+double product_gamma(uint32_t dim)
+{
+    const double share = (static_cast<double>(dim) + 16) * 0x1p-22;
+    return 1.01 * share / (1 - share);
+}
+
+double sum_gamma(uint32_t dim) { return (static_cast<double>(dim) + 16) * 0x1p-23; }
+
+uint32_t scan_width(uint32_t n_queries) { return n_queries == 1 ? 1 : n_queries <= 4 ? 4 : 8; }
+
+static uint32_t launches_blocks(uint64_t n, uint32_t each) { return static_cast<uint32_t>((n + each - 1) / each); }
+
+vss_status launch_prepare(Stream *stream, const Prepare &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.n, GROUPS), 1, job, err);
+}
+
+vss_status launch_aim(Stream *stream, const Aim &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.n, THREADS), 1, job, err);
+}
+
+vss_status launch_factor(Stream *stream, const Factor &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.whole, THREADS), 1, job, err);
+}
+
+template <Kind KIND, bool IP, uint32_t Q>
+static vss_status launches_scan(Stream *stream, const ScanJob &job, vss_error *err)
+{
+    const Scan<KIND, IP, Q> scan{job.rows, job.queries, job.lists, job.slice_rows,
+                                 static_cast<float>(sum_gamma(job.rows.dim)),
+                                 static_cast<float>(job.rows.dim) * 0x1p-140f};
+    return launch(stream, job.lists.slices, launches_blocks(job.queries.n, Q), scan, err);
+}
+
+template <Kind KIND, bool IP> static vss_status launches_wide(Stream *stream, const ScanJob &job, vss_error *err)
+{
+    switch (scan_width(job.queries.n)) {
+    case 1:
+        return launches_scan<KIND, IP, 1>(stream, job, err);
+    case 4:
+        return launches_scan<KIND, IP, 4>(stream, job, err);
+    default:
+        return launches_scan<KIND, IP, 8>(stream, job, err);
+    }
+}
+
+template <Kind KIND> static vss_status launches_kind(Stream *stream, const ScanJob &job, vss_error *err)
+{
+    if (job.rows.metric == VSS_METRIC_L2)
+        return launches_wide<KIND, false>(stream, job, err);
+    return launches_wide<KIND, true>(stream, job, err);
+}
+
+vss_status launch_scan(Stream *stream, const ScanJob &job, vss_error *err)
+{
+    switch (job.rows.kind) {
+    case Kind::f32:
+        return launches_kind<Kind::f32>(stream, job, err);
+    case Kind::f16:
+        return launches_kind<Kind::f16>(stream, job, err);
+    case Kind::bf16:
+        return launches_kind<Kind::bf16>(stream, job, err);
+    case Kind::i8:
+        return launches_kind<Kind::i8>(stream, job, err);
+    case Kind::u8:
+        return launches_kind<Kind::u8>(stream, job, err);
+    default:
+        return launches_wide<Kind::bits, false>(stream, job, err);
+    }
+}
+
+vss_status launch_sift(Stream *stream, const Sift &job, vss_error *err)
+{
+    return launch(stream, job.lists.slices, launches_blocks(job.n_queries, SIFT_QUERIES), job, err);
+}
+
+vss_status launch_gather(Stream *stream, const Lists &lists, const Finals &finals, uint32_t n, vss_error *err)
+{
+    return launch(stream, n, 1, Gather{lists, finals}, err);
+}
+
+vss_status launch_values(Stream *stream, const Rows &rows, const Queries &queries, const Finals &finals, vss_error *err)
+{
+    return launch(stream, 4, queries.n, Values{rows, queries, finals}, err);
+}
+
+vss_status launch_pick(Stream *stream, const Finals &finals, uint32_t n, vss_error *err)
+{
+    return launch(stream, n, 1, Pick{finals}, err);
+}
+
+vss_status launch_generate(Stream *stream, float *to, uint64_t n, uint64_t seed, vss_error *err)
+{
+    return launch(stream, launches_blocks(n, THREADS * GENERATE_EACH), 1, Generate{to, n, seed}, err);
+}
+
+} // namespace vssg

@@ -1,0 +1,41 @@
+/*
+ * launches.h - the kernels, each a call: the one place where the host's code meets them
+ */
+#ifndef VSS_GPU_LAUNCHES_H
+#define VSS_GPU_LAUNCHES_H
+
+#include "finish.h"
+#include "prepare.h"
+#include "tile.h"
+
+namespace vssg {
+
+/* Exact for the sizes of a search: what a product of bfloat16 and a float32 sum may be off, of all |products|. */
+double product_gamma(uint32_t dim);
+double sum_gamma(uint32_t dim);
+
+/* Queries that a block of a scan takes at once, for so many. */
+uint32_t scan_width(uint32_t n_queries);
+
+struct ScanJob {
+    Rows rows;
+    Queries queries;
+    Lists lists;
+    uint32_t slice_rows;
+};
+
+vss_status launch_prepare(Stream *stream, const Prepare &job, vss_error *err);
+vss_status launch_aim(Stream *stream, const Aim &job, vss_error *err);
+vss_status launch_factor(Stream *stream, const Factor &job, vss_error *err);
+vss_status launch_scan(Stream *stream, const ScanJob &job, vss_error *err);
+vss_status launch_sift(Stream *stream, const Sift &job, vss_error *err);
+vss_status launch_gather(Stream *stream, const Lists &lists, const Finals &finals, uint32_t n, vss_error *err);
+vss_status launch_values(Stream *stream, const Rows &rows, const Queries &queries, const Finals &finals,
+                         vss_error *err);
+vss_status launch_pick(Stream *stream, const Finals &finals, uint32_t n, vss_error *err);
+/* Rows for the benchmark: components from -1 to 1, by the seed and their place. */
+vss_status launch_generate(Stream *stream, float *to, uint64_t n, uint64_t seed, vss_error *err);
+
+} // namespace vssg
+
+#endif

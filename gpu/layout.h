@@ -1,0 +1,80 @@
+/*
+ * layout.h - what lies in the card's memory
+ *
+ * Scores. A search compares in a scale of its own, S, that rises with the value: the value itself (scan.h), or the
+ * value less |q|^2 for l2 by products (tile.h); `offsets` says how much less. Of every row it knows low <= S <= high.
+ */
+#ifndef VSS_GPU_LAYOUT_H
+#define VSS_GPU_LAYOUT_H
+
+#include "numbers.h"
+
+namespace vssg {
+
+constexpr uint32_t MOST_K = 2048;
+constexpr uint64_t MOST_ROWS = 0x80000000u; /* of a place; indices of rows do not overflow */
+constexpr uint32_t ROWS_WHOLE = 1024;     /* rows of a piece of a tile; arrays of rows have whole pieces */
+constexpr uint32_t LOST = 0xffffffffu;    /* a count: the list stayed full */
+constexpr uint32_t LIST_SPARE = 2048;     /* places of a list beyond 2 k, at least two strips of rows */
+
+/* The rows of a place, made once. */
+struct Rows {
+    const uint8_t *data;    /* [n][stride], as stored, filled up with zeros */
+    uint64_t stride;        /* a multiple of 16 */
+    const uint16_t *halves; /* [n][padded]: rounded to bfloat16, under cosine after division by the length; not bits */
+    const float *lengths;   /* [n]: |v|, rounded to nearest; not bits */
+    const float *rests;     /* [n]: at least the length of what rounding took off; not bits */
+    uint32_t n, dim, padded;
+    Kind kind;
+    vss_metric metric;
+};
+
+/* The queries of a pass. */
+struct Queries {
+    const uint8_t *data;    /* [n][stride]: float32 for kinds of floats, else as rows; filled up with zeros */
+    uint64_t stride;        /* a multiple of 16, no shorter than a row's components need */
+    const uint16_t *halves; /* [n][padded], with products only: times 2 for l2, divided by the length for cosine */
+    const double *squares;  /* [n]: |q|^2 in libvss' order; not bits */
+    const float *reaches;   /* [n]: |q|, or at least that of what was rounded to halves; not bits */
+    uint32_t n;
+    Kind kind;
+};
+
+struct Entry {
+    float low, high;
+    uint32_t row;
+};
+
+/* What may be among the nearest: `slices` lists a query, each filled by one block at a time. */
+struct Lists {
+    uint32_t *cuts;         /* [queries]: order_of the greatest low that is of use */
+    uint32_t *counts;       /* [queries][slices]; LOST */
+    Entry *entries;         /* [queries][slices][capacity] */
+    const double *offsets;  /* [queries] */
+    const uint64_t *allow;  /* bit r % 64 of word r / 64; NULL: every row */
+    double tiny;            /* what low and high may be off beyond what they know of */
+    uint32_t slices, capacity, k;
+
+    VSSG_BOTH uint64_t list(uint32_t query, uint32_t slice) const
+    {
+        return static_cast<uint64_t>(query) * slices + slice;
+    }
+
+    VSSG_BOTH bool allows(uint32_t row) const { return allow == nullptr || (allow[row / 64] >> row % 64 & 1) != 0; }
+};
+
+/* What is left of each query, and the answer. */
+struct Finals {
+    uint32_t *found;   /* [queries]; LOST */
+    uint32_t *rows;    /* [queries][capacity] */
+    float *values;     /* [queries][capacity] */
+    const float *limits; /* [queries]; NULL: none */
+    uint32_t capacity, k, width;
+    uint32_t *out_counts; /* [queries] */
+    uint32_t *out_rows;   /* [queries][width] */
+    float *out_values;    /* [queries][width] */
+};
+
+} // namespace vssg
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * pass.cpp - how many queries go together, in how many lists, and where what they need lies
+ *
+ * Products: a tile is as many rows as fit its bytes for all queries of the pass. Where the queries alone make too few
+ * blocks for the card, the rows are divided among several lists a query: more lists mean more rows that are near within
+ * theirs only, so the k of all lists together is bounded.
+ */
+#include "pass.h"
+
+namespace vssg {
+
+static uint64_t pass_up(uint64_t n, uint64_t whole) { return (n + whole - 1) / whole * whole; }
+static uint64_t pass_share(uint64_t n, uint64_t by) { return (n + by - 1) / by; }
+static uint64_t pass_least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static size_t pass_carve(size_t *at, uint64_t bytes)
+{
+    const size_t here = *at;
+    *at = pass_up(here + bytes, 256);
+    return here;
+}
+
+/* Lists of a query, for rows that are divided in whole pieces. */
+static void pass_slices(const Device *device, Pass *pass, uint32_t k, uint64_t groups, uint64_t rows, uint64_t piece)
+{
+    uint64_t slices = pass_share(uint64_t{PASS_BLOCKS} * device->card.multiprocessors, groups);
+    slices = pass_least(slices, pass_share(rows, ROWS_WHOLE));
+    slices = pass_least(slices, PASS_KEPT / k);
+    slices = pass_least(slices, PASS_ENTRIES / (sizeof(Entry) * pass->capacity * pass->n));
+    slices = slices > 0 ? slices : 1;
+    pass->slice_rows = static_cast<uint32_t>(pass_up(pass_share(rows, slices), piece));
+    pass->slices = static_cast<uint32_t>(pass_share(rows, pass->slice_rows));
+}
+
+static void pass_shape(const Device *device, const Rows &rows, uint32_t k, Pass *pass)
+{
+    const uint64_t whole = pass_up(rows.n, ROWS_WHOLE);
+    pass->capacity = 2 * k + LIST_SPARE;
+    pass->tile_rows = 0;
+    if (!pass->products) {
+        pass_slices(device, pass, k, pass_share(pass->n, scan_width(pass->n)), rows.n, THREADS);
+        return;
+    }
+    const uint64_t fit = device->options.tile_kb * 1024 / (sizeof(float) * pass->n) / ROWS_WHOLE * ROWS_WHOLE;
+    pass->tile_rows = static_cast<uint32_t>(pass_least(fit > 0 ? fit : ROWS_WHOLE, whole));
+    pass_slices(device, pass, k, pass_share(pass->n, SIFT_QUERIES), pass->tile_rows, ROWS_WHOLE);
+}
+
+static void pass_divide(const Rows &rows, const vss_device_search *search, Pass *pass)
+{
+    const uint64_t n = pass->n, whole = pass_up(rows.n, ROWS_WHOLE), lists = n * pass->slices;
+    const bool products = pass->products;
+    size_t at = 0;
+    pass->allow = pass_carve(&at, search->allow != nullptr ? pass_share(rows.n, 64) * 8 : 0);
+    pass->data = pass_carve(&at, n * pass->query_stride);
+    pass->halves = pass_carve(&at, products ? n * rows.padded * 2 : 0);
+    pass->squares = pass_carve(&at, n * sizeof(double));
+    pass->offsets = pass_carve(&at, n * sizeof(double));
+    pass->reaches = pass_carve(&at, n * sizeof(float));
+    pass->limits = pass_carve(&at, n * sizeof(float));
+    pass->cuts = pass_carve(&at, n * sizeof(uint32_t));
+    pass->spread = pass_carve(&at, sizeof(uint32_t));
+    pass->bases = pass_carve(&at, products ? whole * sizeof(float) : 0);
+    pass->weights = pass_carve(&at, products ? whole * sizeof(float) : 0);
+    pass->tile = pass_carve(&at, n * pass->tile_rows * sizeof(float));
+    pass->counts = pass_carve(&at, lists * sizeof(uint32_t));
+    pass->entries = pass_carve(&at, lists * pass->capacity * sizeof(Entry));
+    pass->found = pass_carve(&at, n * sizeof(uint32_t));
+    pass->rows = pass_carve(&at, n * pass->capacity * sizeof(uint32_t));
+    pass->values = pass_carve(&at, n * pass->capacity * sizeof(float));
+    pass->out_counts = pass_carve(&at, n * sizeof(uint32_t));
+    pass->out_rows = pass_carve(&at, n * pass->width * sizeof(uint32_t));
+    pass->out_values = pass_carve(&at, n * pass->width * sizeof(float));
+    pass->out_bytes = at - pass->out_counts;
+    pass->bytes = at;
+}
+
+/* Bytes of scratch memory to aim at: what the rows leave of the budget is often less than its quarter. */
+static size_t pass_most(const Device *device, const Rows &rows)
+{
+    const size_t held = rows.n * (rows.stride + (rows.kind == Kind::bits ? 0 : 2 * rows.padded + 2 * sizeof(float)));
+    const size_t left = device->budget > held ? device->budget - held : 0;
+    return pass_least(PASS_SCRATCH, pass_least(device->budget / 4, left));
+}
+
+void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, bool products, uint32_t n,
+               Pass *pass)
+{
+    const size_t most = pass_most(device, rows);
+    const bool halves = rows.kind == Kind::f16 || rows.kind == Kind::bf16;
+    *pass = Pass{};
+    pass->products = products;
+    pass->query_stride = rows.stride * (halves ? 2 : 1);
+    /* More places than there are rows are never filled. */
+    pass->width = static_cast<uint32_t>(pass_least(search->width, rows.n));
+    pass->n = static_cast<uint32_t>(pass_share(n, pass_share(n, PASS_QUERIES))); /* passes of one size */
+    for (;;) {
+        pass_shape(device, rows, search->k, pass);
+        pass_divide(rows, search, pass);
+        if (pass->bytes <= most || pass->n == 1)
+            return;
+        pass->n = static_cast<uint32_t>(pass_share(pass->n, 2));
+    }
+}
+
+} // namespace vssg

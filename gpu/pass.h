@@ -1,0 +1,39 @@
+/*
+ * pass.h - how many queries go together, in how many lists, and where what they need lies
+ */
+#ifndef VSS_GPU_PASS_H
+#define VSS_GPU_PASS_H
+
+#include "launches.h"
+#include "state.h"
+
+namespace vssg {
+
+/* Sizes, all of them here. */
+constexpr uint32_t PASS_QUERIES = 4096;                  /* at most */
+constexpr uint32_t PASS_FEW = 8;                         /* so many are compared with the rows as stored */
+constexpr size_t PASS_SCRATCH = size_t{1} << 30;         /* aimed at; fewer queries go together before it grows */
+constexpr size_t PASS_ENTRIES = size_t{256} << 20;       /* of all lists, aimed at */
+constexpr uint32_t PASS_KEPT = 262144;                   /* rows that the lists of a query keep in the end */
+constexpr uint32_t PASS_AHEAD = 8;                       /* tiles between two looks at the caller and the card */
+constexpr uint32_t PASS_BLOCKS = 8;                      /* wanted of each multiprocessor */
+
+struct Pass {
+    bool products;
+    uint32_t n;             /* queries */
+    uint32_t slices, slice_rows, tile_rows, capacity, width;
+    uint64_t query_stride;  /* on the card */
+    size_t bytes;           /* of the scratch memory */
+    size_t out_bytes;       /* of counts, rows and values, which lie together */
+    /* Places in the scratch memory. */
+    size_t allow, data, halves, squares, reaches, limits, offsets, cuts, spread, bases, weights, tile, counts, entries,
+        found, rows, values, out_counts, out_rows, out_values;
+};
+
+/* A pass of n queries or fewer. */
+void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, bool products, uint32_t n,
+               Pass *pass);
+
+} // namespace vssg
+
+#endif

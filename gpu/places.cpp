@@ -1,0 +1,215 @@
+/*
+ * places.cpp - rows on the card: loaded once, used by many calls, dropped when room is wanted
+ *
+ * Loading. Rows travel in pieces through two pinned buffers: while one is on its way the other is filled, each row
+ * filled up with zeros to a multiple of 16 bytes. Then the card rounds them to bfloat16 and measures them
+ * (prepare.h). Memory a row: its bytes, and but for bits 2 a component and 8.
+ */
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "fail.h"
+#include "launches.h"
+#include "state.h"
+
+namespace vssg {
+
+static size_t places_up(size_t n, size_t whole) { return (n + whole - 1) / whole * whole; }
+
+Kind place_kind(vss_type type)
+{
+    switch (type) {
+    case VSS_TYPE_VECTOR_F32:
+        return Kind::f32;
+    case VSS_TYPE_VECTOR_F16:
+        return Kind::f16;
+    case VSS_TYPE_VECTOR_BF16:
+        return Kind::bf16;
+    case VSS_TYPE_VECTOR_I8:
+        return Kind::i8;
+    case VSS_TYPE_VECTOR_U8:
+        return Kind::u8;
+    default:
+        return Kind::bits;
+    }
+}
+
+static size_t places_row(const vss_device_vectors *v)
+{
+    switch (place_kind(v->type)) {
+    case Kind::f32:
+        return size_t{4} * v->dim;
+    case Kind::f16:
+    case Kind::bf16:
+        return size_t{2} * v->dim;
+    case Kind::bits:
+        return v->dim / 8;
+    default:
+        return v->dim;
+    }
+}
+
+size_t place_bytes(const vss_device_vectors *vectors, Rows *shape)
+{
+    *shape = Rows{};
+    shape->stride = places_up(places_row(vectors), 16);
+    shape->n = static_cast<uint32_t>(vectors->rows);
+    shape->dim = vectors->dim;
+    shape->padded = static_cast<uint32_t>(places_up(vectors->dim, 8));
+    shape->kind = place_kind(vectors->type);
+    shape->metric = vectors->metric;
+    const size_t data = places_up(shape->n * shape->stride, 256);
+    if (shape->kind == Kind::bits)
+        return data;
+    const size_t halves = places_up(size_t{2} * shape->n * shape->padded, 256);
+    return data + halves + 2 * places_up(size_t{4} * shape->n, 256);
+}
+
+/* One after the other, as place_bytes counts them. */
+static void places_divide(Rows *rows, void *memory)
+{
+    uint8_t *at = static_cast<uint8_t *>(memory);
+    rows->data = at;
+    if (rows->kind == Kind::bits)
+        return;
+    at += places_up(rows->n * rows->stride, 256);
+    rows->halves = reinterpret_cast<const uint16_t *>(at);
+    at += places_up(size_t{2} * rows->n * rows->padded, 256);
+    rows->lengths = reinterpret_cast<const float *>(at);
+    at += places_up(size_t{4} * rows->n, 256);
+    rows->rests = reinterpret_cast<const float *>(at);
+}
+
+vss_status place_upload(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *v, vss_error *err)
+{
+    const size_t row = places_row(v), whole = STAGING_BYTES / rows.stride;
+    const char *from = static_cast<const char *>(v->data);
+    unsigned piece = 0;
+    VSSG_TRY(call_staging(call, err));
+    for (size_t done = 0; done < rows.n; piece++) {
+        const size_t n = rows.n - done < whole ? rows.n - done : whole;
+        char *staging = static_cast<char *>(call->staging) + piece % 2 * STAGING_BYTES;
+        if (piece >= 2)
+            VSSG_TRY(runtime_wait(call->stream, piece % 2, err));
+        for (size_t r = 0; r < n; r++) {
+            std::memcpy(staging + r * rows.stride, from + (done + r) * row, row);
+            std::memset(staging + r * rows.stride + row, 0, rows.stride - row);
+        }
+        VSSG_TRY(runtime_copy_up(call->stream, to + done * rows.stride, staging, n * rows.stride, err));
+        VSSG_TRY(runtime_mark(call->stream, piece % 2, err));
+        done += n;
+    }
+    return VSS_OK;
+}
+
+static vss_status places_measure(Call *call, const Rows &rows, vss_error *err)
+{
+    Prepare job{};
+    if (rows.kind == Kind::bits)
+        return VSS_OK;
+    job.vectors = rows.data;
+    job.stride = rows.stride;
+    job.n = rows.n;
+    job.dim = rows.dim;
+    job.padded = rows.padded;
+    job.kind = rows.kind;
+    job.unit = rows.metric == VSS_METRIC_COSINE;
+    job.factor = 1;
+    job.halves = const_cast<uint16_t *>(rows.halves);
+    job.lengths = const_cast<float *>(rows.lengths);
+    job.rests = const_cast<float *>(rows.rests);
+    return launch_prepare(call->stream, job, err);
+}
+
+/* Fill the place, which is this thread's as long as it is LOADING. */
+static vss_status places_load(Device *device, Call *call, Place *place, const vss_device_vectors *vectors,
+                              PlaceSource source, vss_error *err)
+{
+    vss_status status;
+    char what[64];
+    (void)std::snprintf(what, sizeof what, "%llu rows of %u components", static_cast<unsigned long long>(vectors->rows),
+                  vectors->dim);
+    place->bytes = place_bytes(vectors, &place->rows);
+    VSSG_TRY(memory_take(device, place->bytes, what, &place->memory, err));
+    places_divide(&place->rows, place->memory);
+    status = source(call, place->rows, static_cast<uint8_t *>(place->memory), vectors, err);
+    if (status == VSS_OK)
+        status = places_measure(call, place->rows, err);
+    vss_error other;
+    const vss_status end = runtime_finish(call->stream, status == VSS_OK ? err : &other);
+    if (status == VSS_OK)
+        status = end;
+    if (status != VSS_OK) {
+        memory_give(device, place->memory, place->bytes);
+        place->memory = nullptr;
+    }
+    return status;
+}
+
+/* The place of the slot, with one more user. *load: it is to be filled by this thread. */
+static vss_status places_find(Device *device, void **slot, Place **out, bool *load, vss_error *err)
+{
+    std::unique_lock<std::mutex> lock(device->mutex);
+    if (*slot == nullptr) {
+        Place *made = static_cast<Place *>(std::calloc(1, sizeof *made));
+        if (made == nullptr)
+            return fail(err, VSS_ERR_NO_MEMORY, "out of memory for a place");
+        made->next = device->places;
+        device->places = made;
+        *slot = made;
+    }
+    Place *place = static_cast<Place *>(*slot);
+    place->users++;
+    while (place->state == Place::LOADING)
+        device->changed.wait(lock);
+    *load = place->state == Place::EMPTY;
+    if (*load)
+        place->state = Place::LOADING;
+    *out = place;
+    return VSS_OK;
+}
+
+vss_status place_take(Device *device, Call *call, void **slot, const vss_device_vectors *vectors, PlaceSource source,
+                      Place **out, vss_error *err)
+{
+    bool load = false;
+    VSSG_TRY(places_find(device, slot, out, &load, err));
+    Place *place = *out;
+    const vss_status status = load ? places_load(device, call, place, vectors, source, err) : VSS_OK;
+    const std::lock_guard<std::mutex> lock(device->mutex);
+    if (load)
+        place->state = status == VSS_OK ? Place::READY : Place::EMPTY;
+    place->used = ++device->clock;
+    if (status != VSS_OK)
+        place->users--;
+    device->changed.notify_all();
+    return status;
+}
+
+void place_give(Device *device, Place *place)
+{
+    const std::lock_guard<std::mutex> lock(device->mutex);
+    place->users--;
+}
+
+void place_drop(Device *device, Place *place)
+{
+    runtime_free(place->memory);
+    device->used -= place->memory != nullptr ? place->bytes : 0;
+    place->memory = nullptr;
+    place->state = Place::EMPTY;
+}
+
+void place_forget(Device *device, Place *place)
+{
+    const std::lock_guard<std::mutex> lock(device->mutex);
+    Place **link = &device->places;
+    while (*link != place)
+        link = &(*link)->next;
+    *link = place->next;
+    place_drop(device, place);
+    std::free(place);
+}
+
+} // namespace vssg

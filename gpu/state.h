@@ -1,0 +1,111 @@
+/*
+ * state.h - a card in use: its memory, the rows that stay there, the calls that work on it
+ *
+ * One mutex guards the list of places, the idle calls and the count of the memory in use; no copy, kernel or wait for
+ * the card happens under it but the freeing of memory. A place is loaded by one thread while others that want it
+ * wait; a place that a call uses stays, others are dropped, the longest unused first, when room is wanted, and after
+ * them the scratch memory of idle calls.
+ */
+#ifndef VSS_GPU_STATE_H
+#define VSS_GPU_STATE_H
+
+#include <condition_variable>
+#include <mutex>
+
+#include "layout.h"
+
+namespace vssg {
+
+constexpr unsigned MOST_CALLS = 4;                  /* at work on a card at once; more wait */
+constexpr size_t STAGING_BYTES = size_t{8} << 20;   /* of each of two pieces that rows travel in */
+
+/* What the card holds of the vectors of one segment. */
+struct Place {
+    enum State { EMPTY, LOADING, READY };
+    Place *next;
+    State state;
+    unsigned users;  /* calls; only at 0 is it dropped */
+    uint64_t used;   /* the clock at its last use */
+    void *memory;
+    size_t bytes;
+    Rows rows;
+};
+
+/* What a running call works with. Kept for the next one. */
+struct Call {
+    Call *next;
+    Stream *stream;
+    void *scratch, *pinned, *staging;
+    size_t scratch_bytes, pinned_bytes;
+};
+
+struct Options {
+    bool experimental;
+    uint64_t memory_mb; /* 0: 80 % of what is free */
+    uint64_t tile_kb;   /* of a tile of products */
+    uint64_t gpu;
+};
+
+struct Device {
+    Card card;
+    Options options;
+    size_t budget, used; /* bytes of the card's memory */
+    std::mutex mutex;
+    std::condition_variable changed; /* a place was loaded or failed to, a call ended */
+    Place *places;
+    Call *idle;
+    unsigned calls;      /* idle ones among them */
+    uint64_t clock;
+    char description[400];
+    vss_device face;
+};
+
+/* ---- memory.cpp ---- */
+/* Memory of the card within the budget; what is unused is dropped for it. BUDGET, NO_MEMORY, DEVICE; what: for the
+ * line. */
+vss_status memory_take(Device *device, size_t bytes, const char *what, void **out, vss_error *err);
+void memory_give(Device *device, void *memory, size_t bytes);
+
+/* ---- places.cpp ---- */
+/* Brings rows, as Rows::data says, to `to`; it has stopped writing there once the stream is finished. */
+using PlaceSource = vss_status (*)(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *vectors,
+                                   vss_error *err);
+/* From the vectors' data. */
+vss_status place_upload(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *vectors, vss_error *err);
+/* The rows of the vectors, on the card until place_give. *slot is the note of vss_device.search. */
+vss_status place_take(Device *device, Call *call, void **slot, const vss_device_vectors *vectors, PlaceSource source,
+                      Place **out, vss_error *err);
+void place_give(Device *device, Place *place);
+void place_forget(Device *device, Place *place);
+/* Under the mutex: drop the rows, or free the note. */
+void place_drop(Device *device, Place *place);
+Kind place_kind(vss_type type);
+/* Bytes of the card's memory for them; a row's are in the first place. */
+size_t place_bytes(const vss_device_vectors *vectors, Rows *shape);
+
+/* ---- calls.cpp ---- */
+/* CANCELLED where the caller stops waiting. */
+vss_status call_take(Device *device, const vss_device_search *search, Call **out, vss_error *err);
+void call_give(Device *device, Call *call);
+vss_status call_scratch(Device *device, Call *call, size_t bytes, vss_error *err);
+vss_status call_pinned(Call *call, size_t bytes, vss_error *err);
+vss_status call_staging(Call *call, vss_error *err);
+void call_close(Device *device, Call *call);
+
+/* ---- search.cpp ---- */
+vss_status search_run(Device *device, Call *call, const Rows &rows, const vss_device_search *search,
+                      const vss_device_hits *hits, vss_error *err);
+
+/* ---- device.cpp ---- */
+vss_status options_read(const char *text, Options *options, vss_error *err);
+
+} // namespace vssg
+
+extern "C" {
+/* What vss_device_main makes, for tests: as many as they want. */
+vss_status vssg_open(const char *options, const vss_device **out, vss_error *err);
+/* No call runs. Places that were not forgotten are freed. */
+void vssg_close(const vss_device *device);
+}
+
+#endif

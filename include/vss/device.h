@@ -1,0 +1,138 @@
+/*
+ * vss/device.h - a processor beside the CPU that compares rows: a GPU
+ *
+ * A device library fills a vss_device and hands it to vss_device_register; from then on searches of the process that
+ * name it ("cuda") have the rows of sealed segments compared there. libvss never links one: libvss_gpu.so is loaded by
+ * vss_device_load, and only by that call. Results are the same as without a device, to the last bit: a device answers
+ * with every row that can be among the nearest and with its value, computed as the CPU computes it (float64 in one
+ * fixed order, rounded once).
+ */
+#ifndef VSS_DEVICE_H
+#define VSS_DEVICE_H
+
+#include "error.h"
+#include "types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VSS_DEVICE_ABI 1u        /* of everything in this header; a device of another number is refused */
+#define VSS_DEVICE_MAX 4u        /* in a process */
+#define VSS_DEVICE_UNSETTLED 0xffffffffu
+
+/* The vectors of one field of one sealed segment. They never change. */
+typedef struct vss_device_vectors {
+    uint32_t struct_size;
+    vss_type type;
+    vss_metric metric;
+    uint32_t dim;
+    uint64_t rows;    /* below 2^32 - 16 */
+    const void *data; /* [rows][dim] of the type (binary: dim / 8 bytes a row), verified, borrowed for the call */
+} vss_device_vectors;
+
+/* Inverted lists: numbers of rows, list by list. They never change. */
+typedef struct vss_device_lists {
+    uint32_t struct_size;
+    uint32_t n_lists;
+    const uint32_t *begins; /* [n_lists + 1]: where each list begins in rows, rising from 0 to at most the rows */
+    const uint32_t *rows;   /* [begins[n_lists]], borrowed for the call; numbers that are no row's are passed over */
+} vss_device_lists;
+
+/* The k nearest rows of each query, of all rows or of those of some lists. */
+typedef struct vss_device_search {
+    uint32_t struct_size;
+    uint32_t k;             /* at most the rows there are */
+    uint32_t width;         /* places of a query in the hits: k or more, room for rows that tie with the k-th */
+    size_t n_queries;       /* above 0 */
+    const void *queries;    /* [n_queries], float32 for f32, f16 and bf16 vectors, else of the vectors' type */
+    size_t query_stride;    /* bytes from one query to the next */
+    const float *limits;    /* [n_queries]: rows whose value is above are of no use; infinite: no limit. NULL: none */
+    const uint64_t *allow;  /* bit r % 64 of word r / 64: row r may be returned; NULL: every row */
+    uint64_t n_allow;       /* bits set, or rows */
+    const vss_device_lists *lists; /* NULL: every row is compared. Given to devices with `lists` only */
+    void **lists_place;     /* the device's own note of the lists, as it has one of the vectors */
+    const uint64_t *probe_begins; /* [n_queries + 1]: where each query's lists begin in probes */
+    const uint32_t *probes; /* [probe_begins[n_queries]]: the lists that a query's rows are in, each once */
+    void *state;
+    int (*stopped)(void *state); /* 1: the caller wants no more, return CANCELLED; ask now and then */
+} vss_device_search;
+
+/* To be filled. The values of a query are "smaller is nearer": squared l2, hamming and jaccard distances as they are
+ * returned, inner products and cosines negated. */
+typedef struct vss_device_hits {
+    uint32_t struct_size;
+    uint32_t *counts; /* [n_queries]: how many rows; VSS_DEVICE_UNSETTLED: too many lie too near the k-th, the CPU is to
+                         search for this query */
+    uint32_t *rows;   /* [n_queries][width], in any order: every allowed row within the limit whose value is at most
+                         that of the k-th nearest, those that tie with it included */
+    float *values;    /* [n_queries][width] */
+} vss_device_hits;
+
+/* Points of a grid of bytes, which k-means and the building of inverted lists compare with centers on the same grid.
+ * The distance of two is sum (c - d)^2, a whole number below 2^31. */
+typedef struct vss_device_points {
+    uint32_t struct_size;
+    uint32_t size;        /* bytes of a point: a multiple of 4, at most 32,772 */
+    uint64_t rows;        /* at most 2^32 - 16 */
+    const uint8_t *codes; /* [rows][size], borrowed for the call */
+} vss_device_points;
+
+/* The nearest center of every point: the first of those whose distances, rounded to float32, are least. What is NULL is
+ * not wanted; the last four are wanted together. */
+typedef struct vss_device_nearest {
+    uint32_t struct_size;
+    uint32_t n_centers;      /* above 0 */
+    const uint8_t *centers;  /* [n_centers][size] */
+    uint32_t *where;         /* [rows]: the center */
+    uint32_t *far;           /* [rows]: its distance */
+    uint32_t *counts;        /* [n_centers]: points whose nearest it is */
+    uint64_t *inertias;      /* [n_centers]: the sum of their distances */
+    uint32_t *sums;          /* [n_centers][size]: of their bytes; rows is at most 2^24 then */
+    uint32_t *farthest;      /* [n_centers]: the farthest of them, of equally far ones the first; any without one */
+    void *state;
+    int (*stopped)(void *state); /* as in vss_device_search */
+} vss_device_nearest;
+
+/* Every function may be called on any thread, several at once. Those that fail write one line into err (never NULL
+ * there) and return its status: NO_MEMORY or BUDGET where the device's memory does not suffice, DEVICE where a call
+ * of the device failed, with the call's name; a search then goes on on the CPU unless it says device_required. */
+typedef struct vss_device {
+    uint32_t struct_size;
+    uint32_t abi;            /* VSS_DEVICE_ABI */
+    const char *name;        /* [a-z][a-z0-9_]{0,30}, not "cpu" */
+    const char *description; /* one line for people: the card, its memory */
+    void *state;             /* passed to every function */
+    int lists;               /* 1: searches may name lists */
+    /* Are searches for the k nearest of such vectors taken? rows and data are not set. UNSUPPORTED, with the reason. */
+    vss_status (*takes)(void *state, const vss_device_vectors *vectors, uint32_t k, vss_error *err);
+    /* place: the device's own note of these vectors, NULL at first; what it stands for is kept from call to call, and
+     * dropped and made again as the device sees fit. Calls with one place have the same vectors. */
+    vss_status (*search)(void *state, void **place, const vss_device_vectors *vectors, const vss_device_search *search,
+                         const vss_device_hits *hits, vss_error *err);
+    /* place as above, for points. NULL: this device compares no points. */
+    vss_status (*nearest)(void *state, void **place, const vss_device_points *points, const vss_device_nearest *nearest,
+                          vss_error *err);
+    /* The vectors, lists or points are gone, or no longer wanted; no call with this place runs or will come. */
+    void (*forget)(void *state, void *place);
+} vss_device;
+
+/* Make a device known to the process, for good; the struct and what it points to are borrowed for as long. Registering
+ * the same struct again does nothing. INVALID, EXISTS for a name that is taken, UNSUPPORTED for another ABI. */
+VSS_API vss_status vss_device_register(const vss_device *device, vss_error *err);
+
+/* The device of that name; NULL: there is none. */
+VSS_API const vss_device *vss_device_find(const char *name);
+
+/* Load a device library by its path, which holds a "/", and call its vss_device_main, which registers what it finds
+ * through the function it is given and returns that one's status. options: the library's own, "memory_mb=8000"; NULL:
+ * none. NOT_FOUND where it can't be loaded; INVALID where it has no such function or does not know an option; DEVICE
+ * where there is nothing it can use. */
+VSS_API vss_status vss_device_load(const char *path, const char *options, vss_error *err);
+typedef vss_status (*vss_device_main_fn)(vss_status (*register_device)(const vss_device *device, vss_error *err),
+                                         const char *options, vss_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

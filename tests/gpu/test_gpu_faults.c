@@ -1,0 +1,278 @@
+/*
+ * test_gpu_faults.c - whatever of the runtime fails, libvss_gpu says so in one line, leaks nothing and works on; its
+ * memory stays within its budget; options, limits of what it takes, cancels
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gpu_case.h"
+#include "gpu_open.h"
+#include "tier.h"
+
+static const vss_device *open_device(const char *options)
+{
+    const vss_device *device;
+    vss_error err = {0};
+    if (vssg_open(options, &device, &err) != VSS_OK)
+        fail_msg("%s", err.message);
+    return device;
+}
+
+static void close_device(const vss_device *device)
+{
+    vssg_close(device);
+    assert_int_equal(vssg_host_used(), 0);
+}
+
+static void expect_line(const vss_error *err, vss_status status, const char *part)
+{
+    assert_int_equal(err->status, status);
+    assert_null(strchr(err->message, '\n'));
+    assert_memory_equal(err->message, "emulated: ", 10);
+    if (strstr(err->message, part) == NULL)
+        fail_msg("%s: does not say %s", err->message, part);
+}
+
+/* A search that loads its rows, takes products and a scan, and one of a few queries; each call of the runtime fails
+ * once, and the search after it is right. */
+static void test_each_call(void **state)
+{
+    (void)state;
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .data = GPU_DATA_FAR, .dim = 12, .k = 4,
+                     .width = 8, .rows = 20000, .queries = 10, .allow = .9, .limits = true};
+    size_t failed = 0;
+    for (uint64_t nth = 1;; nth += tier_brief() ? 6 : 1) {
+        const vss_device *device = open_device("tile_kb=40");
+        gpu_case c;
+        vss_error err;
+        gpu_case_make(&c, &spec);
+        (void)vssg_host_fail(nth);
+        vss_status status = gpu_case_search(&c, device, &err);
+        uint64_t calls = vssg_host_fail(0);
+        if (nth <= calls) {
+            assert_true(status == VSS_ERR_DEVICE || status == VSS_ERR_NO_MEMORY || status == VSS_OK);
+            if (status != VSS_OK)
+                expect_line(&err, status, "a fault that was asked for");
+            failed += status != VSS_OK;
+        } else {
+            assert_int_equal(status, VSS_OK);
+        }
+        assert_int_equal(gpu_case_search(&c, device, &err), VSS_OK);
+        assert_int_equal(gpu_case_check(&c), 0);
+        device->forget(device->state, c.place);
+        close_device(device);
+        gpu_case_free(&c);
+        if (nth > calls)
+            break;
+    }
+    printf("%zu failures\n", failed);
+    assert_true(failed > (tier_brief() ? 10 : 60));
+}
+
+/* Opening fails at each of its calls. */
+static void test_open(void **state)
+{
+    (void)state;
+    const vss_device *device = (const vss_device *)&state;
+    vss_error err = {0};
+    (void)vssg_host_fail(1);
+    assert_int_equal(vssg_open("", &device, &err), VSS_ERR_DEVICE);
+    expect_line(&err, VSS_ERR_DEVICE, "open");
+    assert_null(device);
+    (void)vssg_host_fail(0);
+    static const char *const bad[][2] = {
+        {"memory_mb=", "memory_mb="},       {"memory_mb=12x", "expected a number"}, {"gpu=1", "there is one card"},
+        {"experimental=2", "wanted 0 to 1"}, {"memory=1", "\"memory=1\""},           {"gpu", "\"gpu\""},
+        {"gpu=0,,tile_kb=4", "\"\""},      {"gpu=-1", "expected a number"},
+        {"gpu=99999999999999999999", "expected a number"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        vss_status status = vssg_open(bad[i][0], &device, &err);
+        assert_true(status == VSS_ERR_INVALID || status == VSS_ERR_DEVICE);
+        expect_line(&err, status, bad[i][1]);
+        assert_null(device);
+    }
+    device = open_device("gpu=0,memory_mb=700");
+    assert_string_equal(device->name, "emulated");
+    assert_non_null(strstr(device->description, "of which 700 for libvss"));
+    assert_int_equal(device->abi, VSS_DEVICE_ABI);
+    assert_int_equal(device->struct_size, sizeof *device);
+    close_device(device);
+}
+
+static void test_takes(void **state)
+{
+    (void)state;
+    const vss_device *device = open_device(NULL);
+    vss_error err = {0};
+    vss_device_vectors v = {.struct_size = sizeof v, .type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .dim = 4};
+    for (size_t i = 0; i < GPU_PAIRS; i++) {
+        gpu_pair(i, &v.type, &v.metric);
+        assert_int_equal(device->takes(device->state, &v, 2048, &err), VSS_OK);
+        assert_int_equal(device->takes(device->state, &v, 2049, &err), VSS_ERR_UNSUPPORTED);
+        expect_line(&err, VSS_ERR_UNSUPPORTED, "k = 2049");
+    }
+    v.metric = VSS_METRIC_L2;
+    assert_int_equal(device->takes(device->state, &v, 1, &err), VSS_ERR_UNSUPPORTED);
+    expect_line(&err, VSS_ERR_UNSUPPORTED, "under metric 1");
+    v.type = VSS_TYPE_INT8;
+    assert_int_equal(device->takes(device->state, &v, 1, &err), VSS_ERR_UNSUPPORTED);
+    v.type = VSS_TYPE_VECTOR_U8;
+    v.dim = 32769;
+    assert_int_equal(device->takes(device->state, &v, 1, &err), VSS_ERR_UNSUPPORTED);
+    expect_line(&err, VSS_ERR_UNSUPPORTED, "32769 components");
+    close_device(device);
+}
+
+/* Eight segments and room for three: all are found right, again and again. */
+static void test_eviction(void **state)
+{
+    (void)state;
+    enum { SEGMENTS = 8 };
+    const vss_device *device = open_device("memory_mb=4,tile_kb=64");
+    gpu_case c[SEGMENTS];
+    vss_error err;
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_IP, .dim = 32, .k = 3, .width = 8,
+                         .rows = 4000, .queries = 2, .allow = -1, .seed = i};
+        gpu_case_make(&c[i], &spec);
+    }
+    uint64_t random = 5, again = 0;
+    for (size_t turn = 0; turn < 40; turn++) {
+        gpu_case *one = &c[turn < SEGMENTS ? turn : gpu_random(&random) % SEGMENTS];
+        (void)vssg_host_fail(0);
+        if (gpu_case_search(one, device, &err) != VSS_OK)
+            fail_msg("%s", err.message);
+        assert_int_equal(gpu_case_check(one), 0);
+        /* Pinned memory is not the card's. */
+        assert_true(vssg_host_used() <= ((size_t)4 << 20) + 3 * ((size_t)8 << 20));
+        uint64_t first = vssg_host_fail(0);
+        assert_int_equal(gpu_case_search(one, device, &err), VSS_OK);
+        again += vssg_host_fail(0) < first; /* the rows have stayed: fewer calls */
+    }
+    assert_true(again > 10);
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        device->forget(device->state, c[i].place);
+        gpu_case_free(&c[i]);
+    }
+    close_device(device);
+}
+
+/* The rows leave a ninth of the budget: fewer queries go together. */
+static void test_little_left(void **state)
+{
+    (void)state;
+    const vss_device *device = open_device("memory_mb=3,tile_kb=40");
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .dim = 100, .k = 3, .width = 8, .rows = 4500,
+                     .queries = 40, .allow = -1};
+    gpu_case c;
+    vss_error err;
+    gpu_case_make(&c, &spec);
+    if (gpu_case_search(&c, device, &err) != VSS_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(gpu_case_check(&c), 0);
+    gpu_case_free(&c);
+    close_device(device);
+}
+
+static void test_budget(void **state)
+{
+    (void)state;
+    const vss_device *device = open_device("memory_mb=1");
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_IP, .dim = 100, .k = 3, .width = 8, .rows = 4000,
+                     .queries = 2, .allow = -1};
+    gpu_case c;
+    vss_error err;
+    gpu_case_make(&c, &spec);
+    assert_int_equal(gpu_case_search(&c, device, &err), VSS_ERR_BUDGET);
+    expect_line(&err, VSS_ERR_BUDGET, "4000 rows of 100 components: ");
+    expect_line(&err, VSS_ERR_BUDGET, "of 1048576 are in use");
+    close_device(device);
+    /* The budget allows what the card has not. */
+    vssg_host_memory((size_t)1 << 20);
+    device = open_device("memory_mb=100");
+    c.place = NULL;
+    assert_int_equal(gpu_case_search(&c, device, &err), VSS_ERR_NO_MEMORY);
+    expect_line(&err, VSS_ERR_NO_MEMORY, "allocate: out of memory");
+    close_device(device);
+    vssg_host_memory((size_t)8 << 30);
+    gpu_case_free(&c);
+}
+
+typedef struct patience {
+    size_t asked, most;
+} patience;
+
+static int patience_stopped(void *state)
+{
+    patience *p = state;
+    return ++p->asked > p->most;
+}
+
+/* Cancelled at each point where the caller is asked; the next search is right. */
+static void test_cancel(void **state)
+{
+    (void)state;
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_I8, .metric = VSS_METRIC_L2, .dim = 12, .k = 4, .width = 30,
+                     .rows = 20000, .queries = 10, .allow = -1};
+    gpu_case c;
+    vss_error err;
+    const vss_device *device = open_device("tile_kb=40");
+    patience p = {0, 0};
+    gpu_case_make(&c, &spec);
+    c.search.stopped = patience_stopped;
+    c.search.state = &p;
+    vss_status status;
+    while ((status = gpu_case_search(&c, device, &err)) == VSS_ERR_CANCELLED) {
+        expect_line(&err, VSS_ERR_CANCELLED, "cancelled");
+        p = (patience){0, p.most + 1};
+    }
+    assert_int_equal(status, VSS_OK);
+    assert_int_equal(gpu_case_check(&c), 0);
+    assert_true(p.most >= 4); /* a tile has 1,024 rows: of 20, the first, the 9th and the 17th, and before them */
+    gpu_case_free(&c);
+    close_device(device);
+}
+
+static const vss_device *registered;
+
+static vss_status note(const vss_device *device, vss_error *err)
+{
+    (void)err;
+    registered = device;
+    return VSS_OK;
+}
+
+extern vss_status vss_device_main(vss_status (*register_device)(const vss_device *device, vss_error *err),
+                                  const char *options, vss_error *err);
+
+/* What vss_device_load calls: one device a process, however often. */
+static void test_main(void **state)
+{
+    (void)state;
+    vss_error err = {0};
+    assert_int_equal(vss_device_main(note, "size=3", &err), VSS_ERR_INVALID);
+    assert_null(registered);
+    assert_int_equal(vss_device_main(note, NULL, &err), VSS_OK);
+    const vss_device *first = registered;
+    assert_non_null(first);
+    assert_int_equal(vss_device_main(note, "", &err), VSS_OK);
+    assert_ptr_equal(registered, first);
+    assert_int_equal(vss_device_main(note, "memory_mb=5", &err), VSS_ERR_EXISTS);
+    expect_line(&err, VSS_ERR_EXISTS, "loaded already");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_call), cmocka_unit_test(test_open),   cmocka_unit_test(test_takes),
+        cmocka_unit_test(test_eviction),  cmocka_unit_test(test_budget), cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_main),     cmocka_unit_test(test_little_left),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

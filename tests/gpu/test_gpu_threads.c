@@ -1,0 +1,108 @@
+/*
+ * test_gpu_threads.c - several threads on one device: some with the same rows, more than calls may run, and with less
+ * memory than all rows want; also under TSan
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "gpu_case.h"
+#include "gpu_open.h"
+#include "tier.h"
+
+enum { THREADS = 7, SEGMENTS = 4 };
+
+typedef struct work {
+    const vss_device *device;
+    gpu_case *segments;
+    void **places;
+    size_t turns, searched, refused, wrong;
+    uint64_t random;
+} work;
+
+static void *work_run(void *state)
+{
+    work *w = state;
+    for (size_t i = 0; i < w->turns; i++) {
+        size_t at = gpu_random(&w->random) % SEGMENTS;
+        gpu_case mine = w->segments[at];
+        vss_error err = {0};
+        mine.hits.counts = malloc(mine.spec.queries * sizeof(uint32_t));
+        mine.hits.rows = malloc(mine.spec.queries * mine.spec.width * sizeof(uint32_t));
+        mine.hits.values = malloc(mine.spec.queries * mine.spec.width * sizeof(float));
+        if (mine.hits.counts == NULL || mine.hits.rows == NULL || mine.hits.values == NULL)
+            abort();
+        vss_status status =
+            w->device->search(w->device->state, &w->places[at], &mine.vectors, &mine.search, &mine.hits, &err);
+        if (status == VSS_OK)
+            w->wrong += gpu_case_check(&mine);
+        w->searched += status == VSS_OK;
+        w->refused += status == VSS_ERR_BUDGET;
+        w->wrong += status != VSS_OK && status != VSS_ERR_BUDGET;
+        free(mine.hits.counts);
+        free(mine.hits.rows);
+        free(mine.hits.values);
+    }
+    return NULL;
+}
+
+/* Searches that all threads made. */
+static size_t run_threads(const char *options, size_t turns, bool roomy)
+{
+    gpu_case segments[SEGMENTS];
+    void *places[SEGMENTS] = {NULL};
+    work works[THREADS];
+    pthread_t threads[THREADS];
+    const vss_device *device;
+    vss_error err = {0};
+    size_t searched = 0;
+    assert_int_equal(vssg_open(options, &device, &err), VSS_OK);
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        gpu_spec spec = {.type = i % 2 == 0 ? VSS_TYPE_VECTOR_F32 : VSS_TYPE_VECTOR_U8, .metric = VSS_METRIC_L2,
+                         .dim = 16, .k = 5, .width = 40, .rows = 2000, .queries = i < 2 ? 3 : 10, .allow = -1,
+                         .seed = i};
+        gpu_case_make(&segments[i], &spec);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        works[i] = (work){.device = device, .segments = segments, .places = places, .turns = turns, .random = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, work_run, &works[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(works[i].wrong, 0);
+        if (roomy)
+            assert_int_equal(works[i].refused, 0);
+        searched += works[i].searched;
+    }
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        if (places[i] != NULL)
+            device->forget(device->state, places[i]);
+        gpu_case_free(&segments[i]);
+    }
+    vssg_close(device);
+    return searched;
+}
+
+static void test_roomy(void **state)
+{
+    (void)state;
+    size_t turns = tier_count(4, 15, 100);
+    assert_int_equal(run_threads(GPU_OPTIONS, turns, true), THREADS * turns);
+}
+
+/* Room for few: some are refused, none is wrong. */
+static void test_tight(void **state)
+{
+    (void)state;
+    assert_true(run_threads(GPU_OPTIONS ",memory_mb=3,tile_kb=40", tier_count(4, 15, 100), false) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_roomy), cmocka_unit_test(test_tight)};
+    return gpu_skip() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
+}
