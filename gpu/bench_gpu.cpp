@@ -1,19 +1,21 @@
 /*
- * bench_gpu.cpp - what exact search and k-means on a card do, and what share that is of what the card can do
+ * bench_gpu.cpp - what searches on a card do, of all rows and of inverted lists, and k-means; what share that is of
+ * what the card can do
  *
  * vss-bench-gpu [ROWS [BATCH]]: rows of 128 and of 960 components (1,000,000 unless said otherwise), float32, under
  * l2, k = 10, in batches of 1, 10, 100 and 10,000 queries (BATCH at most). Rows are made on the card by a seeded
  * generator and do not travel; queries and answers do, within the time of a search, and how long copies of their
  * sizes take alone stands beside it. Peaks are measured in the same run: products of 8,192 x 8,192 x 8,192 bfloat16
  * by the matrix unit, a copy of a GiB within the card's memory, counted as read and written. Medians. Exit code 3:
- * there is no card.
+ * there is no card. Lists: row r is in list r % 1,024, so that the rows of a list lie far apart; a query names 16.
  *
  * Then k-means of as many points of 128 bytes, 4,096 centers (of few points, one of 100), BENCH_ROUNDS rounds: of each
  * the centers up, the nearest of them to every point, counts and sums down; the new centers are made outside the time.
  * The points travel once, which is counted apart.
  *
  * The share of the peak is of the search's time without the copies: by products 2 queries rows components a second,
- * of the products; else the bytes of the rows as stored, of the copy.
+ * of the products; else the bytes of the rows as stored, of the copy; of lists those of the rows in them, once a
+ * query.
  */
 #include <algorithm>
 #include <chrono>
@@ -27,7 +29,7 @@
 namespace vssg {
 
 constexpr unsigned BENCH_RUNS = 9;
-constexpr uint32_t BENCH_K = 10, BENCH_WIDTH = 32;
+constexpr uint32_t BENCH_K = 10, BENCH_WIDTH = 32, BENCH_LISTS = 1024, BENCH_PROBES = 16;
 constexpr unsigned BENCH_ROUNDS = 10;
 constexpr uint32_t BENCH_SIZE = 128, BENCH_CENTERS = 4096;
 
@@ -142,45 +144,133 @@ static vss_status bench_travel(const Bench *bench, size_t up, size_t down, doubl
     return bench_time(travel, seconds);
 }
 
-static vss_status bench_batch(const Bench *bench, const Rows &rows, const float *queries, size_t n,
-                              const vss_device_hits *hits, vss_error *err)
+/* The lists, what the queries of the largest batch name, and what the card holds of them. */
+struct BenchLists {
+    vss_device_lists lists;
+    uint32_t *begins, *rows, *probes;
+    uint64_t *probe_begins;
+    Place *place;
+};
+
+static double bench_named(const BenchLists *lists, size_t n)
+{
+    uint64_t rows = 0;
+    for (size_t p = 0; p < n * BENCH_PROBES; p++)
+        rows += lists->begins[lists->probes[p] + 1] - lists->begins[lists->probes[p]];
+    return static_cast<double>(rows);
+}
+
+static void bench_print(const Bench *bench, const Rows &rows, const BenchLists *lists, size_t n, double all,
+                        double travel, size_t unsettled)
+{
+    const double dim = rows.dim, queries = static_cast<double>(n);
+    const double named = lists != nullptr ? bench_named(lists, n) : rows.n;
+    const bool products = lists == nullptr && n > PASS_FEW;
+    const double rate = named * dim * (products ? 2 * queries : 4) / (all - travel);
+    std::printf("%10u %5u %7s %7zu %12.3f %10.3f %14.0f %10zu %9.1f %s %5.1f %%\n", rows.n, rows.dim,
+                lists != nullptr ? "16" : "all", n, all * 1e3, travel * 1e3, queries / all, unsettled,
+                rate * (products ? 1e-12 : 1e-9), products ? "TFLOP/s" : "GB/s   ",
+                100 * rate / (products ? bench->products : bench->copies));
+}
+
+/* lists: NULL for all rows. */
+static vss_status bench_batch(const Bench *bench, const Rows &rows, const BenchLists *lists, const float *queries,
+                              size_t n, const vss_device_hits *hits, vss_error *err)
 {
     double all, travel;
-    size_t unsettled = 0;
+    size_t unsettled = 0, up = n * rows.dim * sizeof *queries;
+    const Inverted *inverted = nullptr;
     vss_device_search search{};
     search.k = BENCH_K;
     search.width = BENCH_WIDTH;
     search.n_queries = n;
     search.queries = queries;
     search.query_stride = rows.dim * sizeof *queries;
-    VSSG_TRY(bench_travel(bench, n * search.query_stride, n * (8 * BENCH_WIDTH + 4), &travel, err));
-    const auto run = [&] { return search_run(bench->device, bench->call, rows, &search, hits, err); };
+    if (lists != nullptr) {
+        search.lists = &lists->lists;
+        search.probe_begins = lists->probe_begins;
+        search.probes = lists->probes;
+        inverted = &lists->place->inverted;
+        up += n * (sizeof(Share) + BENCH_PROBES * sizeof(Part));
+    }
+    VSSG_TRY(bench_travel(bench, up, n * (8 * BENCH_WIDTH + 4), &travel, err));
+    const auto run = [&] { return search_run(bench->device, bench->call, rows, inverted, &search, hits, err); };
     VSSG_TRY(bench_time(run, &all));
     for (size_t q = 0; q < n; q++)
         unsettled += hits->counts[q] == VSS_DEVICE_UNSETTLED;
-    const double queries_made = static_cast<double>(n), cells = static_cast<double>(rows.n) * rows.dim;
-    const bool products = n > PASS_FEW;
-    const double rate = (products ? 2 * queries_made * cells : 4 * cells) / (all - travel);
-    std::printf("%10u %5u %7zu %12.3f %10.3f %14.0f %10zu %9.1f %s %5.1f %%\n", rows.n, rows.dim, n, all * 1e3,
-                travel * 1e3, queries_made / all, unsettled, rate * (products ? 1e-12 : 1e-9),
-                products ? "TFLOP/s" : "GB/s   ", 100 * rate / (products ? bench->products : bench->copies));
+    bench_print(bench, rows, lists, n, all, travel, unsettled);
     return VSS_OK;
+}
+
+static vss_status bench_batches(const Bench *bench, const Rows &rows, const BenchLists *lists, const float *queries,
+                                const vss_device_hits *hits, vss_error *err)
+{
+    static const size_t batches[] = {1, 10, 100, 10000};
+    for (const size_t n : batches)
+        if (n <= bench->most)
+            VSSG_TRY(bench_batch(bench, rows, lists, queries, n, hits, err));
+    return VSS_OK;
+}
+
+static void bench_lists_fill(const Bench *bench, BenchLists *lists)
+{
+    uint32_t n = 0;
+    for (uint32_t list = 0; list < BENCH_LISTS; list++) {
+        lists->begins[list] = n;
+        for (uint64_t row = list; row < bench->rows; row += BENCH_LISTS)
+            lists->rows[n++] = static_cast<uint32_t>(row);
+    }
+    lists->begins[BENCH_LISTS] = n;
+    /* Steps that share no factor with the number of lists: no list twice. */
+    for (size_t p = 0; p < bench->most * BENCH_PROBES; p++)
+        lists->probes[p] = static_cast<uint32_t>(p / BENCH_PROBES * 391 + p % BENCH_PROBES * 37) % BENCH_LISTS;
+    for (size_t q = 0; q <= bench->most; q++)
+        lists->probe_begins[q] = q * BENCH_PROBES;
+    lists->lists = vss_device_lists{sizeof lists->lists, BENCH_LISTS, lists->begins, lists->rows};
+}
+
+static vss_status bench_lists(const Bench *bench, const Rows &rows, const float *queries, const vss_device_hits *hits,
+                              vss_error *err)
+{
+    BenchLists lists{};
+    void *slot = nullptr;
+    const size_t most = bench->most;
+    lists.begins = static_cast<uint32_t *>(std::malloc((BENCH_LISTS + 1) * sizeof *lists.begins));
+    lists.rows = static_cast<uint32_t *>(std::malloc(bench->rows * sizeof *lists.rows));
+    lists.probes = static_cast<uint32_t *>(std::malloc(most * BENCH_PROBES * sizeof *lists.probes));
+    lists.probe_begins = static_cast<uint64_t *>(std::malloc((most + 1) * sizeof *lists.probe_begins));
+    vss_status status = VSS_ERR_NO_MEMORY;
+    if (lists.begins != nullptr && lists.rows != nullptr && lists.probes != nullptr && lists.probe_begins != nullptr) {
+        bench_lists_fill(bench, &lists);
+        status = inverted_take(bench->device, bench->call, &slot, &lists.lists, rows.n, &lists.place, err);
+    } else {
+        (void)fail(err, status, "out of memory for lists of %llu rows", static_cast<unsigned long long>(bench->rows));
+    }
+    if (status == VSS_OK) {
+        status = bench_batches(bench, rows, &lists, queries, hits, err);
+        place_give(bench->device, lists.place);
+    }
+    if (slot != nullptr)
+        place_forget(bench->device, static_cast<Place *>(slot));
+    std::free(lists.begins);
+    std::free(lists.rows);
+    std::free(lists.probes);
+    std::free(lists.probe_begins);
+    return status;
 }
 
 static vss_status bench_rows(const Bench *bench, uint32_t dim, float *queries, const vss_device_hits *hits,
                              vss_error *err)
 {
-    static const size_t batches[] = {1, 10, 100, 10000};
     void *slot = nullptr;
     Place *place;
     vss_device_vectors vectors{sizeof vectors, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, dim, bench->rows, nullptr};
     for (size_t i = 0; i < bench->most * dim; i++)
         queries[i] = generate_component(2, i);
     VSSG_TRY(place_take(bench->device, bench->call, &slot, &vectors, bench_generate, &place, err));
-    vss_status status = VSS_OK;
-    for (const size_t n : batches)
-        if (status == VSS_OK && n <= bench->most)
-            status = bench_batch(bench, place->rows, queries, n, hits, err);
+    vss_status status = bench_batches(bench, place->rows, nullptr, queries, hits, err);
+    if (status == VSS_OK)
+        status = bench_lists(bench, place->rows, queries, hits, err);
     place_give(bench->device, place);
     place_forget(bench->device, place);
     return status;
@@ -298,7 +388,8 @@ static vss_status bench_all(Bench *bench, vss_error *err)
         (void)fail(err, status, "out of memory for %zu queries", most);
     if (status == VSS_OK) {
         status = bench_peaks(bench, err);
-        std::printf("      rows   dim   batch    search, ms  copies, ms      queries/s  unsettled  without copies\n");
+        std::printf("      rows   dim   lists   batch    search, ms  copies, ms      queries/s  unsettled  "
+                    "without copies\n");
         for (const uint32_t dim : dims)
             if (status == VSS_OK)
                 status = bench_rows(bench, dim, queries, &hits, err);

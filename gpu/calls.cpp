@@ -102,6 +102,23 @@ vss_status call_staging(Call *call, vss_error *err)
     return call->staging != nullptr ? VSS_OK : runtime_pin(2 * STAGING_BYTES, &call->staging, err);
 }
 
+vss_status call_send(Call *call, void *to, const void *from, size_t bytes, vss_error *err)
+{
+    unsigned piece = 0;
+    VSSG_TRY(call_staging(call, err));
+    for (size_t at = 0; at < bytes; piece++) {
+        const size_t n = bytes - at < STAGING_BYTES ? bytes - at : STAGING_BYTES;
+        char *staging = static_cast<char *>(call->staging) + piece % 2 * STAGING_BYTES;
+        if (piece >= 2)
+            VSSG_TRY(runtime_wait(call->stream, piece % 2, err));
+        std::memcpy(staging, static_cast<const char *>(from) + at, n);
+        VSSG_TRY(runtime_copy_up(call->stream, static_cast<char *>(to) + at, staging, n, err));
+        VSSG_TRY(runtime_mark(call->stream, piece % 2, err));
+        at += n;
+    }
+    return VSS_OK;
+}
+
 vss_status call_fetch(Call *call, void *to, const void *from, size_t bytes, vss_error *err)
 {
     VSSG_TRY(call_staging(call, err));

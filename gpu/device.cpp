@@ -27,6 +27,18 @@ static vss_status device_takes(void *, const vss_device_vectors *v, uint32_t k, 
     return VSS_OK;
 }
 
+static vss_status device_in_rows(Device *device, Call *call, const vss_device_vectors *vectors, const Rows &rows,
+                                 const vss_device_search *search, const vss_device_hits *hits, vss_error *err)
+{
+    Place *lists;
+    if (search->lists == nullptr)
+        return search_run(device, call, rows, nullptr, search, hits, err);
+    VSSG_TRY(inverted_take(device, call, search->lists_place, search->lists, vectors->rows, &lists, err));
+    const vss_status status = search_run(device, call, rows, &lists->inverted, search, hits, err);
+    place_give(device, lists);
+    return status;
+}
+
 static vss_status device_work(Device *device, void **slot, const vss_device_vectors *vectors,
                               const vss_device_search *search, const vss_device_hits *hits, vss_error *err)
 {
@@ -35,7 +47,7 @@ static vss_status device_work(Device *device, void **slot, const vss_device_vect
     VSSG_TRY(call_take(device, search->stopped, search->state, &call, err));
     vss_status status = place_take(device, call, slot, vectors, place_upload, &place, err);
     if (status == VSS_OK) {
-        status = search_run(device, call, place->rows, search, hits, err);
+        status = device_in_rows(device, call, vectors, place->rows, search, hits, err);
         place_give(device, place);
     }
     call_give(device, call);
@@ -170,6 +182,7 @@ static void device_fill(Device *device)
     face->name = runtime_name();
     face->description = device->description;
     face->state = device;
+    face->lists = 1;
     face->takes = device_takes;
     face->search = device_search;
     face->nearest = device->card.products ? device_nearest : nullptr;

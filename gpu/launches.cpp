@@ -8,6 +8,7 @@
 
 #include "fail.h"
 #include "generate.h"
+#include "probe.h"
 #include "scan.h"
 
 namespace vssg {
@@ -39,16 +40,20 @@ vss_status launch_factor(Stream *stream, const Factor &job, vss_error *err)
     return launch(stream, launches_blocks(job.whole, THREADS), 1, job, err);
 }
 
+template <Kind KIND, bool IP, uint32_t Q, class Job> static Compare<KIND, IP, Q> launches_compare(const Job &job)
+{
+    return Compare<KIND, IP, Q>{job.rows, job.queries, job.lists, static_cast<float>(sum_gamma(job.rows.dim)),
+                                static_cast<float>(job.rows.dim) * 0x1p-140f};
+}
+
 template <Kind KIND, bool IP, uint32_t Q>
 static vss_status launches_scan(Stream *stream, const ScanJob &job, vss_error *err)
 {
-    const Scan<KIND, IP, Q> scan{job.rows, job.queries, job.lists, job.slice_rows,
-                                 static_cast<float>(sum_gamma(job.rows.dim)),
-                                 static_cast<float>(job.rows.dim) * 0x1p-140f};
+    const Scan<KIND, IP, Q> scan{launches_compare<KIND, IP, Q>(job), job.slice_rows};
     return launch(stream, job.lists.slices, launches_blocks(job.queries.n, Q), scan, err);
 }
 
-template <Kind KIND, bool IP> static vss_status launches_wide(Stream *stream, const ScanJob &job, vss_error *err)
+template <Kind KIND, bool IP> static vss_status launches_form(Stream *stream, const ScanJob &job, vss_error *err)
 {
     switch (scan_width(job.queries.n)) {
     case 1:
@@ -60,14 +65,20 @@ template <Kind KIND, bool IP> static vss_status launches_wide(Stream *stream, co
     }
 }
 
-template <Kind KIND> static vss_status launches_kind(Stream *stream, const ScanJob &job, vss_error *err)
+template <Kind KIND, bool IP> static vss_status launches_form(Stream *stream, const ProbeJob &job, vss_error *err)
 {
-    if (job.rows.metric == VSS_METRIC_L2)
-        return launches_wide<KIND, false>(stream, job, err);
-    return launches_wide<KIND, true>(stream, job, err);
+    const Probe<KIND, IP> probe{launches_compare<KIND, IP, 1>(job), job.probes};
+    return launch(stream, job.lists.slices, job.queries.n, probe, err);
 }
 
-vss_status launch_scan(Stream *stream, const ScanJob &job, vss_error *err)
+template <Kind KIND, class Job> static vss_status launches_kind(Stream *stream, const Job &job, vss_error *err)
+{
+    if (job.rows.metric == VSS_METRIC_L2)
+        return launches_form<KIND, false>(stream, job, err);
+    return launches_form<KIND, true>(stream, job, err);
+}
+
+template <class Job> static vss_status launches_any(Stream *stream, const Job &job, vss_error *err)
 {
     switch (job.rows.kind) {
     case Kind::f32:
@@ -81,9 +92,12 @@ vss_status launch_scan(Stream *stream, const ScanJob &job, vss_error *err)
     case Kind::u8:
         return launches_kind<Kind::u8>(stream, job, err);
     default:
-        return launches_wide<Kind::bits, false>(stream, job, err);
+        return launches_form<Kind::bits, false>(stream, job, err);
     }
 }
+
+vss_status launch_scan(Stream *stream, const ScanJob &job, vss_error *err) { return launches_any(stream, job, err); }
+vss_status launch_probe(Stream *stream, const ProbeJob &job, vss_error *err) { return launches_any(stream, job, err); }
 
 vss_status launch_sift(Stream *stream, const Sift &job, vss_error *err)
 {

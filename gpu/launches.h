@@ -25,10 +25,18 @@ struct ScanJob {
     uint32_t slice_rows;
 };
 
+struct ProbeJob {
+    Rows rows;
+    Queries queries;
+    Lists lists;
+    Probes probes;
+};
+
 vss_status launch_prepare(Stream *stream, const Prepare &job, vss_error *err);
 vss_status launch_aim(Stream *stream, const Aim &job, vss_error *err);
 vss_status launch_factor(Stream *stream, const Factor &job, vss_error *err);
 vss_status launch_scan(Stream *stream, const ScanJob &job, vss_error *err);
+vss_status launch_probe(Stream *stream, const ProbeJob &job, vss_error *err);
 vss_status launch_sift(Stream *stream, const Sift &job, vss_error *err);
 vss_status launch_gather(Stream *stream, const Lists &lists, const Finals &finals, uint32_t n, vss_error *err);
 vss_status launch_values(Stream *stream, const Rows &rows, const Queries &queries, const Finals &finals,

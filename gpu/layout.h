@@ -63,6 +63,38 @@ struct Lists {
     VSSG_BOTH bool allows(uint32_t row) const { return allow == nullptr || (allow[row / 64] >> row % 64 & 1) != 0; }
 };
 
+/* The rows of inverted lists, made once. */
+struct Inverted {
+    const uint32_t *numbers; /* [n]: of rows, list by list; those that are no row's are passed over */
+    uint32_t n;
+    bool doubled;            /* some row's number is there twice: nothing is searched */
+};
+
+/* One list of a query that has rows: how many come before them in the query's other lists, where they begin. */
+struct Part {
+    uint32_t before, at;
+};
+
+/* The lists of a query. */
+struct Share {
+    uint64_t first;  /* of its parts */
+    uint32_t parts, rows;
+};
+
+/* The inverted lists of the queries of a pass. */
+struct Probes {
+    const uint32_t *numbers;
+    const Part *parts;
+    const Share *shares;     /* [queries] */
+};
+
+/* Rows of a slice: an even share in whole strips. */
+VSSG_BOTH uint64_t probe_share(uint32_t rows, uint32_t slices)
+{
+    const uint64_t whole = (static_cast<uint64_t>(rows) + THREADS - 1) / THREADS;
+    return (whole + slices - 1) / slices * THREADS;
+}
+
 /* What is left of each query, and the answer. */
 struct Finals {
     uint32_t *found;   /* [queries]; LOST */

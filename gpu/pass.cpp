@@ -4,6 +4,9 @@
  * Products: a tile is as many rows as fit its bytes for all queries of the pass. Where the queries alone make too few
  * blocks for the card, the rows are divided among several lists a query: more lists mean more rows that are near within
  * theirs only, so the k of all lists together is bounded.
+ *
+ * Inverted lists: a pass is one launch that reads a bounded number of bytes, counted as if all queries named as many
+ * rows as the one that names most.
  */
 #include "pass.h"
 
@@ -20,11 +23,12 @@ static size_t pass_carve(size_t *at, uint64_t bytes)
     return here;
 }
 
-/* Lists of a query, for rows that are divided in whole pieces. */
-static void pass_slices(const Device *device, Pass *pass, uint32_t k, uint64_t groups, uint64_t rows, uint64_t piece)
+/* Lists of a query, for rows that are divided in whole pieces; of `least` rows or more. */
+static void pass_slices(const Device *device, Pass *pass, uint32_t k, uint64_t groups, uint64_t rows, uint64_t piece,
+                        uint64_t least)
 {
     uint64_t slices = pass_share(uint64_t{PASS_BLOCKS} * device->card.multiprocessors, groups);
-    slices = pass_least(slices, pass_share(rows, ROWS_WHOLE));
+    slices = pass_least(slices, pass_share(rows, least));
     slices = pass_least(slices, PASS_KEPT / k);
     slices = pass_least(slices, PASS_ENTRIES / (sizeof(Entry) * pass->capacity * pass->n));
     slices = slices > 0 ? slices : 1;
@@ -32,18 +36,31 @@ static void pass_slices(const Device *device, Pass *pass, uint32_t k, uint64_t g
     pass->slices = static_cast<uint32_t>(pass_share(rows, pass->slice_rows));
 }
 
-static void pass_shape(const Device *device, const Rows &rows, uint32_t k, Pass *pass)
+static void pass_shape(const Device *device, const Rows &rows, uint32_t k, const ProbeSizes *probed, Pass *pass)
 {
     const uint64_t whole = pass_up(rows.n, ROWS_WHOLE);
     pass->capacity = 2 * k + LIST_SPARE;
     pass->tile_rows = 0;
+    if (probed != nullptr) {
+        pass_slices(device, pass, k, pass->n, probed->rows > 0 ? probed->rows : 1, THREADS, THREADS);
+        return;
+    }
     if (!pass->products) {
-        pass_slices(device, pass, k, pass_share(pass->n, scan_width(pass->n)), rows.n, THREADS);
+        pass_slices(device, pass, k, pass_share(pass->n, scan_width(pass->n)), rows.n, THREADS, ROWS_WHOLE);
         return;
     }
     const uint64_t fit = device->options.tile_kb * 1024 / (sizeof(float) * pass->n) / ROWS_WHOLE * ROWS_WHOLE;
     pass->tile_rows = static_cast<uint32_t>(pass_least(fit > 0 ? fit : ROWS_WHOLE, whole));
-    pass_slices(device, pass, k, pass_share(pass->n, SIFT_QUERIES), pass->tile_rows, ROWS_WHOLE);
+    pass_slices(device, pass, k, pass_share(pass->n, SIFT_QUERIES), pass->tile_rows, ROWS_WHOLE, ROWS_WHOLE);
+}
+
+static void pass_divide_up(bool lists, Pass *pass)
+{
+    const uint64_t n = pass->n;
+    pass->up_limits = n * pass->query_stride;
+    pass->up_shares = pass_up(pass->up_limits + n * sizeof(float), 16);
+    pass->up_parts = pass->up_shares + (lists ? n * sizeof(Share) : 0);
+    pass->up_bytes = pass->up_parts + n * pass->parts_most * sizeof(Part);
 }
 
 static void pass_divide(const Rows &rows, const vss_device_search *search, Pass *pass)
@@ -65,6 +82,8 @@ static void pass_divide(const Rows &rows, const vss_device_search *search, Pass 
     pass->tile = pass_carve(&at, n * pass->tile_rows * sizeof(float));
     pass->counts = pass_carve(&at, lists * sizeof(uint32_t));
     pass->entries = pass_carve(&at, lists * pass->capacity * sizeof(Entry));
+    pass->shares = pass_carve(&at, search->lists != nullptr ? n * sizeof(Share) : 0);
+    pass->parts = pass_carve(&at, n * pass->parts_most * sizeof(Part));
     pass->found = pass_carve(&at, n * sizeof(uint32_t));
     pass->rows = pass_carve(&at, n * pass->capacity * sizeof(uint32_t));
     pass->values = pass_carve(&at, n * pass->capacity * sizeof(float));
@@ -76,27 +95,40 @@ static void pass_divide(const Rows &rows, const vss_device_search *search, Pass 
 }
 
 /* Bytes of scratch memory to aim at: what the rows leave of the budget is often less than its quarter. */
-static size_t pass_most(const Device *device, const Rows &rows)
+static size_t pass_room(const Device *device, const Rows &rows, const ProbeSizes *probed)
 {
-    const size_t held = rows.n * (rows.stride + (rows.kind == Kind::bits ? 0 : 2 * rows.padded + 2 * sizeof(float)));
+    const size_t row = rows.stride + (rows.kind == Kind::bits ? 0 : 2 * rows.padded + 2 * sizeof(float));
+    const size_t held = rows.n * row + (probed != nullptr ? probed->held : 0);
     const size_t left = device->budget > held ? device->budget - held : 0;
     return pass_least(PASS_SCRATCH, pass_least(device->budget / 4, left));
 }
 
-void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, bool products, uint32_t n,
-               Pass *pass)
+/* Queries that may go together. */
+static uint64_t pass_queries(const Rows &rows, const ProbeSizes *probed)
 {
-    const size_t most = pass_most(device, rows);
+    if (probed == nullptr || probed->rows == 0)
+        return PASS_QUERIES;
+    const uint64_t most =
+        pass_least(PASS_READ / (probed->rows * rows.stride), PASS_PARTS / (probed->parts * sizeof(Part)));
+    return most > 0 ? pass_least(most, PASS_QUERIES) : 1;
+}
+
+void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, bool products,
+               const ProbeSizes *probed, uint32_t n, Pass *pass)
+{
+    const size_t most = pass_room(device, rows, probed);
     const bool halves = rows.kind == Kind::f16 || rows.kind == Kind::bf16;
     *pass = Pass{};
     pass->products = products;
+    pass->parts_most = probed != nullptr ? probed->parts : 0;
     pass->query_stride = rows.stride * (halves ? 2 : 1);
     /* More places than there are rows are never filled. */
     pass->width = static_cast<uint32_t>(pass_least(search->width, rows.n));
-    pass->n = static_cast<uint32_t>(pass_share(n, pass_share(n, PASS_QUERIES))); /* passes of one size */
+    pass->n = static_cast<uint32_t>(pass_share(n, pass_share(n, pass_queries(rows, probed)))); /* passes of one size */
     for (;;) {
-        pass_shape(device, rows, search->k, pass);
+        pass_shape(device, rows, search->k, probed, pass);
         pass_divide(rows, search, pass);
+        pass_divide_up(probed != nullptr, pass);
         if (pass->bytes <= most || pass->n == 1)
             return;
         pass->n = static_cast<uint32_t>(pass_share(pass->n, 2));

@@ -5,6 +5,7 @@
 #define VSS_GPU_PASS_H
 
 #include "launches.h"
+#include "probes.h"
 #include "state.h"
 
 namespace vssg {
@@ -17,22 +18,26 @@ constexpr size_t PASS_ENTRIES = size_t{256} << 20;       /* of all lists, aimed 
 constexpr uint32_t PASS_KEPT = 262144;                   /* rows that the lists of a query keep in the end */
 constexpr uint32_t PASS_AHEAD = 8;                       /* tiles between two looks at the caller and the card */
 constexpr uint32_t PASS_BLOCKS = 8;                      /* wanted of each multiprocessor */
+constexpr size_t PASS_PARTS = size_t{64} << 20;          /* bytes of the parts of lists that are named, aimed at */
+constexpr size_t PASS_READ = size_t{32} << 30;           /* bytes of rows of lists between two looks at the caller */
 
 struct Pass {
     bool products;
     uint32_t n;             /* queries */
     uint32_t slices, slice_rows, tile_rows, capacity, width;
     uint64_t query_stride;  /* on the card */
+    uint32_t parts_most;    /* of a query */
     size_t bytes;           /* of the scratch memory */
+    size_t up_limits, up_shares, up_parts, up_bytes; /* in pinned memory, after the queries */
     size_t out_bytes;       /* of counts, rows and values, which lie together */
     /* Places in the scratch memory. */
     size_t allow, data, halves, squares, reaches, limits, offsets, cuts, spread, bases, weights, tile, counts, entries,
-        found, rows, values, out_counts, out_rows, out_values;
+        shares, parts, found, rows, values, out_counts, out_rows, out_values;
 };
 
-/* A pass of n queries or fewer. */
-void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, bool products, uint32_t n,
-               Pass *pass);
+/* A pass of n queries or fewer. probed: what a query of a search with lists has at most, else NULL. */
+void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, bool products,
+               const ProbeSizes *probed, uint32_t n, Pass *pass);
 
 } // namespace vssg
 

@@ -1,9 +1,10 @@
 /*
  * scan.h - a few queries against every row as stored: bound by the memory's bandwidth
  *
- * A block takes up to Q queries through its slice of the rows. Eight threads a row read it in pieces of 16 bytes,
+ * Compare: a block takes up to Q queries through strips of rows. Eight threads a row read it in pieces of 16 bytes,
  * side by side; each has 8 / Q rows in flight, whose partial sums meet in Shared. Queries come from the cache. Rows
- * of 8-bit components are multiplied four at a time (dp4a), bits counted 32 at a time.
+ * of 8-bit components are multiplied four at a time (dp4a), bits counted 32 at a time. Scan: the strips of a block are
+ * its slice of all rows (those of inverted lists: probe.h).
  *
  * Bounds. u = 2^-24, g = 2 (dim + 16) u, at most 2^-7. S is the value.
  *   l2, floats  each term is off by 3 u at most, sums of dim terms in any order, fused or not, by dim u: the sum s
@@ -101,7 +102,7 @@ template <Kind KIND, bool IP> VSSG_BOTH void sums_add(Sums<KIND> &sums, const Pi
     }
 }
 
-template <Kind KIND, bool IP, uint32_t Q> struct Scan {
+template <Kind KIND, bool IP, uint32_t Q> struct Compare {
     static constexpr uint32_t FLIGHT = SCAN_SUMS / Q;     /* rows of eight threads at once */
     static constexpr uint32_t STRIP = GROUPS * FLIGHT;    /* rows of a block at once */
     static constexpr bool FLOATS = scan_floats<KIND>();
@@ -109,12 +110,10 @@ template <Kind KIND, bool IP, uint32_t Q> struct Scan {
         ListsShared<Q> lists;
         Sums<KIND> partial[SCAN_SUMS][THREADS];
     };
-    static const char *name() { return "scan"; }
 
     Rows rows;
     Queries queries;
     Lists lists;
-    uint32_t slice_rows;
     float gamma, tiny;
 
     VSSG_BOTH const uint8_t *query(uint32_t q) const
@@ -122,15 +121,15 @@ template <Kind KIND, bool IP, uint32_t Q> struct Scan {
         return queries.data + static_cast<uint64_t>(q < queries.n ? q : queries.n - 1) * queries.stride;
     }
 
-    VSSG_BOTH void multiply(const uint32_t strip, const uint32_t first, uint32_t t, Shared &s) const
+    /* In a phase: the rows that row_at(0 .. STRIP - 1) names, all of which are there. */
+    template <class RowAt>
+    VSSG_BOTH void multiply(const RowAt &row_at, const uint32_t first, uint32_t t, Shared &s) const
     {
         Sums<KIND> sums[SCAN_SUMS];
         const uint8_t *row[FLIGHT], *of[Q];
         const uint32_t lane = t % LANES;
-        for (uint32_t f = 0; f < FLIGHT; f++) {
-            const uint64_t r = static_cast<uint64_t>(strip) + f * GROUPS + t / LANES;
-            row[f] = rows.data + (r < rows.n ? r : rows.n - 1) * rows.stride;
-        }
+        for (uint32_t f = 0; f < FLIGHT; f++)
+            row[f] = rows.data + row_at(f * GROUPS + t / LANES) * rows.stride;
         for (uint32_t q = 0; q < Q; q++)
             of[q] = query(first + q);
         for (uint32_t i = 0; i < SCAN_SUMS; i++)
@@ -209,32 +208,50 @@ template <Kind KIND, bool IP, uint32_t Q> struct Scan {
         }
     }
 
-    VSSG_BOTH void offer(uint32_t strip, uint32_t end, uint32_t first, uint32_t slice, uint32_t t, Shared &s) const
+    /* Which row of a strip thread t offers. */
+    VSSG_BOTH static constexpr uint32_t slot(uint32_t t) { return t / GROUPS / Q * GROUPS + t % GROUPS; }
+
+    /* In the phase after that: offer the row of slot(t). */
+    VSSG_BOTH void offer(uint32_t row, uint32_t first, uint32_t slice, uint32_t t, Shared &s) const
     {
-        const uint32_t i = t / GROUPS, q = i % Q, row = strip + i / Q * GROUPS + t % GROUPS; /* below 2^31 + 256 */
+        const uint32_t i = t / GROUPS, q = i % Q;
         float off;
-        if (row >= end || first + q >= queries.n)
+        if (first + q >= queries.n)
             return;
         const float at = score(gather(s, i, t % GROUPS), first + q, row, &off);
         if (!(at - off > s.lists.cuts[q]))
             lists_take(s.lists, lists, q, first, slice, at - off, at + off, row);
     }
+};
+
+template <Kind KIND, bool IP, uint32_t Q> struct Scan {
+    using Comparing = Compare<KIND, IP, Q>;
+    using Shared = typename Comparing::Shared;
+    static const char *name() { return "scan"; }
+
+    Comparing compare;
+    uint32_t slice_rows;
 
     VSSG_BOTH void operator()(const Block &block, Shared &s) const
     {
-        const uint32_t slice = block.x, first = block.y * Q;
+        const Lists &lists = compare.lists;
+        const uint32_t slice = block.x, first = block.y * Q, n = compare.rows.n, queries = compare.queries.n;
         const uint64_t begin = static_cast<uint64_t>(slice) * slice_rows, past = begin + slice_rows;
-        const uint32_t end = static_cast<uint32_t>(past < rows.n ? past : rows.n);
-        lists_begin(block, s.lists, lists, first, queries.n, slice, true);
-        for (uint64_t strip = begin; strip < end; strip += STRIP) {
+        const uint32_t end = static_cast<uint32_t>(past < n ? past : n);
+        lists_begin(block, s.lists, lists, first, queries, slice, true);
+        for (uint64_t strip = begin; strip < end; strip += Comparing::STRIP) {
             block.each([&](uint32_t t) {
-                lists_refresh(s.lists, lists, first, queries.n, t);
-                multiply(static_cast<uint32_t>(strip), first, t, s);
+                lists_refresh(s.lists, lists, first, queries, t);
+                compare.multiply([&](uint32_t i) { return strip + i < n ? strip + i : n - 1; }, first, t, s);
             });
-            block.each([&](uint32_t t) { offer(static_cast<uint32_t>(strip), end, first, slice, t, s); });
-            lists_room(block, s.lists, lists, first, slice, STRIP);
+            block.each([&](uint32_t t) {
+                const uint32_t row = static_cast<uint32_t>(strip) + Comparing::slot(t); /* below 2^31 + 256 */
+                if (row < end)
+                    compare.offer(row, first, slice, t, s);
+            });
+            lists_room(block, s.lists, lists, first, slice, Comparing::STRIP);
         }
-        lists_end(block, s.lists, lists, first, queries.n, slice, true);
+        lists_end(block, s.lists, lists, first, queries, slice, true);
     }
 };
 

@@ -3,8 +3,9 @@
  *
  * More than PASS_FEW queries go by products (tile.h) where the card and the kind have them, the others by scans of the
  * rows as stored (scan.h), whose bounds are narrower: queries that products leave unsettled are scanned for. What a
- * scan leaves unsettled is the caller's. Every PASS_AHEAD tiles the caller is asked whether it has had enough; twice as
- * many at most are given to the card ahead of it.
+ * scan leaves unsettled is the caller's. However many queries of inverted lists are probed for (probe.h). Every
+ * PASS_AHEAD tiles, and before each pass, the caller is asked whether it has had enough; twice as many tiles at most
+ * are given to the card ahead of it.
  */
 #include <cstdlib>
 #include <cstring>
@@ -18,6 +19,8 @@ struct Search {
     Device *device;
     Call *call;
     const Rows *rows;
+    const Inverted *inverted; /* NULL: every row is compared */
+    ProbeSizes probed;
     const vss_device_search *asked;
     const vss_device_hits *hits;
     Pass pass;
@@ -52,21 +55,13 @@ static size_t search_query_bytes(const Rows &rows)
     }
 }
 
-/* Copy the bitmap, in pieces that fit the staging memory. */
 static vss_status search_allow(const Search &s, vss_error *err)
 {
     const size_t bytes = (size_t{s.rows->n} + 63) / 64 * 8;
     if (s.asked->allow == nullptr)
         return VSS_OK;
-    VSSG_TRY(call_staging(s.call, err));
-    for (size_t at = 0; at < bytes;) {
-        const size_t n = bytes - at < STAGING_BYTES ? bytes - at : STAGING_BYTES;
-        std::memcpy(s.call->staging, reinterpret_cast<const char *>(s.asked->allow) + at, n);
-        VSSG_TRY(runtime_copy_up(s.call->stream, search_at<char>(s, s.pass.allow + at), s.call->staging, n, err));
-        VSSG_TRY(runtime_finish(s.call->stream, err));
-        at += n;
-    }
-    return VSS_OK;
+    VSSG_TRY(call_send(s.call, search_at<char>(s, s.pass.allow), s.asked->allow, bytes, err));
+    return runtime_finish(s.call->stream, err);
 }
 
 /* The queries and limits that the indices name. */
@@ -82,10 +77,22 @@ static vss_status search_copy_up(const Search &s, const uint32_t *indices, vss_e
     VSSG_TRY(runtime_copy_up(s.call->stream, search_at<char>(s, s.pass.data), pinned, s.n * stride, err));
     if (s.asked->limits == nullptr)
         return VSS_OK;
-    float *limits = reinterpret_cast<float *>(pinned + s.n * stride);
+    float *limits = reinterpret_cast<float *>(pinned + s.pass.up_limits);
     for (size_t q = 0; q < s.n; q++)
         limits[q] = s.asked->limits[indices[q]];
     return runtime_copy_up(s.call->stream, search_at<char>(s, s.pass.limits), limits, s.n * sizeof(float), err);
+}
+
+/* Which lists the queries name. */
+static vss_status search_copy_probes(const Search &s, const uint32_t *indices, vss_error *err)
+{
+    char *pinned = static_cast<char *>(s.call->pinned);
+    Share *shares = reinterpret_cast<Share *>(pinned + s.pass.up_shares);
+    Part *parts = reinterpret_cast<Part *>(pinned + s.pass.up_parts);
+    const size_t n = probes_write(s.asked, indices, s.n, shares, parts);
+    VSSG_TRY(runtime_copy_up(s.call->stream, search_at<char>(s, s.pass.shares), shares, s.n * sizeof *shares, err));
+    return n == 0 ? VSS_OK
+                  : runtime_copy_up(s.call->stream, search_at<char>(s, s.pass.parts), parts, n * sizeof *parts, err);
 }
 
 static void search_structs(Search *s)
@@ -218,6 +225,13 @@ static vss_status search_copy_down(const Search &s, const uint32_t *indices, vss
     return VSS_OK;
 }
 
+static vss_status search_probe(const Search &s, const uint32_t *indices, vss_error *err)
+{
+    const Probes probes{s.inverted->numbers, search_at<Part>(s, s.pass.parts), search_at<Share>(s, s.pass.shares)};
+    VSSG_TRY(search_copy_probes(s, indices, err));
+    return launch_probe(s.call->stream, ProbeJob{*s.rows, s.queries, s.lists, probes}, err);
+}
+
 static vss_status search_pass(Search *s, const uint32_t *indices, vss_error *err)
 {
     Stream *stream = s->call->stream;
@@ -225,7 +239,9 @@ static vss_status search_pass(Search *s, const uint32_t *indices, vss_error *err
     VSSG_TRY(search_stopped(*s, err));
     VSSG_TRY(search_copy_up(*s, indices, err));
     VSSG_TRY(search_prepare(*s, err));
-    if (s->pass.products)
+    if (s->inverted != nullptr)
+        VSSG_TRY(search_probe(*s, indices, err));
+    else if (s->pass.products)
         VSSG_TRY(search_tiles(*s, err));
     else
         VSSG_TRY(launch_scan(stream, ScanJob{*s->rows, s->queries, s->lists, s->pass.slice_rows}, err));
@@ -240,8 +256,8 @@ static vss_status search_passes(Search *s, const uint32_t *indices, uint32_t n, 
 {
     if (n == 0)
         return VSS_OK;
-    pass_plan(s->device, *s->rows, s->asked, products, n, &s->pass);
-    const size_t up = s->pass.n * (s->pass.query_stride + sizeof(float));
+    pass_plan(s->device, *s->rows, s->asked, products, s->inverted != nullptr ? &s->probed : nullptr, n, &s->pass);
+    const size_t up = s->pass.up_bytes;
     VSSG_TRY(call_scratch(s->device, s->call, s->pass.bytes, err));
     VSSG_TRY(call_pinned(s->call, up > s->pass.out_bytes ? up : s->pass.out_bytes, err));
     VSSG_TRY(search_allow(*s, err));
@@ -255,8 +271,11 @@ static vss_status search_passes(Search *s, const uint32_t *indices, uint32_t n, 
 static vss_status search_all(Search *s, uint32_t *indices, vss_error *err)
 {
     const uint32_t n = static_cast<uint32_t>(s->asked->n_queries);
-    const bool products = n > PASS_FEW && s->rows->kind != Kind::bits && s->device->card.products;
+    const bool products =
+        s->inverted == nullptr && n > PASS_FEW && s->rows->kind != Kind::bits && s->device->card.products;
     uint32_t left = 0;
+    if (s->inverted != nullptr)
+        VSSG_TRY(probes_measure(s->asked, &s->probed, err));
     for (uint32_t q = 0; q < n; q++)
         indices[q] = q;
     VSSG_TRY(search_passes(s, indices, n, products, err));
@@ -266,15 +285,21 @@ static vss_status search_all(Search *s, uint32_t *indices, vss_error *err)
     return search_passes(s, indices, left, false, err);
 }
 
-vss_status search_run(Device *device, Call *call, const Rows &rows, const vss_device_search *search,
-                      const vss_device_hits *hits, vss_error *err)
+vss_status search_run(Device *device, Call *call, const Rows &rows, const Inverted *lists,
+                      const vss_device_search *search, const vss_device_hits *hits, vss_error *err)
 {
     Search s{};
     s.device = device;
     s.call = call;
     s.rows = &rows;
+    s.inverted = lists;
     s.asked = search;
     s.hits = hits;
+    if (lists != nullptr && lists->doubled) {
+        for (size_t q = 0; q < search->n_queries; q++)
+            hits->counts[q] = VSS_DEVICE_UNSETTLED;
+        return VSS_OK;
+    }
     uint32_t *indices = static_cast<uint32_t *>(std::calloc(search->n_queries, sizeof *indices));
     if (indices == nullptr)
         return fail(err, VSS_ERR_NO_MEMORY, "out of memory for %zu queries", search->n_queries);

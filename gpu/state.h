@@ -20,7 +20,7 @@ namespace vssg {
 constexpr unsigned MOST_CALLS = 4;                  /* at work on a card at once; more wait */
 constexpr size_t STAGING_BYTES = size_t{8} << 20;   /* of each of two pieces that rows travel in */
 
-/* What the card holds of the vectors of one segment, or of points. */
+/* What the card holds of the vectors of one segment, of inverted lists, or of points. */
 struct Place {
     enum State { EMPTY, LOADING, READY };
     Place *next;
@@ -31,6 +31,7 @@ struct Place {
     size_t bytes;
     union {
         Rows rows;
+        Inverted inverted;
         Points points;
     };
 };
@@ -104,13 +105,22 @@ void call_give(Device *device, Call *call);
 vss_status call_scratch(Device *device, Call *call, size_t bytes, vss_error *err);
 vss_status call_pinned(Call *call, size_t bytes, vss_error *err);
 vss_status call_staging(Call *call, vss_error *err);
+/* Bytes of the host into memory of the card, piece by piece; the staging memory is free when the stream has come so
+ * far. */
+vss_status call_send(Call *call, void *to, const void *from, size_t bytes, vss_error *err);
 /* Bytes of the card into memory of the host, piece by piece; waits for the stream. */
 vss_status call_fetch(Call *call, void *to, const void *from, size_t bytes, vss_error *err);
 void call_close(Device *device, Call *call);
 
 /* ---- search.cpp ---- */
-vss_status search_run(Device *device, Call *call, const Rows &rows, const vss_device_search *search,
-                      const vss_device_hits *hits, vss_error *err);
+/* lists: of the search, NULL where it has none. */
+vss_status search_run(Device *device, Call *call, const Rows &rows, const Inverted *lists,
+                      const vss_device_search *search, const vss_device_hits *hits, vss_error *err);
+
+/* ---- inverted.cpp ---- */
+/* The inverted lists of a search in so many rows, on the card until place_give. *slot is its lists_place. INVALID. */
+vss_status inverted_take(Device *device, Call *call, void **slot, const vss_device_lists *lists, uint64_t rows,
+                         Place **out, vss_error *err);
 
 /* ---- points.cpp ---- */
 /* So many points, but for where they lie. */

@@ -282,7 +282,7 @@ static bool case_wanted(const gpu_case *c, size_t q, size_t r, float most)
 {
     float value = c->values[q * c->spec.rows + r];
     return (c->allow == NULL || (c->allow[r / 64] >> r % 64 & 1)) && value <= most &&
-           (c->limits == NULL || value <= c->limits[q]);
+           (c->members == NULL || c->members[q * c->spec.rows + r]) && (c->limits == NULL || value <= c->limits[q]);
 }
 
 /* The greatest value of a hit. */

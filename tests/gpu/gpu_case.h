@@ -44,7 +44,8 @@ typedef struct gpu_case {
     uint64_t *allow;
     float *limits;
     float *values; /* [queries][rows]: what each must be */
-    void *place;   /* for the device */
+    const uint8_t *members; /* [queries][rows]: is the row in a list of the query (gpu_lists.h); NULL: every one */
+    void *place, *lists_place; /* for the device */
 } gpu_case;
 
 /* Pairs of type and metric: the i-th of GPU_PAIRS. */

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "gpu_case.h"
+#include "gpu_lists.h"
 #include "gpu_open.h"
 #include "tier.h"
 
@@ -38,19 +38,19 @@ static void expect_line(const vss_error *err, vss_status status, const char *par
         fail_msg("%s: does not say %s", err->message, part);
 }
 
-/* A search that loads its rows, takes products and a scan, and one of a few queries; each call of the runtime fails
- * once, and the search after it is right. */
-static void test_each_call(void **state)
+/* Each call of the runtime in a search of the spec fails once, in lists or of all rows, and the search after it is
+ * right. Returns how many searches failed. */
+static size_t fail_each_call(const char *options, const gpu_spec *spec, bool in_lists)
 {
-    (void)state;
-    gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .data = GPU_DATA_FAR, .dim = 12, .k = 4,
-                     .width = 8, .rows = 20000, .queries = 10, .allow = .9, .limits = true};
     size_t failed = 0;
     for (uint64_t nth = 1;; nth += tier_brief() ? 6 : 1) {
-        const vss_device *device = open_device("tile_kb=40");
+        const vss_device *device = open_device(options);
         gpu_case c;
+        gpu_lists lists = {.begins = NULL};
         vss_error err;
-        gpu_case_make(&c, &spec);
+        gpu_case_make(&c, spec);
+        if (in_lists)
+            gpu_lists_make(&lists, &c, 20, 4, true);
         (void)vssg_host_fail(nth);
         vss_status status = gpu_case_search(&c, device, &err);
         uint64_t calls = vssg_host_fail(0);
@@ -64,6 +64,7 @@ static void test_each_call(void **state)
         }
         assert_int_equal(gpu_case_search(&c, device, &err), VSS_OK);
         assert_int_equal(gpu_case_check(&c), 0);
+        gpu_lists_free(&lists, &c, device);
         device->forget(device->state, c.place);
         close_device(device);
         gpu_case_free(&c);
@@ -71,7 +72,25 @@ static void test_each_call(void **state)
             break;
     }
     printf("%zu failures\n", failed);
-    assert_true(failed > (tier_brief() ? 10 : 60));
+    return failed;
+}
+
+/* A search that loads its rows, takes products and a scan. */
+static void test_each_call(void **state)
+{
+    (void)state;
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .data = GPU_DATA_FAR, .dim = 12, .k = 4,
+                     .width = 8, .rows = 20000, .queries = 10, .allow = .9, .limits = true};
+    assert_true(fail_each_call("tile_kb=40", &spec, false) > (tier_brief() ? 10 : 60));
+}
+
+/* One that loads its rows and its lists, in several passes. */
+static void test_each_call_lists(void **state)
+{
+    (void)state;
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .dim = 12, .k = 4, .width = 8,
+                     .rows = 3000, .queries = 6, .allow = .9, .limits = true};
+    assert_true(fail_each_call("memory_mb=1", &spec, true) > (tier_brief() ? 10 : 60));
 }
 
 /* Opening fails at each of its calls. */
@@ -129,18 +148,22 @@ static void test_takes(void **state)
     close_device(device);
 }
 
-/* Eight segments and room for three: all are found right, again and again. */
+/* Eight segments, every other with lists, and room for three: all are found right, again and again. */
 static void test_eviction(void **state)
 {
     (void)state;
     enum { SEGMENTS = 8 };
     const vss_device *device = open_device("memory_mb=4,tile_kb=64");
     gpu_case c[SEGMENTS];
+    gpu_lists lists[SEGMENTS];
     vss_error err;
     for (size_t i = 0; i < SEGMENTS; i++) {
         gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_IP, .dim = 32, .k = 3, .width = 8,
                          .rows = 4000, .queries = 2, .allow = -1, .seed = i};
         gpu_case_make(&c[i], &spec);
+        lists[i] = (gpu_lists){.begins = NULL};
+        if (i % 2 != 0)
+            gpu_lists_make(&lists[i], &c[i], 30, 6, true);
     }
     uint64_t random = 5, again = 0;
     for (size_t turn = 0; turn < 40; turn++) {
@@ -157,6 +180,7 @@ static void test_eviction(void **state)
     }
     assert_true(again > 10);
     for (size_t i = 0; i < SEGMENTS; i++) {
+        gpu_lists_free(&lists[i], &c[i], device);
         device->forget(device->state, c[i].place);
         gpu_case_free(&c[i]);
     }
@@ -204,6 +228,28 @@ static void test_budget(void **state)
     gpu_case_free(&c);
 }
 
+/* The rows fit, their numbers in lists do not; later they do. */
+static void test_budget_lists(void **state)
+{
+    (void)state;
+    const vss_device *device = open_device("memory_mb=1");
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_U8, .metric = VSS_METRIC_L2, .dim = 8, .k = 3, .width = 40, .rows = 24000,
+                     .queries = 2, .allow = -1};
+    gpu_case c;
+    gpu_lists lists;
+    vss_error err;
+    gpu_case_make(&c, &spec);
+    gpu_lists_make(&lists, &c, 50, 5, true);
+    assert_int_equal(gpu_case_search(&c, device, &err), VSS_ERR_BUDGET);
+    expect_line(&err, VSS_ERR_BUDGET, "50 lists of 24000 rows: ");
+    const size_t used = vssg_host_used();
+    assert_int_equal(gpu_case_search(&c, device, &err), VSS_ERR_BUDGET);
+    assert_int_equal(vssg_host_used(), used);
+    gpu_lists_free(&lists, &c, device);
+    close_device(device);
+    gpu_case_free(&c);
+}
+
 typedef struct patience {
     size_t asked, most;
 } patience;
@@ -214,17 +260,17 @@ static int patience_stopped(void *state)
     return ++p->asked > p->most;
 }
 
-/* Cancelled at each point where the caller is asked; the next search is right. */
-static void test_cancel(void **state)
+/* Cancelled at each point where the caller is asked; the next search is right. Returns how many points there are. */
+static size_t cancel_everywhere(const char *options, const gpu_spec *spec, bool in_lists)
 {
-    (void)state;
-    gpu_spec spec = {.type = VSS_TYPE_VECTOR_I8, .metric = VSS_METRIC_L2, .dim = 12, .k = 4, .width = 30,
-                     .rows = 20000, .queries = 10, .allow = -1};
     gpu_case c;
+    gpu_lists lists = {.begins = NULL};
     vss_error err;
-    const vss_device *device = open_device("tile_kb=40");
+    const vss_device *device = open_device(options);
     patience p = {0, 0};
-    gpu_case_make(&c, &spec);
+    gpu_case_make(&c, spec);
+    if (in_lists)
+        gpu_lists_make(&lists, &c, 20, 4, true);
     c.search.stopped = patience_stopped;
     c.search.state = &p;
     vss_status status;
@@ -234,9 +280,23 @@ static void test_cancel(void **state)
     }
     assert_int_equal(status, VSS_OK);
     assert_int_equal(gpu_case_check(&c), 0);
-    assert_true(p.most >= 4); /* a tile has 1,024 rows: of 20, the first, the 9th and the 17th, and before them */
+    gpu_lists_free(&lists, &c, device);
     gpu_case_free(&c);
     close_device(device);
+    return p.most;
+}
+
+static void test_cancel(void **state)
+{
+    (void)state;
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_I8, .metric = VSS_METRIC_L2, .dim = 12, .k = 4, .width = 30,
+                     .rows = 20000, .queries = 10, .allow = -1};
+    /* A tile has 1,024 rows: of 20, the first, the 9th and the 17th, and before them. */
+    assert_true(cancel_everywhere("tile_kb=40", &spec, false) >= 4);
+    /* Passes of few queries. */
+    spec.rows = 3000;
+    spec.queries = 40;
+    assert_true(cancel_everywhere("memory_mb=1", &spec, true) >= 4);
 }
 
 static const vss_device *registered;
@@ -270,9 +330,10 @@ static void test_main(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_call), cmocka_unit_test(test_open),   cmocka_unit_test(test_takes),
-        cmocka_unit_test(test_eviction),  cmocka_unit_test(test_budget), cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_main),     cmocka_unit_test(test_little_left),
+        cmocka_unit_test(test_each_call), cmocka_unit_test(test_each_call_lists), cmocka_unit_test(test_open),
+        cmocka_unit_test(test_takes),     cmocka_unit_test(test_eviction),        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_cancel),    cmocka_unit_test(test_budget_lists),    cmocka_unit_test(test_main),
+        cmocka_unit_test(test_little_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "gpu_case.h"
+#include "gpu_lists.h"
 #include "gpu_open.h"
 #include "gpu_points.h"
 #include "tier.h"
@@ -72,8 +72,9 @@ static void *work_run(void *state)
 static size_t run_threads(const char *options, size_t turns, bool roomy)
 {
     gpu_case segments[SEGMENTS];
+    gpu_lists lists[SEGMENTS];
     gpu_points points[SEGMENTS];
-    void *places[SEGMENTS] = {NULL}, *point_places[SEGMENTS] = {NULL};
+    void *places[SEGMENTS] = {NULL}, *lists_places[SEGMENTS] = {NULL}, *point_places[SEGMENTS] = {NULL};
     work works[THREADS];
     pthread_t threads[THREADS];
     const vss_device *device;
@@ -85,6 +86,10 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
                          .dim = 16, .k = 5, .width = 40, .rows = 2000, .queries = i < 2 ? 3 : 10, .allow = -1,
                          .seed = i};
         gpu_case_make(&segments[i], &spec);
+        lists[i] = (gpu_lists){.begins = NULL};
+        if (i % 3 == 2)
+            gpu_lists_make(&lists[i], &segments[i], 20, 5, true);
+        segments[i].search.lists_place = &lists_places[i];
         gpu_points_make(&points[i], &(gpu_point_spec){.size = 64, .centers = 9, .rows = 3000, .seed = i});
     }
     for (size_t i = 0; i < THREADS; i++) {
@@ -100,7 +105,9 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
         searched += works[i].searched;
     }
     for (size_t i = 0; i < SEGMENTS; i++) {
+        gpu_lists_free(&lists[i], &segments[i], device);
         device->forget(device->state, places[i]);
+        device->forget(device->state, lists_places[i]);
         device->forget(device->state, point_places[i]);
         gpu_case_free(&segments[i]);
         gpu_points_free(&points[i]);

@@ -22,6 +22,7 @@ from vector_model import EVERY  # noqa: E402
 LIBRARY = os.environ.get("VSS_GPU_LIBRARY", str(ROOT / "build" / "gpu" / "host" / "libvss_gpu_host.so"))
 DEVICE = os.environ.get("VSS_GPU_DEVICE", "emulated")
 ROWS = 3000
+LIST_ROWS = 10000  # segments of half as many have indexes
 
 if DEVICE == "cuda":
     vss.load_device(LIBRARY, experimental=1)
@@ -64,6 +65,49 @@ def test_same(tmp_path, dtype, metric):
             assert np.array_equal(hits.counts, plain.counts)
             assert np.array_equal(hits.keys, plain.keys)
             assert hits.distances.tobytes() == plain.distances.tobytes()
+
+
+def filled(db, rng, dtype, metric, dim):
+    """A collection of two segments, and rows of it."""
+    rows = vectors(rng, dtype, LIST_ROWS, dim)
+    rows[0::11] = rows[0]
+    if metric == "cosine":
+        rows[~rows.any(axis=1), 0] = 1
+    col = db.create_collection("c", [
+        {"name": "key", "type": "int64", "primary": True}, {"name": "g", "type": "int32"},
+        {"name": "v", "type": f"vector<{dtype}>", "dim": dim, "metric": metric}])
+    for part in np.array_split(np.arange(LIST_ROWS), 2):
+        col.insert({"key": LIST_ROWS - part, "g": (part % 100).astype(np.int32), "v": rows[part]})
+        col.flush()
+    return col
+
+
+@pytest.mark.parametrize("dtype,metric", EVERY)
+@pytest.mark.parametrize("index", ["ivf_flat", "ivf_sq8", "ivf_rabitq", "ivf_pq"])
+def test_lists(tmp_path, index, dtype, metric):
+    """Lists compared on the device: what the CPU finds in them by vectors, and no less than it finds by codes."""
+    rng = np.random.default_rng(len(index) * 100 + len(dtype) * 10 + len(metric))
+    with vss.open(tmp_path / "db") as db:
+        col = filled(db, rng, dtype, metric, 32)
+        col.build_index("v", index, nlist=30)
+        col.delete(keys=list(range(0, 60, 3)))
+        for n, k, nprobe, text in ((1, 10, 4, None), (5, 3, 7, "g < 60"), (40, 12, 3, None), (3, 2000, 20, None),
+                                   (9, 50, 1, "g != 5")):
+            queries = vectors(rng, dtype, n, 32)
+            if metric == "cosine":
+                queries[~queries.any(axis=1), 0] = 1
+            plain = col.search(queries, k=k, filter=text, nprobe=nprobe)
+            hits = col.search(queries, k=k, filter=text, nprobe=nprobe, device=DEVICE, device_required=True,
+                              explain=True)
+            assert {(segment.index, segment.device) for segment in hits.explain.segments} == {(index, DEVICE)}
+            assert np.array_equal(hits.counts, plain.counts)
+            if index == "ivf_flat":
+                assert np.array_equal(hits.keys, plain.keys)
+                assert hits.distances.tobytes() == plain.distances.tobytes()
+            nearer = 1 if metric in ("ip", "cosine") else -1  # these rise with nearness
+            for q in range(n):
+                mine, others = hits.distances[q][:hits.counts[q]], plain.distances[q][:plain.counts[q]]
+                assert (nearer * mine >= nearer * others).all()
 
 
 BUILD_ROWS, BUILD_DIM = 12000, 24
