@@ -19,6 +19,7 @@ constexpr uint32_t NEAREST_CENTERS = 2048; /* of a tile, at most */
 constexpr uint32_t NEAREST_POINTS = 65536; /* of a tile, at most */
 constexpr uint32_t NEAREST_AHEAD = 8;      /* tiles of a strip */
 constexpr uint32_t NEAREST_EACH = 32;      /* centers that a thread compares, about */
+constexpr uint32_t NEAREST_WHOLE = 256;    /* bytes that places in the scratch memory are rounded up to */
 
 struct Nearest {
     Device *device;
@@ -26,10 +27,11 @@ struct Nearest {
     const Points *points;
     const vss_device_nearest *asked;
     Points centers;
-    uint32_t parts, stride, tile_points, strip;
-    size_t bytes, room;                        /* of the scratch memory, of what bytes travel through */
-    size_t ready, tile, where, far, tallies;   /* places in it: of the centers first */
-    size_t inertias, farthest, counts, sums;   /* in the tallies */
+    uint32_t parts, stride;      /* of a tile: parts of the components, floats of a point in each */
+    uint32_t tile_points, strip; /* points of a tile, of a strip */
+    size_t bytes, room;          /* of the scratch memory, of what the centers travel through: in the tile's place */
+    size_t ready, tile, where, far, tallies; /* places in it: of the centers first */
+    size_t inertias, farthest, counts, sums; /* in the tallies */
     size_t tally_bytes;
 };
 
@@ -43,34 +45,54 @@ static uint64_t nearest_least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static size_t nearest_carve(size_t *at, uint64_t bytes)
 {
     const size_t here = *at;
-    *at = (here + bytes + 255) / 256 * 256;
+    *at = (here + bytes + NEAREST_WHOLE - 1) / NEAREST_WHOLE * NEAREST_WHOLE;
     return here;
+}
+
+/* Of the centers' tallies, in the order in which they lie: what is copied to pinned memory first. */
+static void nearest_divide(Nearest *s)
+{
+    const uint64_t n = s->centers.n;
+    size_t at = 0;
+    if (s->asked->counts == nullptr)
+        return;
+    s->inertias = nearest_carve(&at, n * sizeof(uint64_t));
+    s->farthest = nearest_carve(&at, n * sizeof(uint64_t));
+    s->counts = nearest_carve(&at, n * sizeof(uint32_t));
+    s->sums = nearest_carve(&at, n * s->points->size * sizeof(uint32_t));
+    s->tally_bytes = at;
+}
+
+/* Points of a tile, whose products are of `point` bytes each: what points and centers leave of the budget for tile
+ * and strip is often less than its eighth. */
+static uint32_t nearest_fit(const Nearest &s, uint64_t point)
+{
+    const uint64_t held = points_bytes(*s.points) + points_bytes(s.centers) + s.tally_bytes + 4 * NEAREST_WHOLE;
+    const uint64_t budget = s.device->budget, left = budget > held ? budget - held : 0;
+    const uint64_t tile = s.device->options.tile_kb * 1024 / point;
+    const uint64_t room = nearest_least(budget / 8, left) / (point + 2 * sizeof(uint32_t) * NEAREST_AHEAD);
+    const uint64_t fit = nearest_least(nearest_least(tile, room), NEAREST_POINTS);
+    return static_cast<uint32_t>(nearest_least(fit > 0 ? fit : 1, s.points->n));
 }
 
 static void nearest_plan(Nearest *s)
 {
-    const uint64_t n = s->asked->n_centers, most = nearest_least(n, NEAREST_CENTERS);
-    const uint64_t bytes = nearest_least(s->device->options.tile_kb * 1024, s->device->budget / 8);
-    size_t at = 0, in = 0;
+    const uint64_t n = s->asked->n_centers;
+    size_t at = 0;
     s->centers = points_shape(n, s->points->size);
-    s->room = points_room(s->device, s->centers);
+    nearest_divide(s);
     s->parts = (s->centers.padded + POINT_PART - 1) / POINT_PART;
-    s->stride = static_cast<uint32_t>((most + 7) / 8 * 8);
-    const uint64_t point = sizeof(float) * s->stride * s->parts, fit = nearest_least(bytes / point, NEAREST_POINTS);
-    s->tile_points = static_cast<uint32_t>(nearest_least(fit > 0 ? fit : 1, s->points->n));
+    s->stride = static_cast<uint32_t>((nearest_least(n, NEAREST_CENTERS) + 7) / 8 * 8);
+    const uint64_t point = sizeof(float) * s->stride * s->parts;
+    s->tile_points = nearest_fit(*s, point);
     s->strip = static_cast<uint32_t>(nearest_least(uint64_t{NEAREST_AHEAD} * s->tile_points, s->points->n));
+    const size_t tile = point * s->tile_points;
+    s->room = points_room(s->centers, tile);
     s->ready = nearest_carve(&at, points_bytes(s->centers));
-    s->tile = nearest_carve(&at, point * s->tile_points > s->room ? point * s->tile_points : s->room);
+    s->tile = nearest_carve(&at, tile > s->room ? tile : s->room);
     s->where = nearest_carve(&at, s->strip * sizeof(uint32_t));
     s->far = nearest_carve(&at, s->strip * sizeof(uint32_t));
-    if (s->asked->counts != nullptr) {
-        s->inertias = nearest_carve(&in, n * sizeof(uint64_t));
-        s->farthest = nearest_carve(&in, n * sizeof(uint64_t));
-        s->counts = nearest_carve(&in, n * sizeof(uint32_t));
-        s->sums = nearest_carve(&in, n * s->points->size * sizeof(uint32_t));
-    }
-    s->tally_bytes = in;
-    s->tallies = nearest_carve(&at, in);
+    s->tallies = nearest_carve(&at, s->tally_bytes);
     s->bytes = at;
 }
 

@@ -35,11 +35,10 @@ void points_divide(Points *points, void *memory)
     points->squares = reinterpret_cast<uint32_t *>(static_cast<char *>(memory) + points_halves(*points));
 }
 
-size_t points_room(const Device *device, const Points &points)
+size_t points_room(const Points &points, size_t most)
 {
-    const uint64_t share = device->budget / 8, most = share < STAGING_BYTES ? share : STAGING_BYTES;
-    const uint64_t all = points.n * points.size, least = most > points.size ? most : points.size;
-    return all < least ? all : least;
+    const uint64_t all = points.n * points.size, share = most < STAGING_BYTES ? most : STAGING_BYTES;
+    return all < share ? all : share > points.size ? share : points.size;
 }
 
 vss_status points_bring(Call *call, const Points &points, const uint8_t *codes, uint8_t *room, size_t room_bytes,
@@ -77,7 +76,8 @@ static size_t points_place(Place *place, const void *from, char (&what)[64])
 
 static vss_status points_load(Device *device, Call *call, Place *place, const void *from, vss_error *err)
 {
-    const size_t room = points_room(device, place->points);
+    const size_t left = device->budget - place->bytes; /* they are within it */
+    const size_t room = points_room(place->points, left < device->budget / 8 ? left : device->budget / 8);
     points_divide(&place->points, place->memory);
     VSSG_TRY(call_scratch(device, call, room, err));
     return points_bring(call, place->points, static_cast<const vss_device_points *>(from)->codes,

@@ -127,8 +127,8 @@ vss_status inverted_take(Device *device, Call *call, void **slot, const vss_devi
 Points points_shape(uint64_t n, uint32_t size);
 size_t points_bytes(const Points &points);
 void points_divide(Points *points, void *memory);
-/* Bytes of the scratch memory to bring them through. */
-size_t points_room(const Device *device, const Points &points);
+/* Bytes of scratch memory to bring them through: at most so many, but room for one. */
+size_t points_room(const Points &points, size_t most);
 /* codes: [n][size]; they are there, and the room is free, when the stream has come so far. */
 vss_status points_bring(Call *call, const Points &points, const uint8_t *codes, uint8_t *room, size_t room_bytes,
                         vss_error *err);

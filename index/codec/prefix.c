@@ -1,7 +1,8 @@
 /*
  * prefix.c - points of few dimensions and their codes: what a stored prefix is used by
  *
- * Cost of a point: width * dims multiplications and additions in one order, so that it is the same on every machine.
+ * Cost of a point: width * dims multiplications and additions in one order, so that it is the same on every machine;
+ * the directions are read once for all that are asked for together.
  */
 #include "prefix.h"
 
@@ -10,25 +11,31 @@
 #include <string.h>
 
 #include "../../lib/base/fail.h"
+#include "../../simd/project.h"
 #include "principal.h"
 
 #define PREFIX_PAD 0x1p-14 /* prefix.h */
 
-double vssi_prefix_point(uint32_t width, uint32_t dims, const double *turn, const double *carrier, double *point)
+void vssi_prefix_points(uint32_t width, uint32_t dims, const double *turn, double *carriers, size_t n, double *points,
+                        double *lengths)
 {
-    double square = 0, found = 0;
-    for (size_t j = 0; j < dims; j++)
-        point[j] = 0;
-    for (size_t i = 0; i < width; i++, turn += 1 + dims) {
-        double off = carrier[i] - turn[0];
-        square += off * off;
-        for (size_t j = 0; j < dims; j++)
-            point[j] += off * turn[1 + j];
+    const size_t stride = 1 + (size_t)dims;
+    for (size_t i = 0; i < width; i++) {
+        for (size_t r = 0; r < n; r++)
+            carriers[r * width + i] -= turn[i * stride];
     }
-    for (size_t j = 0; j < dims; j++)
-        found += point[j] * point[j];
-    point[dims] = sqrt(fmax(square - found, 0));
-    return sqrt(square);
+    vssi_projection projection = {.matrix = turn + 1, .stride = stride, .width = width, .dims = dims, .rows = carriers,
+                                  .n = n, .out = points, .out_stride = stride};
+    vssi_project_best()(&projection);
+    for (size_t r = 0; r < n; r++) {
+        double square = 0, found = 0, *point = points + r * stride;
+        for (size_t i = 0; i < width; i++)
+            square += carriers[r * width + i] * carriers[r * width + i];
+        for (size_t j = 0; j < dims; j++)
+            found += point[j] * point[j];
+        point[dims] = sqrt(fmax(square - found, 0));
+        lengths[r] = sqrt(square);
+    }
 }
 
 double vssi_prefix_code(const vssi_prefix_model *model, const double *low, const double *point, double length,
@@ -46,11 +53,10 @@ void vssi_prefix_row(const vssi_prefix *prefix, size_t row, uint8_t *code)
         memcpy(code + i, panel + i * VSSI_PREFIX_ROWS + row % VSSI_PREFIX_ROWS * 4, 4);
 }
 
-double vssi_prefix_off(const vssi_prefix *prefix, const double *carrier, const uint8_t *code, double *point)
+double vssi_prefix_off(const vssi_prefix *prefix, const double *point, double length, const uint8_t *code)
 {
     const vssi_prefix_model *m = &prefix->model;
     vssi_grid grid = {m->dims + 1, m->size, m->step, prefix->low};
-    double length = vssi_prefix_point(m->width, m->dims, prefix->turn, carrier, point);
     return vssi_grid_off(&grid, point, code) + length * PREFIX_PAD;
 }
 
@@ -82,11 +88,9 @@ vss_status vssi_prefix_open(vssi_prefix *prefix, const void *model, const vssi_s
     return VSS_OK;
 }
 
-void vssi_prefix_prepare(const vssi_prefix *prefix, const double *carrier, double *point, vssi_prefix_query *query)
+void vssi_prefix_prepare(const vssi_prefix *prefix, const double *point, double length, vssi_prefix_query *query)
 {
-    const vssi_prefix_model *m = &prefix->model;
-    double length = vssi_prefix_point(m->width, m->dims, prefix->turn, carrier, point);
-    query->radius = vssi_prefix_code(m, prefix->low, point, length, query->code);
+    query->radius = vssi_prefix_code(&prefix->model, prefix->low, point, length, query->code);
 }
 
 double vssi_prefix_steps(const vssi_prefix *prefix, const vssi_prefix_query *query, double reach)

@@ -2,8 +2,9 @@
  * prefix.h - carriers (sq8.h) in few dimensions, with a proof of how much nearer that can bring them
  *
  * A row is the point of its carrier x in m + 1 dimensions: y = P (x - mean), P the m directions in which the rows
- * spread most (principal.h), and the length of what is left, sqrt(|x - mean|^2 - |y|^2). Points are coded on a grid
- * (grid.h), a byte a component.
+ * spread most (principal.h), turned among themselves so that they spread alike in all of them (rotate.h) and one step
+ * fits all, and the length of what is left, sqrt(|x - mean|^2 - |y|^2). Points are coded on a grid (grid.h), a byte a
+ * component.
  *
  * The bound. Let P* be m orthonormal directions, y* = P* (x - mean) and z*(x) = (y*, |x - mean - P*' y*|). Projections
  * and the length of a vector shorten distances or keep them: |z*(x) - z*(q)| <= |x - q|. So with r at least the
@@ -13,7 +14,7 @@
  * P is not orthonormal, but |P P' - 1| <= d = 2^-30 (Frobenius), so that P* = (P P')^(-1/2) P, which is, is near: |P -
  * P*| <= d, as |sqrt(t) - 1| <= |t - 1|. What is computed, with n = |x - mean| and u = 2^-53, then differs from z*(x):
  *     x - mean       by at most u n
- *     y              by at most (d + sqrt(m) (width + 2) u (1 + d)) n =: e n; e <= 2^-29.9 as width <= 4,096, m <= 255
+ *     y              by at most (d + sqrt(m) (width + 2) u (1 + d)) n =: e n; e <= 2^-29.9 as width <= 4,096, m <= 511
  *     n^2 - |y|^2    by at most 2.2 e n^2 + 3 (width + 2) u n^2 <= 2^-28.7 n^2, whether or not it is cut off at 0
  *     its root       by at most the root of that, 2^-14.35 n, as |sqrt(a) - sqrt(b)| <= sqrt(|a - b|)
  * together by less than PREFIX_PAD n = 2^-14 n, which every radius contains: some hundredth of the grid's own.
@@ -63,8 +64,10 @@ static inline uint64_t vssi_prefix_panels(uint64_t rows) { return (rows + VSSI_P
 vss_status vssi_prefix_train(const vssi_build *build, const vssi_sq8 *sq8, const uint64_t *leave, uint32_t size,
                              vssi_prefix_model *model, double **turn, vss_error *err);
 
-/* The point of a carrier, [dims + 1]. Returns |x - mean|. */
-double vssi_prefix_point(uint32_t width, uint32_t dims, const double *turn, const double *carrier, double *point);
+#define VSSI_PREFIX_TOGETHER 16u /* carriers that are worth turning at once */
+/* The points of n carriers x, points[n][dims + 1], and their |x - mean|, lengths[n]. The carriers become x - mean. */
+void vssi_prefix_points(uint32_t width, uint32_t dims, const double *turn, double *carriers, size_t n, double *points,
+                        double *lengths);
 
 /* The code of a point whose carrier is `length` from the mean. Returns the radius it needs. */
 double vssi_prefix_code(const vssi_prefix_model *model, const double *low, const double *point, double length,
@@ -72,17 +75,17 @@ double vssi_prefix_code(const vssi_prefix_model *model, const double *low, const
 
 /* Bytes [size] of a row in the panels. */
 void vssi_prefix_row(const vssi_prefix *prefix, size_t row, uint8_t *code);
-/* At least how far the row with that carrier is from what its code stands for, as vssi_prefix_code measures it. point:
- * room for dims + 1 numbers. */
-double vssi_prefix_off(const vssi_prefix *prefix, const double *carrier, const uint8_t *code, double *point);
+/* At least how far the row with that point and length is from what its code stands for, as vssi_prefix_code measures
+ * it. */
+double vssi_prefix_off(const vssi_prefix *prefix, const double *point, double length, const uint8_t *code);
 /* Do the directions deviate from orthonormal ones by no more than the proof allows. NO_MEMORY, BUDGET. */
 vss_status vssi_prefix_orthonormal(const vssi_prefix *prefix, vssi_heap *heap, bool *yes, vss_error *err);
 
 /* Check a stored model against the codes'. CORRUPT. */
 vss_status vssi_prefix_open(vssi_prefix *prefix, const void *model, const vssi_sq8 *sq8, vss_error *err);
 
-/* Code and radius of a query with that carrier. point: room for dims + 1 numbers. */
-void vssi_prefix_prepare(const vssi_prefix *prefix, const double *carrier, double *point, vssi_prefix_query *query);
+/* Code and radius of the query with that point and length. */
+void vssi_prefix_prepare(const vssi_prefix *prefix, const double *point, double length, vssi_prefix_query *query);
 
 /* The greatest sum (c - d)^2 of a row within reach (sq8.h); below 0: there is none. */
 double vssi_prefix_steps(const vssi_prefix *prefix, const vssi_prefix_query *query, double reach);

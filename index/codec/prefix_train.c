@@ -1,13 +1,14 @@
 /*
  * prefix_train.c - choose the directions of a prefix, and how many
  *
- * A sample of the rows gives mean and principal directions. How many to take is tried out: some rows of the sample
- * serve as queries. Their NEAR-th neighbour among all rows is sought by the codes, and the rest of the sample shows
- * what share of the rows each length leaves over, quantisation allowed for. The cheapest length wins, in bytes read a
- * row, a row that is left over counting for LEFT times what its code and a line of memory have; no prefix where that
- * saves less than a quarter. Estimates only: what a prefix rules out is proven whatever they say.
+ * A sample of the rows gives mean and principal directions, which are turned among themselves at random, always alike:
+ * rows then spread alike along all of them, and the grid's step falls. How many to take is tried out: some rows of the
+ * sample serve as queries. Their NEAR-th neighbour among all rows is sought by the codes, and the rest of the sample
+ * shows what share of the rows each length leaves over, quantisation allowed for. The cheapest length wins, in bytes
+ * read a row, a row that is left over counting for LEFT times what its code and a line of memory have; no prefix where
+ * that saves less than a quarter. Estimates only: what a prefix rules out is proven whatever they say.
  *
- * Cost: principal.c on SAMPLE rows, and the codes read once for each of the TRIALS queries, shared among threads.
+ * Cost: principal.c on a sample, and the codes read once for each of the TRIALS queries, shared among threads.
  */
 #include <math.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "../../lib/base/fail.h"
 #include "prefix.h"
 #include "principal.h"
+#include "rotate.h"
 
 #define TRAIN_NUMBERS ((size_t)1 << 22) /* of the sample, about */
 #define TRAIN_SAMPLE_LEAST 1024u        /* rows */
@@ -29,6 +31,8 @@
 #define TRAIN_LEFT 4.0
 #define TRAIN_LINE 64.0
 #define TRAIN_SAVES 0.75
+#define TRAIN_SEED 0x7475726eu
+#define TRAIN_STEP 1024u                /* rows that tell a step, about */
 #define TRAIN_ROUNDING 0.75             /* of a step's root mean square in each component, of row and query together */
 
 typedef struct train {
@@ -69,13 +73,16 @@ static vss_status train_sample(train *t, const uint64_t *leave, vss_error *err)
     return VSS_OK;
 }
 
-/* The first `dims` directions as they are stored, a component of the carrier after another. */
-static void train_turn(const train *t, size_t dims, double *turn)
+/* The first `dims` directions as they are stored, a component of the carrier after another; with signs turned among
+ * themselves. */
+static void train_turn(const train *t, size_t dims, const float *signs, double *turn)
 {
-    for (size_t i = 0; i < t->width; i++) {
-        *turn++ = t->mean[i];
+    for (size_t i = 0; i < t->width; i++, turn += 1 + dims) {
+        turn[0] = t->mean[i];
         for (size_t j = 0; j < dims; j++)
-            *turn++ = t->directions[j * t->width + i];
+            turn[1 + j] = t->directions[j * t->width + i];
+        if (signs != NULL)
+            vssi_rotate_double(signs, dims, turn + 1);
     }
 }
 
@@ -107,28 +114,44 @@ static void train_near(void *arg, size_t trial)
     t->near[trial] = fmax((double)best[TRAIN_NEAR - 1] - rounding, 0) * m->step * m->step;
 }
 
-static void train_points(void *arg, size_t row)
+/* Some rows' points, by directions that are not turned yet, and where the last component belongs |x - mean|. */
+static void train_points(void *arg, size_t task)
 {
     train *t = arg;
-    double *point = t->points + row * (t->count + 1);
-    for (size_t i = 0; i < t->width; i++) /* the turn takes the mean off once more */
-        t->rows[row * t->width + i] += t->mean[i];
-    point[t->count] = vssi_prefix_point((uint32_t)t->width, (uint32_t)t->count, t->turn, t->rows + row * t->width,
-                                        point);
+    double lengths[VSSI_PREFIX_TOGETHER];
+    size_t first = task * VSSI_PREFIX_TOGETHER, n = vssi_min(VSSI_PREFIX_TOGETHER, t->n - first);
+    double *rows = t->rows + first * t->width, *points = t->points + first * (t->count + 1);
+    for (size_t r = 0; r < n; r++) {
+        for (size_t i = 0; i < t->width; i++) /* the turn takes the mean off once more */
+            rows[r * t->width + i] += t->mean[i];
+    }
+    vssi_prefix_points((uint32_t)t->width, (uint32_t)t->count, t->turn, rows, n, points, lengths);
+    for (size_t r = 0; r < n; r++)
+        points[r * (t->count + 1) + t->count] = lengths[r];
+}
+
+/* The greatest span of a component of some of the sample's points with dims directions, turned. */
+static double train_span(const train *t, size_t dims)
+{
+    float signs[VSSI_ROTATE_ROUNDS * VSSI_PREFIX_MOST];
+    double low[VSSI_PREFIX_MOST], high[VSSI_PREFIX_MOST], point[VSSI_PREFIX_MOST], most = 0;
+    vssi_grid_span span = {low, high};
+    vssi_rotate_signs(TRAIN_SEED, dims, signs);
+    vssi_grid_span_begin(&span, dims);
+    for (size_t r = 0; r < t->n; r += vssi_max(1, t->n / TRAIN_STEP)) {
+        memcpy(point, t->points + r * (t->count + 1), dims * sizeof *point);
+        vssi_rotate_double(signs, dims, point);
+        vssi_grid_span_add(&span, point, dims);
+    }
+    for (size_t j = 0; j < dims; j++)
+        most = fmax(most, high[j] - low[j]);
+    return most;
 }
 
 /* The step of the sample's grid with the first dims directions; rests[n] becomes the lengths of what they leave. */
 static double train_step(const train *t, size_t dims, double *rests)
 {
-    double most = 0, low = INFINITY, high = -INFINITY;
-    for (size_t j = 0; j < dims; j++) {
-        double from = INFINITY, to = -INFINITY;
-        for (size_t r = 0; r < t->n; r++) {
-            from = fmin(from, t->points[r * (t->count + 1) + j]);
-            to = fmax(to, t->points[r * (t->count + 1) + j]);
-        }
-        most = fmax(most, to - from);
-    }
+    double most = train_span(t, dims), low = INFINITY, high = -INFINITY;
     for (size_t r = 0; r < t->n; r++) {
         const double *point = t->points + r * (t->count + 1);
         double square = point[t->count] * point[t->count];
@@ -169,8 +192,8 @@ static vss_status train_choose(train *t, size_t *dims, vss_error *err)
     VSSI_TRY(vssi_alloc(heap, t->n * (t->count + 2), sizeof *t->points, &t->points, err));
     VSSI_TRY(vssi_alloc(heap, t->width * (t->count + 1), sizeof *t->turn, &t->turn, err));
     rests = t->points + t->n * (t->count + 1);
-    train_turn(t, t->count, t->turn);
-    vssi_parallel_for(t->build->executor, t->build->threads, t->n, train_points, t);
+    train_turn(t, t->count, NULL, t->turn);
+    vssi_parallel_for(t->build->executor, t->build->threads, (t->n - 1) / VSSI_PREFIX_TOGETHER + 1, train_points, t);
     vssi_parallel_for(t->build->executor, t->build->threads, TRAIN_TRIALS, train_near, t);
     *dims = 0;
     for (size_t size = 8; size - 1 <= t->count; size += size < 32 ? 4 : size < 64 ? 8 : 16) {
@@ -209,8 +232,11 @@ vss_status vssi_prefix_train(const vssi_build *build, const vssi_sq8 *sq8, const
         status = train_directions(&t, size, leave, &dims, err);
     if (status == VSS_OK && dims > 0)
         status = vssi_alloc(build->heap, t.width * (1 + dims), sizeof **turn, turn, err);
-    if (*turn != NULL)
-        train_turn(&t, dims, *turn);
+    if (*turn != NULL) {
+        float signs[VSSI_ROTATE_ROUNDS * VSSI_PREFIX_MOST];
+        vssi_rotate_signs(TRAIN_SEED, dims, signs);
+        train_turn(&t, dims, signs, *turn);
+    }
     *model = (vssi_prefix_model){.rows = sq8->model.rows, .width = (uint32_t)t.width, .dims = (uint32_t)dims,
                                  .size = vssi_prefix_size((uint32_t)dims)};
     vssi_free(build->heap, t.ids);

@@ -1,16 +1,17 @@
 /*
  * principal.c - principal directions by orthogonal iteration on the covariance matrix
  *
- * Start from fixed pseudo-random directions; ROUNDS times multiply with the matrix and make orthonormal again, from the
+ * Start from fixed pseudo-random directions; some times multiply with the matrix and make orthonormal again, from the
  * first direction on (Gram and Schmidt, twice, which brings float64 directions to orthogonality within a few 2^-53
  * times the width). Directions come out ordered by variance, as nearly as the rounds bring them: how good they are
- * changes how many rows a prefix rules out, never whether it may.
+ * changes how many rows a prefix rules out, never whether it may. Many directions take fewer rounds: those that matter
+ * most lie far from the last ones, which are what rounds are for.
  *
  * The deviation from orthonormal is measured in the end: the sum of the squares of all entries of V V' - 1, each within
- * width * 2^-52 of its true value (Cauchy and Schwarz, directions shorter than 2), so that with 256 directions of 4,096
- * the true norm is above the measured one by at most 256 * 4,096 * 2^-52 = 2^-32. 2^-31 measured is the most allowed.
+ * width * 2^-52 of its true value (Cauchy and Schwarz, directions shorter than 2), so that with 512 directions of 4,096
+ * the true norm is above the measured one by at most 512 * 4,096 * 2^-52 = 2^-31. 2^-31 measured is the most allowed.
  *
- * Cost: n * width^2 / 2 products for the matrix, shared among threads by rows of it; ROUNDS * width^2 * count more,
+ * Cost: n * width^2 / 2 products for the matrix, shared among threads by rows of it; rounds * width^2 * count more,
  * shared alike. Every number is a sum in one order, whoever makes it.
  */
 #include "principal.h"
@@ -21,12 +22,14 @@
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
 #include "../../lib/base/hash.h"
+#include "../../simd/project.h"
 
 #define PRINCIPAL_ROUNDS 10u
+#define PRINCIPAL_MANY 128u     /* directions from which half of the rounds do */
 #define PRINCIPAL_SEED 0x7072696e63697061u
 #define PRINCIPAL_LEAST 0x1p-40 /* of the first direction's length before it is made 1: less is rounding */
 #define PRINCIPAL_STRIP 16u     /* rows of the matrix a task */
-#define PRINCIPAL_SOME 8u       /* directions a task */
+#define PRINCIPAL_SOME 32u      /* directions a task */
 #define PRINCIPAL_LANES 8u
 
 typedef struct principal {
@@ -63,17 +66,11 @@ static void principal_mirror(const principal *p)
 static void principal_multiply(void *arg, size_t task)
 {
     const principal *p = arg;
-    size_t first = task * PRINCIPAL_SOME, end = vssi_min(first + PRINCIPAL_SOME, p->count), width = p->width;
-    for (size_t i = first * width; i < end * width; i++)
-        p->to[i] = 0;
-    for (size_t j = 0; j < width; j++) {
-        const double *row = p->matrix + j * width;
-        for (size_t c = first; c < end; c++) {
-            double *out = p->to + c * width, value = p->from[c * width + j];
-            for (size_t i = 0; i < width; i++)
-                out[i] += value * row[i];
-        }
-    }
+    size_t first = task * PRINCIPAL_SOME, width = p->width;
+    vssi_projection projection = {.matrix = p->matrix, .stride = width, .width = width, .dims = width,
+                                  .rows = p->from + first * width, .n = vssi_min(PRINCIPAL_SOME, p->count - first),
+                                  .out = p->to + first * width, .out_stride = width};
+    vssi_project_best()(&projection);
 }
 
 static double principal_product(const double *a, const double *b, size_t width)
@@ -153,7 +150,8 @@ vss_status vssi_principal(vssi_heap *heap, const vss_executor *executor, size_t 
     vssi_parallel_for(executor, threads, strips, principal_matrix, &p);
     principal_mirror(&p);
     principal_start(&p, p.from, 0, &seed);
-    for (unsigned round = 0; round < PRINCIPAL_ROUNDS; round++) {
+    unsigned rounds = count < PRINCIPAL_MANY ? PRINCIPAL_ROUNDS : PRINCIPAL_ROUNDS / 2;
+    for (unsigned round = 0; round < rounds; round++) {
         vssi_parallel_for(executor, threads, somes, principal_multiply, &p);
         *found = principal_directions(&p, out);
         memcpy(p.from, out, width * *found * sizeof *out);

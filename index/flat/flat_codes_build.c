@@ -26,11 +26,11 @@ typedef struct codes_build {
     uint64_t *leave;  /* outliers */
     size_t tasks;
     double *radii;    /* [tasks] */
-    double *carriers; /* [tasks][width]; [2][width] at least */
+    double *carriers; /* [tasks][VSSI_PREFIX_TOGETHER][width] */
     vssi_prefix_model *prefix;
     double *turn, *prefix_low;
     char *panels;
-    double *points;   /* [tasks][3][dims + 1]: a point, the least and the greatest components */
+    double *points;   /* [tasks]: points and lengths of VSSI_PREFIX_TOGETHER rows, the least components, the greatest */
 } codes_build;
 
 static vss_status build_stopped(const codes_build *b, vss_error *err)
@@ -53,6 +53,11 @@ static double build_radius(const codes_build *b)
     return radius;
 }
 
+static double *build_carriers(const codes_build *b, size_t task)
+{
+    return b->carriers + task * VSSI_PREFIX_TOGETHER * b->model->width;
+}
+
 static void build_codes_task(void *arg, size_t task)
 {
     codes_build *b = arg;
@@ -60,54 +65,81 @@ static void build_codes_task(void *arg, size_t task)
     size_t first = task * BUILD_TASK, n = vssi_min(BUILD_TASK, v->rows - first);
     if (vssi_control_stopped(b->build->control))
         return;
-    b->radii[task] = vssi_sq8_encode(b->model, b->low, v, b->leave, first, n, b->carriers + task * b->model->width,
+    b->radii[task] = vssi_sq8_encode(b->model, b->low, v, b->leave, first, n, build_carriers(b, task),
                                      b->codes + first * b->model->size);
     for (size_t row = first; row < first + n; row++)
         b->norms[row] = vssi_dense_norm(b->codes + row * b->model->size, b->model->size);
 }
 
-static double *build_point(const codes_build *b, size_t task, size_t number)
+/* Numbers of a task's points. */
+static size_t build_room(const codes_build *b)
 {
-    return b->points + (3 * task + number) * (b->prefix->dims + 1);
+    return (VSSI_PREFIX_TOGETHER + 2) * (b->prefix->dims + 1) + VSSI_PREFIX_TOGETHER;
 }
 
-/* The point of a row, in the task's room. */
-static double build_project(codes_build *b, size_t task, size_t row)
+static double *build_point(const codes_build *b, size_t task, size_t number)
 {
-    double *carrier = b->carriers + task * b->model->width;
-    vssi_sq8_carrier(b->build->vectors, row, b->model->most, carrier);
-    return vssi_prefix_point(b->prefix->width, b->prefix->dims, b->turn, carrier, build_point(b, task, 0));
+    return b->points + task * build_room(b) + number * (b->prefix->dims + 1);
+}
+
+static double *build_lengths(const codes_build *b, size_t task)
+{
+    return build_point(b, task, VSSI_PREFIX_TOGETHER + 2);
+}
+
+static vssi_grid_span build_task_span(const codes_build *b, size_t task)
+{
+    return (vssi_grid_span){build_point(b, task, VSSI_PREFIX_TOGETHER), build_point(b, task, VSSI_PREFIX_TOGETHER + 1)};
+}
+
+/* The points of up to VSSI_PREFIX_TOGETHER rows before `end`, in the task's room. Returns how many; 0: stopped. */
+static size_t build_project(codes_build *b, size_t task, size_t row, size_t end)
+{
+    double *carriers = build_carriers(b, task);
+    size_t n = vssi_control_stopped(b->build->control) ? 0 : vssi_min(VSSI_PREFIX_TOGETHER, end - row);
+    for (size_t i = 0; i < n; i++)
+        vssi_sq8_carrier(b->build->vectors, row + i, b->model->most, carriers + i * b->model->width);
+    vssi_prefix_points(b->prefix->width, b->prefix->dims, b->turn, carriers, n, build_point(b, task, 0),
+                       build_lengths(b, task));
+    return n;
 }
 
 static void build_span_task(void *arg, size_t task)
 {
     codes_build *b = arg;
-    size_t first = task * BUILD_TASK, end = vssi_min(first + BUILD_TASK, b->build->vectors->rows);
-    vssi_grid_span span = {build_point(b, task, 1), build_point(b, task, 2)};
+    size_t first = task * BUILD_TASK, end = vssi_min(first + BUILD_TASK, b->build->vectors->rows), n;
+    vssi_grid_span span = build_task_span(b, task);
     vssi_grid_span_begin(&span, b->prefix->dims + 1);
-    for (size_t row = first; row < end && !vssi_control_stopped(b->build->control); row++) {
-        if (vssi_bitmap_get(b->leave, row))
-            continue;
-        (void)build_project(b, task, row);
-        vssi_grid_span_add(&span, build_point(b, task, 0), b->prefix->dims + 1);
+    for (size_t row = first; row < end && (n = build_project(b, task, row, end)) > 0; row += n) {
+        for (size_t i = 0; i < n; i++) {
+            if (!vssi_bitmap_get(b->leave, row + i))
+                vssi_grid_span_add(&span, build_point(b, task, i), b->prefix->dims + 1);
+        }
     }
+}
+
+static void build_panel_row(codes_build *b, size_t row, const uint8_t *code)
+{
+    char *panel = b->panels + row / VSSI_PREFIX_ROWS * vssi_prefix_panel(b->prefix->size);
+    for (size_t i = 0; i < b->prefix->size; i += 4)
+        memcpy(panel + i * VSSI_PREFIX_ROWS + row % VSSI_PREFIX_ROWS * 4, code + i, 4);
 }
 
 static void build_panels_task(void *arg, size_t task)
 {
     codes_build *b = arg;
     const vssi_prefix_model *m = b->prefix;
-    size_t first = task * BUILD_TASK, end = vssi_min(first + BUILD_TASK, b->build->vectors->rows);
+    size_t first = task * BUILD_TASK, end = vssi_min(first + BUILD_TASK, b->build->vectors->rows), n;
     uint8_t code[VSSI_PREFIX_MOST];
     b->radii[task] = 0;
-    for (size_t row = first; row < end && !vssi_control_stopped(b->build->control); row++) {
-        double length = build_project(b, task, row);
-        double off = vssi_prefix_code(m, b->prefix_low, build_point(b, task, 0), length, code);
-        char *panel = b->panels + row / VSSI_PREFIX_ROWS * vssi_prefix_panel(m->size);
-        for (size_t i = 0; i < m->size; i += 4)
-            memcpy(panel + i * VSSI_PREFIX_ROWS + row % VSSI_PREFIX_ROWS * 4, code + i, 4);
-        if (!vssi_bitmap_get(b->leave, row))
-            b->radii[task] = fmax(b->radii[task], off);
+    for (size_t row = first; row < end && (n = build_project(b, task, row, end)) > 0; row += n) {
+        for (size_t i = 0; i < n; i++) {
+            double length = build_lengths(b, task)[i];
+            double off = vssi_prefix_code(m, b->prefix_low, build_point(b, task, i), length, code);
+            build_panel_row(b, row + i, code);
+            if (!vssi_bitmap_get(b->leave, row + i))
+                b->radii[task] = fmax(b->radii[task], off);
+        }
     }
 }
 
@@ -143,12 +175,12 @@ static vss_status build_panels(codes_build *b, vssi_image *image, vss_error *err
     VSSI_TRY(build_block(b, image, FLAT_BLOCK_PREFIX_LOW, sizeof *b->prefix_low, n, &b->prefix_low, err));
     VSSI_TRY(build_block(b, image, FLAT_BLOCK_PANELS, vssi_prefix_panel(b->prefix->size),
                          vssi_prefix_panels(b->build->vectors->rows), &b->panels, err));
-    VSSI_TRY(vssi_alloc(b->build->heap, 3 * b->tasks * n, sizeof *b->points, &b->points, err));
+    VSSI_TRY(vssi_alloc(b->build->heap, b->tasks * build_room(b), sizeof *b->points, &b->points, err));
     build_run(b, build_span_task);
-    vssi_grid_span all = {build_point(b, 0, 1), build_point(b, 0, 2)};
+    vssi_grid_span all = build_task_span(b, 0);
     for (size_t task = 1; task < b->tasks; task++) {
-        vssi_grid_span_add(&all, build_point(b, task, 1), n);
-        vssi_grid_span_add(&all, build_point(b, task, 2), n);
+        vssi_grid_span_add(&all, build_task_span(b, task).low, n);
+        vssi_grid_span_add(&all, build_task_span(b, task).high, n);
     }
     b->prefix->step = vssi_grid_step(&all, n);
     memcpy(b->prefix_low, all.low, n * sizeof *all.low);
@@ -196,7 +228,8 @@ static vss_status build_all(codes_build *b, vssi_image *image, vss_error *err)
     size_t outliers, width = vssi_sq8_width(v->dim, v->metric);
     b->tasks = (v->rows + BUILD_TASK - 1) / BUILD_TASK;
     VSSI_TRY(vssi_alloc_zero(build->heap, vssi_bitmap_words(v->rows), sizeof *b->leave, &b->leave, err));
-    VSSI_TRY(vssi_alloc_zero(build->heap, b->tasks + vssi_max(b->tasks, 2) * width, sizeof *b->radii, &b->radii, err));
+    VSSI_TRY(vssi_alloc_zero(build->heap, b->tasks * (1 + VSSI_PREFIX_TOGETHER * width), sizeof *b->radii, &b->radii,
+                             err));
     b->carriers = b->radii + b->tasks;
     VSSI_TRY(vssi_outliers_find(build, b->leave, &outliers, err));
     VSSI_TRY(build_codes(b, image, err));

@@ -72,18 +72,29 @@ static void codes_outliers(const flat_index *index, const vssi_vectors *v, flat_
     }
 }
 
+/* Code n queries, whose carriers are at hand, for the prefix. points: room for [n][dims + 2] numbers. */
+static void codes_turn(const vssi_prefix *prefix, flat_codes_query *of, size_t n, double *carriers, double *points)
+{
+    const vssi_prefix_model *m = &prefix->model;
+    double *lengths = points + n * (m->dims + 1);
+    vssi_prefix_points(m->width, m->dims, prefix->turn, carriers, n, points, lengths);
+    for (size_t q = 0; q < n; q++)
+        vssi_prefix_prepare(prefix, points + q * (m->dims + 1), lengths[q], &of[q].start);
+}
+
 /* Code the queries, in scratch memory, for the prefix too or not. */
 static vss_status codes_prepare(const flat_index *index, const vssi_query *queries, size_t n, bool prefix,
                                 vssi_topk *topks, vssi_scratch *scratch, flat_codes_query **out, vss_error *err)
 {
     const vssi_sq8 *sq8 = &index->sq8;
     size_t head = (size_t)vssi_round_up(n * sizeof **out, 64);
-    size_t room = (size_t)vssi_round_up((sq8->model.width + VSSI_PREFIX_MOST) * sizeof(double), 64);
+    size_t carrier = sq8->model.width, point = index->prefix.model.dims + 1;
+    size_t room = (size_t)vssi_round_up(VSSI_PREFIX_TOGETHER * (carrier + point + 1) * sizeof(double), 64);
     size_t size = (size_t)vssi_round_up(sq8->model.size, 64) + VSSI_PREFIX_MOST;
     uint8_t *memory;
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_CODES, head + room + n * size, 1, &memory, err));
     *out = (flat_codes_query *)(void *)memory;
-    double *carrier = (double *)(void *)(memory + head);
+    double *carriers = (double *)(void *)(memory + head), *points = carriers + VSSI_PREFIX_TOGETHER * carrier;
     for (size_t q = 0; q < n; q++) {
         flat_codes_query *one = &(*out)[q];
         one->query = &queries[q];
@@ -91,9 +102,10 @@ static vss_status codes_prepare(const flat_index *index, const vssi_query *queri
         one->n_first = one->n_near = 0;
         one->start.code = memory + head + room + q * size;
         one->code.code = one->start.code + VSSI_PREFIX_MOST;
-        vssi_sq8_prepare(sq8, &queries[q].probe, carrier, &one->code);
-        if (prefix)
-            vssi_prefix_prepare(&index->prefix, carrier, carrier + sq8->model.width, &one->start);
+        vssi_sq8_prepare(sq8, &queries[q].probe, carriers + q % VSSI_PREFIX_TOGETHER * carrier, &one->code);
+        if (prefix && (q % VSSI_PREFIX_TOGETHER == VSSI_PREFIX_TOGETHER - 1 || q == n - 1))
+            codes_turn(&index->prefix, *out + q / VSSI_PREFIX_TOGETHER * VSSI_PREFIX_TOGETHER,
+                       q % VSSI_PREFIX_TOGETHER + 1, carriers, points);
         one->reach = one->cut = INFINITY;
         (void)vssi_flat_codes_cut(index, one, topks[q].threshold);
     }

@@ -172,6 +172,28 @@ static void test_refused(void **state)
     close_device(device);
 }
 
+/* Points that leave little of the budget: tiles are as small as that. */
+static void test_full(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t size, rows, centers;
+    } full[] = {{128, 3850, 3}, {128, 3200, 300}, {4, 51000, 40}, {4096, 120, 2}};
+    for (size_t i = 0; i < sizeof full / sizeof *full; i++) {
+        const gpu_point_spec spec = {.bytes = GPU_BYTES_UNIFORM, .size = full[i].size, .rows = full[i].rows,
+                                     .centers = full[i].centers, .seed = i};
+        const vss_device *device = open_device("memory_mb=1");
+        gpu_points p;
+        vss_error err;
+        gpu_points_make(&p, &spec);
+        if (gpu_points_ask(&p, device, &p.place, GPU_WHERE | GPU_FAR, NULL, NULL, &err) != VSS_OK)
+            fail_msg("%s", err.message);
+        device->forget(device->state, p.place);
+        gpu_points_free(&p);
+        close_device(device);
+    }
+}
+
 typedef struct patience {
     size_t asked, most;
 } patience;
@@ -209,7 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_call), cmocka_unit_test(test_eviction), cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_cancel),   cmocka_unit_test(test_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
