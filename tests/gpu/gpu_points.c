@@ -24,6 +24,8 @@ static uint8_t points_byte(gpu_bytes bytes, bool center, size_t i, uint64_t *sta
 {
     uint64_t random = gpu_random(state);
     switch (bytes) {
+    case GPU_BYTES_EQUAL:
+        return (uint8_t)(i * 37);
     case GPU_BYTES_FEW:
         return (uint8_t)(7 + random % 3);
     case GPU_BYTES_ENDS:
@@ -38,8 +40,7 @@ static uint8_t points_byte(gpu_bytes bytes, bool center, size_t i, uint64_t *sta
 static void points_fill(const gpu_point_spec *s, bool center, uint8_t *to, size_t n, uint64_t *state)
 {
     for (size_t at = 0; at < n * s->size; at++)
-        to[at] = s->bytes == GPU_BYTES_EQUAL ? (uint8_t)(at % s->size * 37)
-                                             : points_byte(s->bytes, center, at % s->size, state);
+        to[at] = points_byte(s->bytes, center, at % s->size, state);
 }
 
 static uint32_t points_distance(const uint8_t *a, const uint8_t *b, size_t size)
