@@ -36,7 +36,7 @@ gpu:
 test-gpu: all
 	@tests/gpu/run.sh "80;90"
 
-# Exact search and k-means on the GPU: rates, and what share they are of the measured peaks.
+# Searches and k-means on the GPU: rates, and what share they are of the measured peaks.
 bench-gpu: gpu
 	@build/gpu/plugin/vss-bench-gpu || [ $$? = 3 ]
 	@python3 gpu/compare_torch.py || [ $$? = 3 ]

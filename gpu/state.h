@@ -1,5 +1,5 @@
 /*
- * state.h - a card in use: its memory, the rows and points that stay there, the calls that work on it
+ * state.h - a card in use: its memory, the rows, lists and points that stay there, the calls that work on it
  *
  * One mutex guards the list of places, the idle calls and the count of the memory in use; no copy, kernel or wait for
  * the card happens under it but the freeing of memory. A place is loaded by one thread while others that want it
