@@ -47,7 +47,7 @@ typedef struct vss_device_search {
     size_t n_queries;       /* above 0 */
     const void *queries;    /* [n_queries], float32 for f32, f16 and bf16 vectors, else of the vectors' type */
     size_t query_stride;    /* bytes from one query to the next */
-    const float *limits;    /* [n_queries]: rows whose value is above are of no use; infinite: no limit. NULL: none */
+    const float *limits;    /* [n_queries]: rows whose value is above are of no use; INFINITY: no limit. NULL: none */
     const uint64_t *allow;  /* bit r % 64 of word r / 64: row r may be returned; NULL: every row */
     uint64_t n_allow;       /* bits set, or rows */
     const vss_device_lists *lists; /* NULL: every row is compared. Given to devices with `lists` only */
@@ -107,7 +107,8 @@ typedef struct vss_device {
     /* Are searches for the k nearest of such vectors taken? rows and data are not set. UNSUPPORTED, with the reason. */
     vss_status (*takes)(void *state, const vss_device_vectors *vectors, uint32_t k, vss_error *err);
     /* place: the device's own note of these vectors, NULL at first; what it stands for is kept from call to call, and
-     * dropped and made again as the device sees fit. Calls with one place have the same vectors. */
+     * dropped and made again as the device sees fit. Calls with one place have the same vectors, and may come at once:
+     * *place is read and written by the device alone, which guards it. Hits beyond the counts may hold anything. */
     vss_status (*search)(void *state, void **place, const vss_device_vectors *vectors, const vss_device_search *search,
                          const vss_device_hits *hits, vss_error *err);
     /* place as above, for points. NULL: this device compares no points. */
