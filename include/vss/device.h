@@ -95,8 +95,9 @@ typedef struct vss_device_nearest {
 } vss_device_nearest;
 
 /* Every function may be called on any thread, several at once. Those that fail write one line into err (never NULL
- * there) and return its status: NO_MEMORY or BUDGET where the device's memory does not suffice, DEVICE where a call
- * of the device failed, with the call's name; a search then goes on on the CPU unless it says device_required. */
+ * there) and return its status: NO_MEMORY or BUDGET where the device's memory does not suffice, UNSUPPORTED where it
+ * does not do what it is asked, DEVICE where a call of the device failed, with the call's name; search or build then go
+ * on on the CPU unless they say device_required. */
 typedef struct vss_device {
     uint32_t struct_size;
     uint32_t abi;            /* VSS_DEVICE_ABI */

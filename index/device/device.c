@@ -84,7 +84,8 @@ vss_status vssi_device_named(const char *name, const vss_device **device, vss_er
 
 bool vssi_device_replaceable(vss_status status)
 {
-    return status == VSS_ERR_DEVICE || status == VSS_ERR_NO_MEMORY || status == VSS_ERR_BUDGET;
+    return status == VSS_ERR_DEVICE || status == VSS_ERR_NO_MEMORY || status == VSS_ERR_BUDGET ||
+           status == VSS_ERR_UNSUPPORTED;
 }
 
 bool vssi_device_settles(vssi_device_use *use, vss_status *status, const vss_error *why, vss_error *err)

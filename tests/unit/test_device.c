@@ -360,7 +360,7 @@ static void log_line(void *state, vss_log_level level, const char *line)
 static void test_failures(void **state)
 {
     (void)state;
-    static const vss_status statuses[] = {VSS_ERR_DEVICE, VSS_ERR_NO_MEMORY, VSS_ERR_BUDGET};
+    static const vss_status statuses[] = {VSS_ERR_DEVICE, VSS_ERR_NO_MEMORY, VSS_ERR_BUDGET, VSS_ERR_UNSUPPORTED};
     int logged = 0;
     world w;
     vss_db_options options = VSS_INIT(vss_db_options);

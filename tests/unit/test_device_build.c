@@ -211,7 +211,7 @@ static void test_same_centers(void **state)
 static void test_failures(void **state)
 {
     (void)state;
-    static const vss_status statuses[] = {VSS_ERR_DEVICE, VSS_ERR_NO_MEMORY, VSS_ERR_BUDGET};
+    static const vss_status statuses[] = {VSS_ERR_DEVICE, VSS_ERR_NO_MEMORY, VSS_ERR_BUDGET, VSS_ERR_UNSUPPORTED};
     vss_error err;
     uint8_t *codes = points_made(false);
     vssi_device_use whole = {.device = &abacus_device};
@@ -221,7 +221,7 @@ static void test_failures(void **state)
         vssi_device_use use = {.device = &abacus_device};
         abacus.calls = 0;
         abacus.fails_at = at;
-        abacus.fails = statuses[at % 3];
+        abacus.fails = statuses[at % 4];
         trained *t = train(codes, &use, 2, &err);
         same(wanted, t);
         assert_int_equal(abacus.calls, at); /* not asked again */
@@ -230,7 +230,7 @@ static void test_failures(void **state)
         use = (vssi_device_use){.device = &abacus_device, .required = true};
         abacus.calls = 0;
         t = train(codes, &use, 1, &err);
-        assert_int_equal(t->status, statuses[at % 3]);
+        assert_int_equal(t->status, statuses[at % 4]);
         assert_string_equal(err.message, "abacus: a bead is missing");
         free(t);
     }
