@@ -7,7 +7,7 @@ tier=${1:-quick}
 jobs=$(nproc)
 python=/usr/bin/python3
 export VSS_TIER=$tier
-sanitized=$([ "$tier" = full ] && echo quick || echo brief) # they take several times as long
+shorter=$([ "$tier" = full ] && echo quick || echo brief) # for sanitizers, which take several times as long, and levels
 
 stage() { printf '\n== %s\n' "$*"; }
 build() {
@@ -38,16 +38,16 @@ stage "build, clang"
 build clang
 stage "unit tests at the scalar, AVX2 and VNNI levels"
 kernels="test_(simd|tile|topk|flat|exact|hnsw|search|conformance)"
-for level in scalar avx2; do VSS_SIMD=$level units release "$kernels" 4; done
-VSS_SIMD=avx512vnni units release "test_(simd|tile|topk|flat|exact)" 4
+for level in scalar avx2; do VSS_TIER=$shorter VSS_SIMD=$level units release "$kernels" 4; done
+VSS_TIER=$shorter VSS_SIMD=avx512vnni units release "test_(simd|tile|topk|flat|exact)" 4
 stage "address and undefined behaviour sanitizers"
 build asan
 leveled="test_(digest_index|ivf_batch|kmeans)_" # their other levels have the kernels of test_simd
-VSS_TIER=$sanitized ASAN_OPTIONS=detect_leaks=1 units asan . 12 "$leveled"
+VSS_TIER=$shorter ASAN_OPTIONS=detect_leaks=1 units asan . 12 "$leveled"
 stage "thread sanitizer"
 build tsan
 threaded='threads|kmeans|pq|versions|parallel|storage|posix|hnsw|index_copy|grow|compact|compact_beside|background'
-VSS_TIER=$sanitized units tsan "test_($threaded)\$" 7
+VSS_TIER=$shorter units tsan "test_($threaded)\$" 7
 # Where the files of the tests below go: memory where it is offered, because every flush waits for the disk.
 folder=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
 trap 'rm -rf "$folder"' EXIT
