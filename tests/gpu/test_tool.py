@@ -1,0 +1,46 @@
+"""The tool with a device: what it prints is what it prints without one, and --explain and --json name the device."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HOST = ROOT / "build" / "gpu" / "host" / "libvss_gpu_host.so"
+TOOL = os.environ.get("VSS_TOOL", str(ROOT / "build" / "release" / "vss"))
+
+
+@pytest.fixture
+def tool(tmp_path):
+    rng = np.random.default_rng(4)
+    np.save(tmp_path / "rows.npy", rng.standard_normal((6000, 16)).astype(np.float32))
+    np.save(tmp_path / "q.npy", rng.standard_normal((12, 16)).astype(np.float32))
+
+    def run(*words, options=""):
+        done = subprocess.run([TOOL, f"--device-library={HOST}{options}", *words], capture_output=True, text=True,
+                              cwd=tmp_path, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+    return run
+
+
+def test_search(tool):
+    tool("create", "db/c", "--dim", "16", "--metric", "l2")
+    tool("import", "db/c", "--vectors", "rows.npy")
+    words = ["search", "db/c", "--queries", "q.npy", "-k", "5"]
+    plain = tool(*words)
+    assert tool(*words, "--device", "emulated", options=",memory_mb=64") == plain
+    assert "emulated" in tool(*words, "--device", "emulated", "--explain")
+    assert "emulated" not in tool(*words, "--explain")
+    tool("index", "db/c", "ivf_flat", "--set", "nlist=50", "--device", "emulated")
+    assert tool(*words, "--set", "nprobe=50") == plain
+    assert tool(*words, "--set", "nprobe=50", "--device", "emulated") == plain
+
+
+def test_bench(tool):
+    words = ["bench", "--base", "rows.npy", "--queries", "q.npy", "--metric", "l2", "--index", "flat", "--batch", "12"]
+    line = json.loads(tool(*words, "--device", "emulated", "--json"))
+    assert line["device"] == "emulated" and line["recall"] == 1
