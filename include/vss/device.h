@@ -120,7 +120,8 @@ typedef struct vss_device {
 } vss_device;
 
 /* Make a device known to the process, for good; the struct and what it points to are borrowed for as long. Registering
- * the same struct again does nothing. INVALID, EXISTS for a name that is taken, UNSUPPORTED for another ABI. */
+ * the same struct again does nothing. INVALID, EXISTS for a name that is taken, UNSUPPORTED for another ABI.
+ * Thread-safe, as are the next two. */
 VSS_API vss_status vss_device_register(const vss_device *device, vss_error *err);
 
 /* The device of that name; NULL: there is none. */

@@ -14,7 +14,7 @@
  * P is not orthonormal, but |P P' - 1| <= d = 2^-30 (Frobenius), so that P* = (P P')^(-1/2) P, which is, is near: |P -
  * P*| <= d, as |sqrt(t) - 1| <= |t - 1|. What is computed, with n = |x - mean| and u = 2^-53, then differs from z*(x):
  *     x - mean       by at most u n
- *     y              by at most (d + sqrt(m) (width + 2) u (1 + d)) n =: e n; e <= 2^-29.9 as width <= 4,096, m <= 511
+ *     y              by at most (d + sqrt(m) (width + 2) u (1 + d)) n =: e n; e <= 2^-29.9 as width <= 4,096, m <= 255
  *     n^2 - |y|^2    by at most 2.2 e n^2 + 3 (width + 2) u n^2 <= 2^-28.7 n^2, whether or not it is cut off at 0
  *     its root       by at most the root of that, 2^-14.35 n, as |sqrt(a) - sqrt(b)| <= sqrt(|a - b|)
  * together by less than PREFIX_PAD n = 2^-14 n, which every radius contains: some hundredth of the grid's own.

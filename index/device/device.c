@@ -82,6 +82,8 @@ vss_status vssi_device_named(const char *name, const vss_device **device, vss_er
                                        "library that has it", name);
 }
 
+int vssi_device_stopped(void *state) { return state != NULL && vssi_control_stopped(state); }
+
 bool vssi_device_replaceable(vss_status status)
 {
     return status == VSS_ERR_DEVICE || status == VSS_ERR_NO_MEMORY || status == VSS_ERR_BUDGET ||

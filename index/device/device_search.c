@@ -21,11 +21,6 @@ typedef struct device_job {
     float *limits;
 } device_job;
 
-static int device_stopped(void *state)
-{
-    return state != NULL && vssi_control_stopped(state);
-}
-
 static vss_device_vectors device_vectors(const vssi_vectors *v)
 {
     return (vss_device_vectors){.struct_size = sizeof(vss_device_vectors), .type = v->type, .metric = v->metric,
@@ -74,7 +69,7 @@ static vss_status device_prepare(device_job *job, const vssi_vectors *v, const v
     uint32_t *room;
     job->search = (vss_device_search){.struct_size = sizeof job->search, .k = (uint32_t)k, .width = (uint32_t)width,
                                       .n_queries = n, .allow = queries[0].allow, .n_allow = queries[0].n_allow,
-                                      .state = queries[0].control, .stopped = device_stopped};
+                                      .state = queries[0].control, .stopped = vssi_device_stopped};
     job->search.k = (uint32_t)vssi_min(k, width);
     VSSI_TRY(device_queries(v, queries, n, scratch, &job->search, err));
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, n * (width + 2), sizeof *room, &room, err));
@@ -143,7 +138,7 @@ vss_status vssi_device_search(const vssi_device_rows *with, const vssi_query *qu
     device_job job = {.limits = NULL};
     VSSI_TRY(device_prepare(&job, with->vectors, queries, n, scratch, topks, err));
     vss_status status = device_run(with, &job, err);
-    if (device_stopped(queries[0].control)) { /* what a scan does then: it ends with what it has */
+    if (vssi_device_stopped(queries[0].control)) { /* what a scan does then: it ends with what it has */
         memset(unsettled, 0, n * sizeof *unsettled);
         return VSS_OK;
     }

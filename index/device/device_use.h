@@ -23,6 +23,8 @@ static inline bool vssi_device_useful(const vssi_device_use *use)
 
 /* What a device has said. True: it is done, or failed so that all fails, with *status; false: the CPU is to do it. */
 bool vssi_device_settles(vssi_device_use *use, vss_status *status, const vss_error *why, vss_error *err);
+/* What a device asks whether the caller wants no more: state is the search's or build's vssi_control, or NULL. */
+int vssi_device_stopped(void *state);
 /* May the CPU do what a device failed to. */
 bool vssi_device_replaceable(vss_status status);
 

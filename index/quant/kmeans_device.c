@@ -23,8 +23,6 @@ bool vssi_kmeans_on_device(const kmeans_run *run)
            (uint64_t)job->rows * job->size >= DEVICE_WORK / job->clusters;
 }
 
-static int device_stopped(void *state) { return state != NULL && vssi_control_stopped(state); }
-
 /* Are the numbers of centers and rows that came back such numbers. */
 static vss_status device_check(const kmeans_run *run, const vss_device_nearest *asked, vss_error *err)
 {
@@ -59,12 +57,12 @@ static vss_status device_ask(kmeans_run *run, const uint8_t *centers, size_t n, 
     asked->n_centers = (uint32_t)n;
     asked->centers = centers;
     asked->state = job->control;
-    asked->stopped = device_stopped;
+    asked->stopped = vssi_device_stopped;
     vss_status status = device->nearest(device->state, &run->place, &points, asked, &why);
     if (status == VSS_OK)
         status = device_check(run, asked, &why);
     *done = true;
-    if (device_stopped(job->control)) /* told by the step's end */
+    if (vssi_device_stopped(job->control)) /* told by the step's end */
         return VSS_OK;
     *done = vssi_device_settles(job->device, &status, &why, err);
     return status;

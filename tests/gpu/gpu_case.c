@@ -221,6 +221,21 @@ static void case_structs(gpu_case *c)
     c->hits.values = case_block(s->queries * s->width * sizeof(float));
 }
 
+gpu_spec gpu_spec_draw(uint64_t *random, size_t queries, uint64_t seed)
+{
+    static const uint32_t dims[] = {1, 2, 7, 8, 9, 16, 31, 64, 130, 257};
+    gpu_spec spec = {.data = (gpu_data)(gpu_random(random) % GPU_DATA_RANDOM), .dim = dims[gpu_random(random) % 10],
+                     .seed = seed};
+    spec.k = (uint32_t)(1 + gpu_random(random) % (gpu_random(random) % 4 == 0 ? 300 : 12));
+    spec.rows = (uint32_t)(1 + gpu_random(random) % (gpu_random(random) % 3 == 0 ? 40 : 3000));
+    spec.queries = 1 + gpu_random(random) % (gpu_random(random) % 2 == 0 ? 8 : queries);
+    spec.allow = (double)(gpu_random(random) % 8) / 4 - 1;
+    spec.limits = gpu_random(random) % 3 == 0;
+    spec.width = spec.k + (uint32_t)(gpu_random(random) % 200);
+    gpu_pair(gpu_random(random) % GPU_PAIRS, &spec.type, &spec.metric);
+    return spec;
+}
+
 void gpu_case_make(gpu_case *c, const gpu_spec *spec)
 {
     uint64_t state = spec->seed;

@@ -14,30 +14,6 @@
 #include "gpu_open.h"
 #include "tier.h"
 
-static const vss_device *open_device(const char *options)
-{
-    const vss_device *device;
-    vss_error err = {0};
-    if (vssg_open(options, &device, &err) != VSS_OK)
-        fail_msg("%s", err.message);
-    return device;
-}
-
-static void close_device(const vss_device *device)
-{
-    vssg_close(device);
-    assert_int_equal(vssg_host_used(), 0);
-}
-
-static void expect_line(const vss_error *err, vss_status status, const char *part)
-{
-    assert_int_equal(err->status, status);
-    assert_null(strchr(err->message, '\n'));
-    assert_memory_equal(err->message, "emulated: ", 10);
-    if (strstr(err->message, part) == NULL)
-        fail_msg("%s: does not say %s", err->message, part);
-}
-
 /* Each call of the runtime in a search of the spec fails once, in lists or of all rows, and the search after it is
  * right. Returns how many searches failed. */
 static size_t fail_each_call(const char *options, const gpu_spec *spec, bool in_lists)

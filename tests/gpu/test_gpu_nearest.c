@@ -14,15 +14,6 @@
 #include "gpu_points.h"
 #include "tier.h"
 
-static const vss_device *open_device(const char *options)
-{
-    const vss_device *device;
-    vss_error err = {0};
-    if (vssg_open(options, &device, &err) != VSS_OK)
-        fail_msg("%s", err.message);
-    return device;
-}
-
 /* Every combination of answers in `wanted` calls with one place. Returns how often float32 decided. */
 static size_t run_points(const vss_device *device, const gpu_point_spec *spec, bool every)
 {

@@ -14,30 +14,6 @@
 #include "gpu_open.h"
 #include "gpu_points.h"
 
-static const vss_device *open_device(const char *options)
-{
-    const vss_device *device;
-    vss_error err = {0};
-    if (vssg_open(options, &device, &err) != VSS_OK)
-        fail_msg("%s", err.message);
-    return device;
-}
-
-static void close_device(const vss_device *device)
-{
-    vssg_close(device);
-    assert_int_equal(vssg_host_used(), 0);
-}
-
-static void expect_line(const vss_error *err, vss_status status, const char *part)
-{
-    assert_int_equal(err->status, status);
-    assert_null(strchr(err->message, '\n'));
-    assert_memory_equal(err->message, "emulated: ", 10);
-    if (strstr(err->message, part) == NULL)
-        fail_msg("%s: does not say %s", err->message, part);
-}
-
 static vss_status ask(gpu_points *p, const vss_device *device, vss_error *err)
 {
     return gpu_points_ask(p, device, &p->place, GPU_WANTED - 1, NULL, NULL, err);

@@ -15,15 +15,6 @@
 #include "gpu_open.h"
 #include "tier.h"
 
-static const vss_device *open_device(const char *options)
-{
-    const vss_device *device;
-    vss_error err = {0};
-    if (vssg_open(options, &device, &err) != VSS_OK)
-        fail_msg("%s", err.message);
-    return device;
-}
-
 /* Search, check, forget. Returns how many queries stayed unsettled without need. */
 static size_t run_case(const vss_device *device, const gpu_spec *spec)
 {
@@ -62,20 +53,11 @@ static void test_pairs(void **state)
 static void test_random(void **state)
 {
     (void)state;
-    static const uint32_t dims[] = {1, 2, 7, 8, 9, 16, 31, 64, 130, 257};
     const vss_device *device = open_device(GPU_OPTIONS ",tile_kb=100");
     uint64_t random = 7;
     size_t unsettled = 0, queries = 0;
     for (size_t i = 0; i < tier_count(60, 300, 3000); i++) {
-        gpu_spec spec = {.data = (gpu_data)(gpu_random(&random) % GPU_DATA_RANDOM),
-                         .dim = dims[gpu_random(&random) % 10],
-                         .k = (uint32_t)(1 + gpu_random(&random) % (gpu_random(&random) % 4 == 0 ? 300 : 12)),
-                         .rows = (uint32_t)(1 + gpu_random(&random) % (gpu_random(&random) % 3 == 0 ? 40 : 3000)),
-                         .queries = 1 + gpu_random(&random) % (gpu_random(&random) % 2 == 0 ? 8 : 40),
-                         .allow = (double)(gpu_random(&random) % 8) / 4 - 1, .limits = gpu_random(&random) % 3 == 0,
-                         .seed = i};
-        spec.width = spec.k + (uint32_t)(gpu_random(&random) % 200);
-        gpu_pair(gpu_random(&random) % GPU_PAIRS, &spec.type, &spec.metric);
+        gpu_spec spec = gpu_spec_draw(&random, 40, i);
         gpu_order((uint32_t)(gpu_random(&random) % 128));
         unsettled += run_case(device, &spec);
         queries += spec.queries;
