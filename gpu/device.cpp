@@ -144,6 +144,7 @@ static vss_status options_one(const char *text, size_t length, Options *options,
     } known[] = {{"experimental", &experimental, 1},
                  {"memory_mb", &options->memory_mb, uint64_t{1} << 32},
                  {"tile_kb", &options->tile_kb, uint64_t{1} << 20},
+                 {"codes", &options->codes, 1},
                  {"gpu", &options->gpu, 1023}};
     for (const auto &option : known) {
         const size_t name = std::strlen(option.name);
@@ -154,7 +155,7 @@ static vss_status options_one(const char *text, size_t length, Options *options,
         options->experimental = experimental != 0;
         return status;
     }
-    return fail(err, VSS_ERR_INVALID, "option \"%.*s\": wanted experimental=1, memory_mb=, tile_kb= or gpu=",
+    return fail(err, VSS_ERR_INVALID, "option \"%.*s\": wanted experimental=1, memory_mb=, tile_kb=, codes= or gpu=",
                 static_cast<int>(length < 80 ? length : 80), text);
 }
 
@@ -162,6 +163,7 @@ vss_status options_read(const char *text, Options *options, vss_error *err)
 {
     *options = Options{};
     options->tile_kb = 32768;
+    options->codes = 1;
     while (text != nullptr && *text != 0) {
         const size_t length = std::strcspn(text, ",");
         VSSG_TRY(options_one(text, length, options, err));

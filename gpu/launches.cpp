@@ -30,6 +30,11 @@ vss_status launch_prepare(Stream *stream, const Prepare &job, vss_error *err)
     return launch(stream, launches_blocks(job.n, GROUPS), 1, job, err);
 }
 
+vss_status launch_code(Stream *stream, const Code &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.n, GROUPS), 1, job, err);
+}
+
 vss_status launch_aim(Stream *stream, const Aim &job, vss_error *err)
 {
     return launch(stream, launches_blocks(job.n, THREADS), 1, job, err);
@@ -91,6 +96,8 @@ template <class Job> static vss_status launches_any(Stream *stream, const Job &j
         return launches_kind<Kind::i8>(stream, job, err);
     case Kind::u8:
         return launches_kind<Kind::u8>(stream, job, err);
+    case Kind::codes:
+        return launches_form<Kind::codes, true>(stream, job, err);
     default:
         return launches_form<Kind::bits, false>(stream, job, err);
     }

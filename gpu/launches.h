@@ -4,6 +4,7 @@
 #ifndef VSS_GPU_LAUNCHES_H
 #define VSS_GPU_LAUNCHES_H
 
+#include "codes.h"
 #include "finish.h"
 #include "nearest.h"
 #include "prepare.h"
@@ -33,6 +34,7 @@ struct ProbeJob {
 };
 
 vss_status launch_prepare(Stream *stream, const Prepare &job, vss_error *err);
+vss_status launch_code(Stream *stream, const Code &job, vss_error *err);
 vss_status launch_aim(Stream *stream, const Aim &job, vss_error *err);
 vss_status launch_factor(Stream *stream, const Factor &job, vss_error *err);
 vss_status launch_scan(Stream *stream, const ScanJob &job, vss_error *err);

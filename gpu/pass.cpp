@@ -71,6 +71,8 @@ static void pass_divide(const Rows &rows, const vss_device_search *search, Pass 
     pass->allow = pass_carve(&at, search->allow != nullptr ? pass_share(rows.n, 64) * 8 : 0);
     pass->data = pass_carve(&at, n * pass->query_stride);
     pass->halves = pass_carve(&at, products ? n * rows.padded * 2 : 0);
+    pass->planes = pass_carve(&at, pass->codes ? n * rows.code_size * 2 : 0);
+    pass->coded = pass_carve(&at, pass->codes ? n * sizeof(Coded) : 0);
     pass->squares = pass_carve(&at, n * sizeof(double));
     pass->offsets = pass_carve(&at, n * sizeof(double));
     pass->reaches = pass_carve(&at, n * sizeof(float));
@@ -97,8 +99,7 @@ static void pass_divide(const Rows &rows, const vss_device_search *search, Pass 
 /* Bytes of scratch memory to aim at: what the rows leave of the budget is often less than its quarter. */
 static size_t pass_room(const Device *device, const Rows &rows, const ProbeSizes *probed)
 {
-    const size_t row = rows.stride + (rows.kind == Kind::bits ? 0 : 2 * rows.padded + 2 * sizeof(float));
-    const size_t held = rows.n * row + (probed != nullptr ? probed->held : 0);
+    const size_t held = place_bytes(rows) + (probed != nullptr ? probed->held : 0);
     const size_t left = device->budget > held ? device->budget - held : 0;
     return pass_least(PASS_SCRATCH, pass_least(device->budget / 4, left));
 }
@@ -113,13 +114,11 @@ static uint64_t pass_queries(const Rows &rows, const ProbeSizes *probed)
     return most > 0 ? pass_least(most, PASS_QUERIES) : 1;
 }
 
-void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, bool products,
-               const ProbeSizes *probed, uint32_t n, Pass *pass)
+void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, const ProbeSizes *probed,
+               uint32_t n, Pass *pass)
 {
     const size_t most = pass_room(device, rows, probed);
     const bool halves = rows.kind == Kind::f16 || rows.kind == Kind::bf16;
-    *pass = Pass{};
-    pass->products = products;
     pass->parts_most = probed != nullptr ? probed->parts : 0;
     pass->query_stride = rows.stride * (halves ? 2 : 1);
     /* More places than there are rows are never filled. */

@@ -22,7 +22,7 @@ constexpr size_t PASS_PARTS = size_t{64} << 20;          /* bytes of the parts o
 constexpr size_t PASS_READ = size_t{32} << 30;           /* bytes of rows of lists between two looks at the caller */
 
 struct Pass {
-    bool products;
+    bool products, codes;   /* by products; by codes; else by the rows as stored */
     uint32_t n;             /* queries */
     uint32_t slices, slice_rows, tile_rows, capacity, width;
     uint64_t query_stride;  /* on the card */
@@ -31,13 +31,14 @@ struct Pass {
     size_t up_limits, up_shares, up_parts, up_bytes; /* in pinned memory, after the queries */
     size_t out_bytes;       /* of counts, rows and values, which lie together */
     /* Places in the scratch memory. */
-    size_t allow, data, halves, squares, reaches, limits, offsets, cuts, spread, bases, weights, tile, counts, entries,
-        shares, parts, found, rows, values, out_counts, out_rows, out_values;
+    size_t allow, data, halves, planes, coded, squares, reaches, limits, offsets, cuts, spread, bases, weights, tile,
+        counts, entries, shares, parts, found, rows, values, out_counts, out_rows, out_values;
 };
 
-/* A pass of n queries or fewer. probed: what a query of a search with lists has at most, else NULL. */
-void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, bool products,
-               const ProbeSizes *probed, uint32_t n, Pass *pass);
+/* A pass of n queries or fewer, by products or codes as the pass says. probed: what a query of a search with lists has
+ * at most, else NULL. */
+void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, const ProbeSizes *probed,
+               uint32_t n, Pass *pass);
 
 } // namespace vssg
 

@@ -48,6 +48,7 @@ struct Options {
     bool experimental;
     uint64_t memory_mb; /* 0: 80 % of what is free */
     uint64_t tile_kb;   /* of a tile of products */
+    uint64_t codes;     /* 1: rows of floats have codes (codes.h), where there is room */
     uint64_t gpu;
 };
 
@@ -95,8 +96,18 @@ void place_forget(Device *device, Place *place);
 /* Under the mutex: drop what it holds. */
 void place_drop(Device *device, Place *place);
 Kind place_kind(vss_type type);
-/* Bytes of the card's memory for them; a row's are in the first place. */
-size_t place_bytes(const vss_device_vectors *vectors, Rows *shape);
+/* Bytes of the card's memory that rows of a shape take. */
+size_t place_bytes(const Rows &shape);
+
+/* ---- coded.cpp ---- */
+/* Rows of that shape are to have codes, if codes are wanted and spare enough, and fit beside all that is in use and
+ * the scratch memory of a search. */
+void coded_shape(Device *device, Rows *shape);
+/* Make the codes of the rows, which are there when the stream has come so far. */
+vss_status coded_make(Call *call, const Rows &rows, vss_error *err);
+/* The rows and queries that a scan compares in place of these: their codes. */
+Rows coded_rows(const Rows &rows);
+Queries coded_queries(const Rows &rows, const Queries &queries);
 
 /* ---- calls.cpp ---- */
 /* CANCELLED where the caller stops waiting: stopped (or NULL), asked with `state`. */
