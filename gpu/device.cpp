@@ -188,6 +188,7 @@ static void device_fill(Device *device)
     face->takes = device_takes;
     face->search = device_search;
     face->nearest = device->card.products ? device_nearest : nullptr;
+    face->signs = encodes_signs;
     face->forget = device_forget;
 }
 

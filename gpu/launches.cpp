@@ -141,6 +141,11 @@ vss_status launch_tally(Stream *stream, const Tally &job, vss_error *err)
     return launch(stream, launches_blocks(job.n, POINT_GROUPS), 1, job, err);
 }
 
+vss_status launch_turn(Stream *stream, const Turn &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.n, Turn::together(job.width)), 1, job, err);
+}
+
 vss_status launch_generate(Stream *stream, float *to, uint64_t n, uint64_t seed, vss_error *err)
 {
     return launch(stream, launches_blocks(n, THREADS * GENERATE_EACH), 1, Generate{to, n, seed}, err);

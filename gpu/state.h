@@ -151,6 +151,13 @@ vss_status points_take(Device *device, Call *call, void **slot, const vss_device
 vss_status nearest_run(Device *device, Call *call, const Points &points, const vss_device_nearest *asked,
                        vss_error *err);
 
+/* ---- encode.cpp ---- */
+vss_status encode_signs_run(Device *device, Call *call, const vss_device_signs *asked, vss_error *err);
+
+/* ---- encodes.cpp ---- */
+/* vss_device.signs. */
+vss_status encodes_signs(void *state, const vss_device_signs *asked, vss_error *err);
+
 /* ---- device.cpp ---- */
 vss_status options_read(const char *text, Options *options, vss_error *err);
 

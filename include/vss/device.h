@@ -94,6 +94,39 @@ typedef struct vss_device_nearest {
     int (*stopped)(void *state); /* as in vss_device_search */
 } vss_device_nearest;
 
+/* Residuals of rows, to be rotated and coded as the building of ivf_rabitq codes them, to the bit. All sums are
+ * float64, in the order of the components, and nothing is fused.
+ *
+ * A residual is turned in float32, in four rounds: each component times the round's sign; then Hadamard's butterflies
+ * over as many components as are the greatest power of two up to the width, the first ones in rounds 0 and 2, the last
+ * ones in 1 and 3: for steps 1, 2, 4 and so on below the power, two components a and b that lie a step apart become
+ * a + b and a - b, and in the end each is multiplied by 1 / sqrtf(power); then, where the power is not the width, each
+ * component a of the first half and its fellow b in the second become (a + b) * 0.70710678f and (a - b) * 0.70710678f.
+ *
+ * Of the turned residual r, with deviation = sqrt(sum(r r) / width), the code of a component is
+ * floor(r * inverse) + 2^(bits - 1), no less than 0 and no more than 2^bits - 1. inverse is 0 where deviation is not
+ * above 1e-30, else 1 / (deviation * step), or that of 1 / (deviation * step * tries[i]), multiplied from the left, the
+ * first whose sum(v r) / sqrt(sum(v v)), v = code - (2^bits - 1) / 2, is greatest. The factors are those of the codes'
+ * first bits, v = (code >> (bits - 1)) - 1 / 2, and of all bits: with f = sum(r r) / sum(v r), 0 where that sum is not
+ * above 0, and the center c, sum(r r) + 2 * f * sum(v c) and -2 * f, rounded to float32. */
+typedef struct vss_device_signs {
+    uint32_t struct_size;
+    uint32_t width;         /* components: a multiple of 16, at most 32,784 */
+    uint32_t bits;          /* 1 to 8 */
+    uint32_t n_tries;       /* at most 8 */
+    double step;
+    const double *tries;    /* [n_tries] */
+    const float *signs;     /* [4][width]: 1 or -1 */
+    size_t n_centers, n;    /* of centers, of residuals: above 0 */
+    const float *centers;   /* [n_centers][width], turned already */
+    const float *residuals; /* [n][width] */
+    const uint32_t *where;  /* [n]: center of each */
+    uint8_t *codes;         /* [n][width] */
+    float *factors;         /* [n][4]: of the first bits, of all bits */
+    void *state;
+    int (*stopped)(void *state); /* as in vss_device_search */
+} vss_device_signs;
+
 /* Every function may be called on any thread, several at once. Those that fail write one line into err (never NULL
  * there) and return its status: NO_MEMORY or BUDGET where the device's memory does not suffice, UNSUPPORTED where it
  * does not do what it is asked, DEVICE where a call of the device failed, with the call's name; search or build then go
@@ -115,6 +148,8 @@ typedef struct vss_device {
     /* place as above, for points. NULL: this device compares no points. */
     vss_status (*nearest)(void *state, void **place, const vss_device_points *points, const vss_device_nearest *nearest,
                           vss_error *err);
+    /* NULL: this device codes no residuals so. */
+    vss_status (*signs)(void *state, const vss_device_signs *signs, vss_error *err);
     /* The vectors, lists or points are gone, or no longer wanted; no call with this place runs or will come. */
     void (*forget)(void *state, void *place);
 } vss_device;

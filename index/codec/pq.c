@@ -149,7 +149,7 @@ vss_status vssi_pq_train(const vssi_pq_job *job, const vssi_pq *pq, float *words
     return status;
 }
 
-void vssi_pq_encode(const vssi_pq *pq, const float *r, uint8_t *codes, float *p)
+void vssi_pq_encode(const vssi_pq *pq, const float *r, uint8_t *codes)
 {
     const size_t words = vssi_pq_words(pq);
     for (size_t j = 0; j < pq->subs; j++) {
@@ -163,9 +163,15 @@ void vssi_pq_encode(const vssi_pq *pq, const float *r, uint8_t *codes, float *p)
         for (size_t k = 1; k < words; k++)
             best = far[k] < far[best] ? k : best;
         codes[j] = (uint8_t)best;
-        for (size_t i = begin; i < end; i++)
-            p[i] = pq->words[i * words + best];
     }
+}
+
+void vssi_pq_decode(const vssi_pq *pq, const uint8_t *codes, float *p)
+{
+    const size_t words = vssi_pq_words(pq);
+    for (size_t j = 0; j < pq->subs; j++)
+        for (size_t i = vssi_pq_begin(pq, j); i < vssi_pq_begin(pq, j + 1); i++)
+            p[i] = pq->words[i * words + codes[j]];
 }
 
 void vssi_pq_table(const vssi_pq *pq, const float *query, float *table)

@@ -56,9 +56,11 @@ size_t vssi_pq_sample(uint32_t bits);
  * threads; 16 bytes and a run a row of the sample and thread. CANCELLED, DEADLINE, NO_MEMORY, BUDGET. */
 vss_status vssi_pq_train(const vssi_pq_job *job, const vssi_pq *pq, float *words, vss_error *err);
 
-/* The nearest codeword of every run of the residual r[width]: codes[subs], and what they stand for in p[width].
- * Cost: width * 2^bits products. */
-void vssi_pq_encode(const vssi_pq *pq, const float *r, uint8_t *codes, float *p);
+/* The nearest codeword of every run of the residual r[width]: codes[subs]. Cost: width * 2^bits products. */
+void vssi_pq_encode(const vssi_pq *pq, const float *r, uint8_t *codes);
+
+/* What codes[subs], each below 2^bits, stand for. */
+void vssi_pq_decode(const vssi_pq *pq, const uint8_t *codes, float *p);
 
 /* table[subs][2^bits] of a query[width]. */
 void vssi_pq_table(const vssi_pq *pq, const float *query, float *table);
