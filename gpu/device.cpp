@@ -189,6 +189,7 @@ static void device_fill(Device *device)
     face->search = device_search;
     face->nearest = device->card.products ? device_nearest : nullptr;
     face->signs = encodes_signs;
+    face->words = encodes_words;
     face->forget = device_forget;
 }
 

@@ -185,6 +185,40 @@ static vss_status encode_signs(Device *device, Call *call, const vss_device_sign
     return encode_pieces(e, run, err);
 }
 
+static vss_status encode_words(Device *device, Call *call, const float *words, const vss_device_words *asked,
+                               vss_error *err)
+{
+    Encode e{};
+    e.device = device;
+    e.call = call;
+    e.n = asked->n;
+    e.residuals = asked->residuals;
+    e.codes = asked->codes;
+    e.row = asked->width * sizeof(float);
+    e.code = asked->n_runs;
+    e.stopped = asked->stopped;
+    e.state = asked->state;
+    VSSG_TRY(encode_room(&e, err));
+    Words job{};
+    job.words = words;
+    job.width = asked->width;
+    job.runs = asked->n_runs;
+    job.n_words = asked->n_words;
+    const auto run = [&](float *residuals, uint32_t *, uint8_t *codes, float *, uint32_t n) {
+        job.residuals = residuals;
+        job.codes = codes;
+        job.n = n;
+        return launch_words(call->stream, job, err);
+    };
+    return encode_pieces(e, run, err);
+}
+
+vss_status encode_words_run(Device *device, Call *call, const float *words, const vss_device_words *asked,
+                            vss_error *err)
+{
+    return encode_end(call, encode_words(device, call, words, asked, err));
+}
+
 vss_status encode_signs_run(Device *device, Call *call, const vss_device_signs *asked, vss_error *err)
 {
     return encode_end(call, encode_signs(device, call, asked, err));

@@ -2,7 +2,7 @@
  * launches.cpp - the kernels, each a call
  *
  * Compiled twice: as CUDA for libvss_gpu.so, as C++ for the host. Grids: x counts blocks of rows or vectors, at most
- * 2^26; y groups of queries, at most 4,096 (passes are no larger).
+ * 2^26; y groups of queries, at most 4,096 (passes are no larger), or runs, at most 32,769.
  */
 #include "launches.h"
 
@@ -144,6 +144,11 @@ vss_status launch_tally(Stream *stream, const Tally &job, vss_error *err)
 vss_status launch_turn(Stream *stream, const Turn &job, vss_error *err)
 {
     return launch(stream, launches_blocks(job.n, Turn::together(job.width)), 1, job, err);
+}
+
+vss_status launch_words(Stream *stream, const Words &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.n, WORDS_ROWS), job.runs, job, err);
 }
 
 vss_status launch_generate(Stream *stream, float *to, uint64_t n, uint64_t seed, vss_error *err)

@@ -10,6 +10,7 @@
 #include "prepare.h"
 #include "tile.h"
 #include "turn.h"
+#include "words.h"
 
 namespace vssg {
 
@@ -49,6 +50,7 @@ vss_status launch_widen(Stream *stream, const Widen &job, vss_error *err);
 vss_status launch_closest(Stream *stream, const Closest &job, vss_error *err);
 vss_status launch_tally(Stream *stream, const Tally &job, vss_error *err);
 vss_status launch_turn(Stream *stream, const Turn &job, vss_error *err);
+vss_status launch_words(Stream *stream, const Words &job, vss_error *err);
 /* Rows for the benchmark: components from -1 to 1, by the seed and their place. */
 vss_status launch_generate(Stream *stream, float *to, uint64_t n, uint64_t seed, vss_error *err);
 

@@ -20,7 +20,7 @@ namespace vssg {
 constexpr unsigned MOST_CALLS = 4;                  /* at work on a card at once; more wait */
 constexpr size_t STAGING_BYTES = size_t{8} << 20;   /* of each of two pieces that rows travel in */
 
-/* What the card holds of the vectors of one segment, of inverted lists, or of points. */
+/* What the card holds of the vectors of one segment, of inverted lists, of points, or of codewords. */
 struct Place {
     enum State { EMPTY, LOADING, READY };
     Place *next;
@@ -33,6 +33,7 @@ struct Place {
         Rows rows;
         Inverted inverted;
         Points points;
+        const float *words; /* of product codes */
     };
 };
 
@@ -153,10 +154,14 @@ vss_status nearest_run(Device *device, Call *call, const Points &points, const v
 
 /* ---- encode.cpp ---- */
 vss_status encode_signs_run(Device *device, Call *call, const vss_device_signs *asked, vss_error *err);
+/* words: those of the asked, on the card. */
+vss_status encode_words_run(Device *device, Call *call, const float *words, const vss_device_words *asked,
+                            vss_error *err);
 
 /* ---- encodes.cpp ---- */
-/* vss_device.signs. */
+/* vss_device.signs, .words. */
 vss_status encodes_signs(void *state, const vss_device_signs *asked, vss_error *err);
+vss_status encodes_words(void *state, void **slot, const vss_device_words *asked, vss_error *err);
 
 /* ---- device.cpp ---- */
 vss_status options_read(const char *text, Options *options, vss_error *err);

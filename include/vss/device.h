@@ -127,6 +127,23 @@ typedef struct vss_device_signs {
     int (*stopped)(void *state); /* as in vss_device_search */
 } vss_device_signs;
 
+/* Residuals of rows, to be coded as the building of ivf_pq codes them, to the bit. Run j has the components from
+ * j * width / n_runs to (j + 1) * width / n_runs, both rounded down; its code is the word nearest to it there, the
+ * first of equally near ones, by sum((r - w) * (r - w)) in float32, in the order of the components, nothing fused. A
+ * sum that is no number is not near, but word 0 stands if nothing is nearer than it. */
+typedef struct vss_device_words {
+    uint32_t struct_size;
+    uint32_t width;         /* components, at most 32,769 */
+    uint32_t n_runs;        /* 1 to the width */
+    uint32_t n_words;       /* of a run: a multiple of 16 to 256 */
+    const float *words;     /* [width][n_words]: component i of the words of the run that has it */
+    size_t n;               /* residuals, above 0 */
+    const float *residuals; /* [n][width] */
+    uint8_t *codes;         /* [n][n_runs] */
+    void *state;
+    int (*stopped)(void *state); /* as in vss_device_search */
+} vss_device_words;
+
 /* Every function may be called on any thread, several at once. Those that fail write one line into err (never NULL
  * there) and return its status: NO_MEMORY or BUDGET where the device's memory does not suffice, UNSUPPORTED where it
  * does not do what it is asked, DEVICE where a call of the device failed, with the call's name; search or build then go
@@ -150,7 +167,9 @@ typedef struct vss_device {
                           vss_error *err);
     /* NULL: this device codes no residuals so. */
     vss_status (*signs)(void *state, const vss_device_signs *signs, vss_error *err);
-    /* The vectors, lists or points are gone, or no longer wanted; no call with this place runs or will come. */
+    /* place as above, for the words. NULL: this device codes no residuals so. */
+    vss_status (*words)(void *state, void **place, const vss_device_words *words, vss_error *err);
+    /* The vectors, lists, points or words are gone, or no longer wanted; no call with this place runs or will come. */
     void (*forget)(void *state, void *place);
 } vss_device;
 

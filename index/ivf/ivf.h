@@ -190,6 +190,7 @@ typedef struct ivf_coder {
     size_t width, code_size;
     const float *signs;   /* ivf_rabitq: the rotation */
     vssi_pq pq;           /* ivf_pq */
+    void **place;         /* ivf_pq: the device's note of the codewords */
     void (*center)(const struct ivf_coder *coder, float *center); /* NULL: centers stay as they are */
     /* codes and factors of the i-th; its residual may be used up */
     void (*code)(const ivf_build *b, const struct ivf_coder *coder, const ivf_residuals *r, size_t i);
@@ -205,8 +206,11 @@ typedef struct ivf_coder {
  * where it is required. */
 vss_status vssi_ivf_encode_parts(ivf_build *b, const ivf_coder *coder, vss_error *err);
 
-/* ivf_encode_device.c: the coder's `ask`, or NULL where the build has no device for it, or too few rows to pay. */
+/* ivf_encode_device.c: the coder's `ask`, or NULL where the build has no device for it, or too few rows to pay; let the
+ * device forget a coder's codewords. */
 ivf_ask vssi_ivf_ask_signs(const ivf_build *b);
+ivf_ask vssi_ivf_ask_words(const ivf_build *b);
+void vssi_ivf_forget_words(const ivf_build *b, void *place);
 
 /* ivf_encode_lists.c: blocks of 32 rows of all lists together; where each list's begin in blocks[lists + 1], unless
  * NULL. */

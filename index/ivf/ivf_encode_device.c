@@ -61,3 +61,26 @@ ivf_ask vssi_ivf_ask_signs(const ivf_build *b)
 {
     return ask_pays(b) && b->in->device->device->signs != NULL ? ask_signs : NULL;
 }
+
+static vss_status ask_words(const ivf_build *b, const ivf_coder *coder, const ivf_residuals *r, vss_error *err)
+{
+    const vss_device *device = b->in->device->device;
+    const uint32_t words = (uint32_t)vssi_pq_words(&coder->pq);
+    const vss_device_words asked = {
+        .struct_size = sizeof asked, .width = coder->pq.width, .n_runs = coder->pq.subs, .n_words = words,
+        .words = coder->pq.words, .n = r->n, .residuals = r->residuals, .codes = r->codes, .state = b->in->control,
+        .stopped = vssi_device_stopped};
+    VSSI_TRY(device->words(device->state, coder->place, &asked, err));
+    return ask_codes(b, r, coder->pq.subs, words, err);
+}
+
+ivf_ask vssi_ivf_ask_words(const ivf_build *b)
+{
+    return ask_pays(b) && b->in->device->device->words != NULL ? ask_words : NULL;
+}
+
+void vssi_ivf_forget_words(const ivf_build *b, void *place)
+{
+    if (place != NULL)
+        b->in->device->device->forget(b->in->device->device->state, place);
+}

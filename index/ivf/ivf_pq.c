@@ -95,7 +95,7 @@ vss_status vssi_ivf_pq_train(ivf_build *b, vss_error *err)
         status = vssi_kmeans_assign(&nearest, b->centers, where, NULL, err);
     const vssi_pq_job job = {.heap = heap, .executor = b->in->executor, .threads = b->in->threads,
                              .control = b->in->control, .codes = codes, .centers = b->centers, .where = where,
-                             .rows = n, .size = h->size, .step = h->step};
+                             .rows = n, .size = h->size, .step = h->step, .device = b->in->device};
     if (status == VSS_OK)
         status = vssi_pq_train(&job, &pq, b->words, err);
     vssi_free(heap, codes);
@@ -111,9 +111,12 @@ vss_status vssi_ivf_pq_encode(ivf_build *b, vss_error *err)
         VSSI_TRY(vssi_alloc_zero(heap, h->rows, ivf_bytes_size(h), &b->codes, err));
     else
         VSSI_TRY(vssi_alloc_zero(heap, vssi_ivf_blocks(h, b->lists, NULL), ivf_block_size(h), &b->codes, err));
-    const ivf_coder coder = {.width = h->width, .code_size = h->subs, .pq = pq_of(b), .code = pq_code, .put = pq_put,
-                             .copy = pq_copy};
-    return vssi_ivf_encode_parts(b, &coder, err);
+    void *place = NULL;
+    const ivf_coder coder = {.width = h->width, .code_size = h->subs, .pq = pq_of(b), .place = &place, .code = pq_code,
+                             .put = pq_put, .copy = pq_copy, .ask = vssi_ivf_ask_words(b)};
+    vss_status status = vssi_ivf_encode_parts(b, &coder, err);
+    vssi_ivf_forget_words(b, place);
+    return status;
 }
 
 vssi_scan4_query vssi_ivf_pq_prepare(const ivf_index *index, const float *query, uint8_t *tables)

@@ -122,11 +122,18 @@ def collection(db, dtype, metric, rows):
     return col
 
 
-@pytest.mark.parametrize("kind,dtype,metric", [
-    ("ivf_flat", "f32", "l2"), ("ivf_flat", "u8", "l2"), ("ivf_flat", "i8", "ip"), ("ivf_flat", "f16", "cosine"),
-    ("ivf_sq8", "f32", "l2"), ("ivf_rabitq", "f32", "l2"), ("ivf_pq", "f32", "l2")])
-def test_same_lists(tmp_path, kind, dtype, metric):
-    """Up to 256 lists the CPU compares every row with every center, too: both build the same index."""
+def objects(folder, kind):
+    """The bytes of the objects of a kind in a database."""
+    return [path.read_bytes() for path in folder.rglob(f"*.{kind}")]
+
+
+@pytest.mark.parametrize("kind,dtype,metric,parameters", [
+    ("ivf_flat", "f32", "l2", {}), ("ivf_flat", "u8", "l2", {}), ("ivf_flat", "i8", "ip", {}),
+    ("ivf_flat", "f16", "cosine", {}), ("ivf_sq8", "f32", "l2", {}), ("ivf_rabitq", "f32", "l2", {}),
+    ("ivf_rabitq", "u8", "cosine", {"bits": 1}), ("ivf_rabitq", "bf16", "ip", {"bits": 7}), ("ivf_pq", "f32", "l2", {}),
+    ("ivf_pq", "f16", "ip", {"nbits": 8, "m": 3})])
+def test_same_lists(tmp_path, kind, dtype, metric, parameters):
+    """Up to 256 lists the CPU compares every row with every center, too: both build the same index, byte for byte."""
     rng = np.random.default_rng(4)
     rows, queries = (vectors(rng, dtype, n, BUILD_DIM) for n in (BUILD_ROWS, 50))
     for some in (rows, queries):
@@ -135,8 +142,11 @@ def test_same_lists(tmp_path, kind, dtype, metric):
     for device in (None, DEVICE):
         with vss.open(tmp_path / str(device)) as db:
             col = collection(db, dtype, metric, rows)
-            col.build_index("v", kind, nlist=90, device=device, device_required=device is not None)
+            col.build_index("v", kind, nlist=90, device=device, device_required=device is not None, **parameters)
             results.append([col.search(queries, k=10, nprobe=probes) for probes in (1, 5)])
+    for extension in ("mdl", "idx"):
+        mine, others = (objects(tmp_path / str(device), extension) for device in (DEVICE, None))
+        assert len(mine) == 1 and mine == others
     for plain, hits in zip(*results):
         assert np.array_equal(hits.counts, plain.counts)
         assert np.array_equal(hits.keys, plain.keys)

@@ -1,5 +1,5 @@
 /*
- * test_gpu_encode.c - the codes of residuals that libvss_gpu makes are those that vss/device.h describes, to the bit:
+ * test_gpu_signs.c - the codes of residuals that libvss_gpu makes are those that vss/device.h describes, to the bit:
  * on the host's form of its kernels, and, with VSS_GPU_REAL, on a GPU; whatever fails is one line and leaks nothing
  */
 #include <math.h>
