@@ -9,7 +9,7 @@
 
 namespace vssg {
 
-/* Prints a table of rows a second, of so many rows at most. */
+/* Prints a table of rows a second; rows: of the benchmark, of which it takes some. */
 vss_status bench_encode(Device *device, uint64_t rows, vss_error *err);
 
 } // namespace vssg

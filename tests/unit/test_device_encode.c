@@ -13,6 +13,7 @@
 #include "../../index/codec/rotate.h"
 #include "../../index/ivf/ivf.h"
 #include "../support/maker.h"
+#include "../support/tier.h"
 
 enum { ROWS = 12000, MANY = 60000, DIM = 40 }; /* MANY: more than go to a device at once */
 
@@ -219,7 +220,7 @@ static void same(const vssi_image *a, const vssi_image *b)
 static void test_same(void **state)
 {
     (void)state;
-    for (size_t kind = 0; kind < KINDS; kind++) {
+    for (size_t kind = 0; kind < KINDS; kind += tier_brief() ? 4 : 1) {
         rows r;
         vssi_image cpu, device;
         vss_error err;
@@ -276,7 +277,7 @@ static void test_failures(void **state)
         vss_error err;
         rows_make(&r, kind, MANY);
         MUST(rows_build(&r, NULL, 2, NULL, &cpu, &err));
-        for (int at = 1; at <= 3; at++)
+        for (int at = 1; at <= 3; at += tier_brief() ? 2 : 1)
             for (size_t threads = 1; threads <= 3; threads += 2) {
                 vssi_device_use use = {.device = &scribe_device};
                 scribe.calls = 0;
