@@ -34,6 +34,16 @@ struct Bounds {
     float low, high;
 };
 
+VSSG_BOTH Coded load_coded(const Coded *at)
+{
+#if defined(__CUDA_ARCH__)
+    const float4 four = __ldg(reinterpret_cast<const float4 *>(at));
+    return Coded{four.x, four.y, four.z, four.w};
+#else
+    return *at;
+#endif
+}
+
 VSSG_BOTH Bounds code_bounds(const Coded &q, const Coded &v, float product, vss_metric metric)
 {
     const float both = v.step * product * q.step;

@@ -54,7 +54,7 @@ template <Kind KIND, bool IP, uint32_t Q, class Job> static Compare<KIND, IP, Q>
 template <Kind KIND, bool IP, uint32_t Q>
 static vss_status launches_scan(Stream *stream, const ScanJob &job, vss_error *err)
 {
-    const Scan<KIND, IP, Q> scan{launches_compare<KIND, IP, Q>(job), job.slice_rows};
+    const Scan<KIND, IP, Q> scan{{}, launches_compare<KIND, IP, Q>(job), job.slice_rows};
     return launch(stream, job.lists.slices, launches_blocks(job.queries.n, Q), scan, err);
 }
 

@@ -137,6 +137,7 @@ template <Kind KIND, bool IP, uint32_t Q> struct Compare {
     struct Shared {
         ListsShared<Q> lists;
         Partial<KIND> partial[SUMS][THREADS];
+        typename std::conditional<CODES, Coded, NoShared>::type coded[CODES ? STRIP : 1]; /* of the strip's rows */
     };
 
     Rows rows;
@@ -162,6 +163,10 @@ template <Kind KIND, bool IP, uint32_t Q> struct Compare {
             of[q] = query(first + q);
         for (uint32_t i = 0; i < SUMS; i++)
             sums[i] = Sums<KIND>{};
+        Coded own{}; /* on its way together with the rows */
+        if constexpr (CODES)
+            if (t < STRIP)
+                own = load_coded(rows.coded + row_at(t));
         for (uint64_t at = lane * sizeof(Piece); at < rows.stride; at += LANES * sizeof(Piece)) {
             Piece piece[FLIGHT];
 #if defined(__CUDA_ARCH__)
@@ -182,6 +187,9 @@ template <Kind KIND, bool IP, uint32_t Q> struct Compare {
         }
         for (uint32_t i = 0; i < SUMS; i++)
             s.partial[i][t] = sums_partial<KIND>(sums[i]);
+        if constexpr (CODES)
+            if (t < STRIP)
+                s.coded[t] = own;
     }
 
     /* The eight parts of sum i of group g, each thread of a warp beginning elsewhere. */
@@ -236,10 +244,11 @@ template <Kind KIND, bool IP, uint32_t Q> struct Compare {
         }
     }
 
-    VSSG_BOTH Bounds bounds(const Partial<KIND> &sums, uint32_t q, uint32_t row) const
+    /* Of the row, which has that place in the strip. */
+    VSSG_BOTH Bounds bounds(const Partial<KIND> &sums, uint32_t q, uint32_t row, uint32_t place, const Shared &s) const
     {
         if constexpr (CODES) {
-            return code_bounds(queries.coded[q], rows.coded[row], sums.first, rows.metric);
+            return code_bounds(queries.coded[q], s.coded[place], sums.first, rows.metric);
         } else {
             float off;
             const float at = score(sums, q, row, &off);
@@ -260,13 +269,19 @@ template <Kind KIND, bool IP, uint32_t Q> struct Compare {
         const uint32_t i = sum_of(t, n), q = i % Q;
         if (first + q >= queries.n)
             return;
-        const Bounds at = bounds(gather(s, i, t % GROUPS), first + q, row);
+        const Bounds at = bounds(gather(s, i, t % GROUPS), first + q, row, slot(t, n), s);
         if (!(at.low > s.lists.cuts[q]))
             lists_take(s.lists, lists, q, first, slice, at.low, at.high, row);
     }
 };
 
-template <Kind KIND, bool IP, uint32_t Q> struct Scan {
+/* Eight queries by codes have 8 KB of rows in flight a block: three blocks to keep the memory busy. */
+template <Kind KIND, uint32_t Q> struct ScanResident {};
+template <> struct ScanResident<Kind::codes, 8> {
+    static constexpr uint32_t RESIDENT = 3;
+};
+
+template <Kind KIND, bool IP, uint32_t Q> struct Scan : ScanResident<KIND, Q> {
     using Comparing = Compare<KIND, IP, Q>;
     using Shared = typename Comparing::Shared;
     static const char *name() { return "scan"; }
