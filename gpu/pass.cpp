@@ -27,7 +27,8 @@ static size_t pass_carve(size_t *at, uint64_t bytes)
 static void pass_slices(const Device *device, Pass *pass, uint32_t k, uint64_t groups, uint64_t rows, uint64_t piece,
                         uint64_t least)
 {
-    uint64_t slices = pass_share(uint64_t{PASS_BLOCKS} * device->card.multiprocessors, groups);
+    const uint64_t each = pass->products ? PASS_BLOCKS : PASS_SCANS;
+    uint64_t slices = pass_share(each * device->card.multiprocessors, groups);
     slices = pass_least(slices, pass_share(rows, least));
     slices = pass_least(slices, PASS_KEPT / k);
     slices = pass_least(slices, PASS_ENTRIES / (sizeof(Entry) * pass->capacity * pass->n));

@@ -17,7 +17,8 @@ constexpr size_t PASS_SCRATCH = size_t{1} << 30;         /* aimed at; fewer quer
 constexpr size_t PASS_ENTRIES = size_t{256} << 20;       /* of all lists, aimed at */
 constexpr uint32_t PASS_KEPT = 262144;                   /* rows that the lists of a query keep in the end */
 constexpr uint32_t PASS_AHEAD = 8;                       /* tiles between two looks at the caller and the card */
-constexpr uint32_t PASS_BLOCKS = 8;                      /* wanted of each multiprocessor */
+constexpr uint32_t PASS_BLOCKS = 8;                      /* of products, wanted of each multiprocessor */
+constexpr uint32_t PASS_SCANS = 6;                       /* of scans: it holds 2 or 3 at once, whole rounds of them */
 constexpr size_t PASS_PARTS = size_t{64} << 20;          /* bytes of the parts of lists that are named, aimed at */
 constexpr size_t PASS_READ = size_t{32} << 30;           /* bytes of rows of lists between two looks at the caller */
 
