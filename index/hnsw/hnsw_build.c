@@ -62,6 +62,7 @@ static vss_status build_space(vssi_hnsw_build *b, vss_error *err)
     VSSI_TRY(vssi_hnsw_workers_make(b, err));
     b->total = b->rows + b->n_nodes * (b->rounds + 2);
     VSSI_TRY(vssi_hnsw_space_make(b, err));
+    VSSI_TRY(vssi_hnsw_device_check(b, err));
     vssi_hnsw_workers_free(b);
     vssi_hnsw_plan_leaves(b);
     return vssi_hnsw_workers_make(b, err);
@@ -95,6 +96,7 @@ static vss_status build_graph(vssi_hnsw_build *b, vss_error *err)
     vssi_free(b->heap, b->spill);
     b->spill = NULL;
     VSSI_TRY(vssi_hnsw_link(b, err));
+    vssi_hnsw_device_forget(b);
     VSSI_TRY(vssi_hnsw_twins_link(b, err));
     VSSI_TRY(vssi_hnsw_entries(b, err));
     VSSI_TRY(vssi_hnsw_repair(b, err));
@@ -152,6 +154,7 @@ vss_status vssi_hnsw_build_image(const vssi_build *in, vssi_image *image, vss_er
         status = build_graph(&b, err);
     if (status == VSS_OK)
         status = build_image(&b, image, err);
+    vssi_hnsw_device_forget(&b);
     vssi_hnsw_workers_free(&b);
     vssi_free(b.heap, b.twins);
     vssi_free(b.heap, b.order);

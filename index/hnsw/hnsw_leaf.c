@@ -2,17 +2,30 @@
  * hnsw_leaf.c - all pairs of a leaf, and the best of each row
  *
  * What a row meets in a leaf goes into a chunk of its own, one for each of its leaves, so that leaves can be worked on
- * side by side without locks. Cost of a leaf of n rows: n^2 products from cache, and a selection a row.
+ * side by side without locks. Cost of a leaf of n rows: n^2 products from cache, and a selection a row; where a device
+ * does both (hnsw_device.c), the chunks are filled with what it says.
  */
 #include "../../lib/base/checked.h"
+#include "../../lib/base/fail.h"
 #include "hnsw.h"
 
 #define LEAF_AHEAD 8u /* rows whose codes are asked for before they are packed */
 
+typedef struct leaf_work {
+    const uint32_t *instances;
+    const vssi_hnsw_group *leaves;
+    size_t left; /* that a device has done */
+} leaf_work;
+
+static uint32_t *leaf_chunk(const vssi_hnsw_build *b, uint32_t instance)
+{
+    return vssi_hnsw_chunk(b, instance / HNSW_FANOUT, b->filled + instance % HNSW_FANOUT);
+}
+
 /* The best of keys[n] into the chunk of the instance. */
 static void leaf_keep(const vssi_hnsw_build *b, const uint32_t *instances, size_t i, size_t n, uint32_t *keys)
 {
-    uint32_t *chunk = vssi_hnsw_chunk(b, instances[i] / HNSW_FANOUT, b->filled + instances[i] % HNSW_FANOUT);
+    uint32_t *chunk = leaf_chunk(b, instances[i]);
     keys[i] = VSSI_PAIRS_NONE; /* itself */
     b->pairs->least(keys, n, b->keep, chunk);
     for (size_t j = 0; j < b->keep; j++) {
@@ -21,8 +34,13 @@ static void leaf_keep(const vssi_hnsw_build *b, const uint32_t *instances, size_
     }
 }
 
-void vssi_hnsw_leaf(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const uint32_t *instances, size_t n)
+/* Leaves from work->left on. */
+static void leaf_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
 {
+    const leaf_work *work = arg;
+    const vssi_hnsw_group *leaf = &work->leaves[work->left + unit];
+    const uint32_t *instances = work->instances + leaf->begin;
+    size_t n = leaf->end - leaf->begin;
     uint32_t queries[VSSI_PAIRS_QUERIES];
     for (size_t i = 0; i < n; i++) {
         vssi_hnsw_fetch(b, instances[vssi_min(i + LEAF_AHEAD, n - 1)] / HNSW_FANOUT);
@@ -36,4 +54,28 @@ void vssi_hnsw_leaf(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const uint32_t
         for (size_t q = 0; q < count; q++)
             leaf_keep(b, instances, begin + q, n, worker->keys + q * b->keys_stride);
     }
+}
+
+/* What a device says of a leaf into the chunks of its rows. */
+static void leaf_take(vssi_hnsw_build *b, const void *arg, size_t i, const uint16_t *answer)
+{
+    const leaf_work *work = arg;
+    const vssi_hnsw_group *leaf = &work->leaves[i];
+    const uint32_t *instances = work->instances + leaf->begin;
+    for (size_t at = 0, n = leaf->end - leaf->begin; at < n; at++, answer += b->keep) {
+        uint32_t *chunk = leaf_chunk(b, instances[at]);
+        for (size_t j = 0; j < b->keep; j++)
+            chunk[j] = answer[j] == VSS_DEVICE_NONE ? HNSW_FREE : instances[answer[j]] / HNSW_FANOUT;
+    }
+}
+
+vss_status vssi_hnsw_leaves(vssi_hnsw_build *b, const uint32_t *instances, const vssi_hnsw_group *leaves, size_t n,
+                            vss_error *err)
+{
+    leaf_work work = {instances, leaves, 0};
+    const vssi_hnsw_meeting meeting = {.instances = instances, .groups = leaves, .n_groups = n, .keep = b->keep,
+                                       .take = leaf_take, .arg = &work, .weight = b->n_nodes / n};
+    if (vssi_hnsw_on_device(b))
+        VSSI_TRY(vssi_hnsw_device_meet(b, &meeting, &work.left, err));
+    return vssi_hnsw_run(b, n - work.left, meeting.weight, leaf_unit, &work, err);
 }
