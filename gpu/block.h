@@ -4,8 +4,9 @@
  * A kernel is a struct with its arguments, a name, a nested Shared and operator()(const Block &, Shared &). It works in
  * phases: block.each(f) calls f(t) for every thread t of the block and returns when all are done: on the card one call
  * of f and a barrier, on the host a loop. So nothing that a thread keeps in variables of its own outlives a phase; what
- * has to is in Shared, or is the same in all threads. Between phases every thread runs the same code: a condition there
- * that is read from memory which the next phase may write goes through block.uniform, which waits for all readers.
+ * has to is in Shared or in an Own, or is the same in all threads. Between phases every thread runs the same code: a
+ * condition there that is read from memory which the next phase may write goes through block.uniform, which waits for
+ * all readers.
  *
  * Within a phase threads meet in atomics only. The host runs the threads of a phase, and the blocks of a grid, one
  * after another in an order that tests can choose, and fills Shared with rubbish first: what depends on the order, or
@@ -27,12 +28,30 @@
 #define VSSG_BOTH inline
 #endif
 
+/* Before a loop of so many rounds as the compiler knows. */
+#if defined(__CUDA_ARCH__)
+#define VSSG_UNROLL _Pragma("unroll")
+#else
+#define VSSG_UNROLL
+#endif
+
 namespace vssg {
 
 constexpr uint32_t THREADS = 256; /* of a block, of every kernel */
 
 /* What the order of threads and blocks is made of on the host. */
 uint32_t host_order();
+
+/* What each thread of a block keeps from phase to phase, in registers of the card. */
+template <class Value> struct Own {
+#if defined(__CUDA_ARCH__)
+    Value value;
+    __device__ __forceinline__ Value &of(uint32_t) { return value; }
+#else
+    Value values[THREADS];
+    Value &of(uint32_t t) { return values[t]; }
+#endif
+};
 
 struct Block {
     uint32_t x, y;   /* in the grid */

@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "grid.h"
 #include "layout.h"
 #include "points.h"
 
@@ -33,6 +34,7 @@ struct Place {
         Rows rows;
         Inverted inverted;
         Points points;
+        Grid grid;
     };
 };
 
@@ -139,6 +141,15 @@ vss_status points_take(Device *device, Call *call, void **slot, const vss_device
 /* ---- nearest.cpp ---- */
 vss_status nearest_run(Device *device, Call *call, const Points &points, const vss_device_nearest *asked,
                        vss_error *err);
+
+/* ---- grid.cpp ---- */
+/* The points as they are, on the card until place_give, as place_take has rows. */
+vss_status grid_take(Device *device, Call *call, void **slot, const vss_device_points *points, Place **out,
+                     vss_error *err);
+
+/* ---- neighbors.cpp ---- */
+vss_status neighbors_run(Device *device, Call *call, const Grid &grid, const vss_device_neighbors *asked,
+                         vss_error *err);
 
 /* ---- device.cpp ---- */
 vss_status options_read(const char *text, Options *options, vss_error *err);

@@ -3,6 +3,7 @@
 VSS_GPU_LIBRARY names another device library, VSS_GPU_DEVICE its device.
 """
 
+import hashlib
 import os
 import pathlib
 import subprocess
@@ -141,6 +142,36 @@ def test_same_lists(tmp_path, kind, dtype, metric):
         assert np.array_equal(hits.counts, plain.counts)
         assert np.array_equal(hits.keys, plain.keys)
         assert hits.distances.tobytes() == plain.distances.tobytes()
+
+
+def objects(folder):
+    """Hashes of all objects of a database: their names are others each time, their bytes are not."""
+    return sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.idx"))
+
+
+@pytest.mark.parametrize("dtype,metric,dim,n,equal,params", [
+    ("f32", "l2", 16, 5000, False, {"m": 16, "ef_construction": 200}),
+    ("f16", "cosine", 33, 4200, False, {"m": 6, "ef_construction": 100}),
+    ("u8", "l2", 4, 5000, True, {"m": 24, "ef_construction": 60}),
+    ("i8", "l2", 128, 4100, False, {"m": 8, "ef_construction": 120}),
+    ("f32", "ip", 900, 4096, False, {"m": 4, "ef_construction": 30}),
+    ("bf16", "ip", 50, 4500, True, {"m": 3, "ef_construction": 700, "codes": "sq8"}),
+    ("binary", "hamming", 64, 5000, True, {"m": 8})])
+def test_same_graphs(tmp_path, dtype, metric, dim, n, equal, params):
+    """The objects of a graph's build are the same, byte for byte; and one segment's are not another's."""
+    rng = np.random.default_rng(dim)
+    rows = vectors(rng, dtype, n, dim)
+    if equal:
+        rows[::3] = rows[0]
+    rows[~rows.any(axis=1), 0] = 1
+    found = []
+    for device in (None, DEVICE):
+        with vss.open(tmp_path / str(device)) as db:
+            col = collection(db, dtype, metric, rows)
+            col.build_index("v", "hnsw", device=device, device_required=device is not None, **params)
+        found.append(objects(tmp_path / str(device)))
+    assert len(found[0]) > 0
+    assert found[0] == found[1]
 
 
 def test_builds_ask(tmp_path):
