@@ -70,6 +70,32 @@ struct Block {
 #endif
     }
 
+    /* A phase: part(t, numbers) adds to N numbers of each thread, 0 at first; write(t, sums) gets their sums over the
+     * LANES threads, side by side, that t is one of, when these have done their parts; others may not have. */
+    template <uint32_t LANES, uint32_t N, class Part, class Write> VSSG_BOTH void sums(Part part, Write write) const
+    {
+        static_assert(LANES <= 32 && (LANES & (LANES - 1)) == 0, "lanes of a warp");
+#if defined(__CUDA_ARCH__)
+        uint32_t sum[N] = {};
+        part(static_cast<uint32_t>(threadIdx.x), sum);
+        for (uint32_t n = 0; n < N; n++)
+            for (uint32_t step = LANES / 2; step > 0; step /= 2)
+                sum[n] += __shfl_xor_sync(0xffffffffu, sum[n], step);
+        write(static_cast<uint32_t>(threadIdx.x), sum);
+        __syncthreads();
+#else
+        constexpr uint32_t GROUPS = THREADS / LANES;
+        for (uint32_t i = 0; i < GROUPS; i++) {
+            const uint32_t first = (i * (2 * order + 1) + 31 * order) % GROUPS * LANES;
+            uint32_t sum[N] = {};
+            for (uint32_t lane = 0; lane < LANES; lane++)
+                part(first + (lane ^ order % LANES), sum);
+            for (uint32_t lane = 0; lane < LANES; lane++)
+                write(first + (lane ^ order % LANES), sum);
+        }
+#endif
+    }
+
     template <class Value> VSSG_BOTH Value uniform(Value value) const
     {
 #if defined(__CUDA_ARCH__)

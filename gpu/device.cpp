@@ -148,6 +148,17 @@ static vss_status device_neighbors(void *state, void **slot, const vss_device_po
     return device_graph(state, slot, points, neighbors, neighbors_run, err);
 }
 
+static vss_status device_prune(void *state, void **slot, const vss_device_points *points,
+                               const vss_device_prune *prune, vss_error *err)
+{
+    if (prune->most == 0 || prune->most > VSS_DEVICE_MET || prune->degree == 0 || prune->degree > VSS_DEVICE_MET)
+        return fail(err, VSS_ERR_UNSUPPORTED, "%u links of the %u nearest candidates, wanted 1 to %u", prune->degree,
+                    prune->most, VSS_DEVICE_MET);
+    if (!(prune->factor >= 1))
+        return fail(err, VSS_ERR_UNSUPPORTED, "a factor of %g, wanted 1 or more", static_cast<double>(prune->factor));
+    return device_graph(state, slot, points, prune, prune_run, err);
+}
+
 static void device_forget(void *state, void *place)
 {
     Device *device = static_cast<Device *>(state);
@@ -229,6 +240,7 @@ static void device_fill(Device *device)
     face->search = device_search;
     face->nearest = device->card.products ? device_nearest : nullptr;
     face->neighbors = device_neighbors;
+    face->prune = device_prune;
     face->forget = device_forget;
 }
 

@@ -154,6 +154,13 @@ vss_status launch_meet(Stream *stream, const MeetJob &job, uint32_t form, uint32
     }
 }
 
+vss_status launch_thin(Stream *stream, const ThinJob &job, uint32_t rows, vss_error *err)
+{
+    if (rows == 1)
+        return launch(stream, job.n_tasks, 1, Thin<1>{job}, err);
+    return launch(stream, launches_blocks(job.n_tasks, 4), 1, Thin<4>{job}, err);
+}
+
 vss_status launch_generate(Stream *stream, float *to, uint64_t n, uint64_t seed, vss_error *err)
 {
     return launch(stream, launches_blocks(n, THREADS * GENERATE_EACH), 1, Generate{to, n, seed}, err);

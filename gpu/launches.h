@@ -8,6 +8,7 @@
 #include "meet.h"
 #include "nearest.h"
 #include "prepare.h"
+#include "thin.h"
 #include "tile.h"
 
 namespace vssg {
@@ -52,6 +53,8 @@ constexpr uint32_t MEET_FORMS = 3;
 uint32_t meet_points(uint32_t form);
 uint32_t meet_queries(uint32_t form);
 vss_status launch_meet(Stream *stream, const MeetJob &job, uint32_t form, uint32_t n_tasks, vss_error *err);
+/* Rows of up to 1,024 / rows candidates, `rows` a block: 1 or 4. */
+vss_status launch_thin(Stream *stream, const ThinJob &job, uint32_t rows, vss_error *err);
 /* Rows for the benchmark: components from -1 to 1, by the seed and their place. */
 vss_status launch_generate(Stream *stream, float *to, uint64_t n, uint64_t seed, vss_error *err);
 

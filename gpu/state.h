@@ -151,6 +151,9 @@ vss_status grid_take(Device *device, Call *call, void **slot, const vss_device_p
 vss_status neighbors_run(Device *device, Call *call, const Grid &grid, const vss_device_neighbors *asked,
                          vss_error *err);
 
+/* ---- prune.cpp ---- */
+vss_status prune_run(Device *device, Call *call, const Grid &grid, const vss_device_prune *asked, vss_error *err);
+
 /* ---- device.cpp ---- */
 vss_status options_read(const char *text, Options *options, vss_error *err);
 

@@ -23,6 +23,7 @@ extern "C" {
 #define VSS_DEVICE_MET 1024u     /* points that a point is compared with in a group, at most; and members of a group */
 #define VSS_DEVICE_KEEP 24u      /* of them that it keeps, at most */
 #define VSS_DEVICE_NONE 0xffffu  /* in an answer: no other was met */
+#define VSS_DEVICE_FREE 0xffffffffu /* among candidates: none */
 
 /* The vectors of one field of one sealed segment. They never change. */
 typedef struct vss_device_vectors {
@@ -117,6 +118,26 @@ typedef struct vss_device_neighbors {
     int (*stopped)(void *state); /* as in vss_device_search */
 } vss_device_neighbors;
 
+/* Rows with candidates, and which of these become links. What is VSS_DEVICE_FREE, the row's own point, and what came
+ * before in the row's candidates counts for nothing. Up to 128 that are left are put in order as in
+ * vss_device_neighbors, numbered as they come; more by their distances, rounded to float32, and of equal ones the least
+ * point first. Of the `most` first, each is a link unless a link before it is nearer to it, by the factor, than the
+ * row's point: factor * distance to the link < distance to the point, all of it float32; until there are `degree`. */
+typedef struct vss_device_prune {
+    uint32_t struct_size;
+    uint32_t most;              /* 1 to VSS_DEVICE_MET */
+    uint32_t degree;            /* 1 to VSS_DEVICE_MET */
+    float factor;               /* 1 or more; INFINITY: all are links */
+    size_t n_rows;
+    const uint32_t *rows;       /* [n_rows]: the point of each */
+    const uint64_t *begins;     /* [n_rows + 1]: where each row's begin in candidates, rising from 0 */
+    const uint32_t *candidates; /* [begins[n_rows]]: points, below the rows of the points, or VSS_DEVICE_FREE */
+    uint32_t *counts;           /* [n_rows]: links, or VSS_DEVICE_UNSETTLED: more candidates than it takes, the CPU's */
+    uint32_t *links;            /* [n_rows][degree]: points, in the order in which they were chosen */
+    void *state;
+    int (*stopped)(void *state); /* as in vss_device_search */
+} vss_device_prune;
+
 /* Every function may be called on any thread, several at once. Those that fail write one line into err (never NULL
  * there) and return its status: NO_MEMORY or BUDGET where the device's memory does not suffice, UNSUPPORTED where it
  * does not do what it is asked, DEVICE where a call of the device failed, with the call's name; search or build then go
@@ -138,9 +159,11 @@ typedef struct vss_device {
     /* place as above, for points. NULL: this device compares no points. */
     vss_status (*nearest)(void *state, void **place, const vss_device_points *points, const vss_device_nearest *nearest,
                           vss_error *err);
-    /* Another place, for the same points. NULL: this device builds no graphs. */
+    /* One place more for points, for these two. Both NULL: this device builds no graphs. */
     vss_status (*neighbors)(void *state, void **place, const vss_device_points *points,
                             const vss_device_neighbors *neighbors, vss_error *err);
+    vss_status (*prune)(void *state, void **place, const vss_device_points *points, const vss_device_prune *prune,
+                        vss_error *err);
     /* The vectors, lists or points are gone, or no longer wanted; no call with this place runs or will come. */
     void (*forget)(void *state, void *place);
 } vss_device;

@@ -236,6 +236,7 @@ bool vssi_hnsw_device_can(const vss_device *device);
 bool vssi_hnsw_on_device(const vssi_hnsw_build *b);
 vss_status vssi_hnsw_device_check(const vssi_hnsw_build *b, vss_error *err);
 void vssi_hnsw_device_forget(vssi_hnsw_build *b);
+vss_device_points vssi_hnsw_device_points(const vssi_hnsw_build *b);
 
 /* Groups whose members meet each other, or pivots. Groups count `weight` each in the progress. */
 typedef struct vssi_hnsw_meeting {
@@ -256,6 +257,29 @@ vss_status vssi_hnsw_device_meet(vssi_hnsw_build *b, const vssi_hnsw_meeting *me
 /* hnsw_prune.c: of worker->ids[n], choose at most `degree` links for the place. Returns how many. */
 size_t vssi_hnsw_prune(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place, size_t n, uint32_t *links);
 vss_status vssi_hnsw_prune_all(vssi_hnsw_build *b, vss_error *err);
+
+#define HNSW_PRUNE_UNIT 256u /* rows */
+
+/* Rows whose candidates are pruned, on any thread, side by side. place: of the row. */
+typedef struct vssi_hnsw_pruning {
+    const uint32_t *rows; /* [n] places; NULL: places below n */
+    size_t n;
+    size_t most, degree;  /* candidates that are looked at, and of which at most so many are taken */
+    float factor;         /* of robust pruning, alpha^2 */
+    size_t (*size)(const vssi_hnsw_build *b, const void *arg, size_t place);
+    void (*copy)(const vssi_hnsw_build *b, const void *arg, size_t place, uint32_t *candidates); /* [size] */
+    void (*take)(vssi_hnsw_build *b, const void *arg, size_t place, const uint32_t *chosen, size_t n);
+    void (*row)(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const void *arg, size_t place); /* the CPU's way, whole */
+    const void *arg;
+    uint64_t weight;      /* of a row in the progress */
+} vssi_hnsw_pruning;
+
+/* What the pruning of links has in common. */
+void vssi_hnsw_prune_links(const vssi_hnsw_build *b, vssi_hnsw_pruning *pruning);
+vss_status vssi_hnsw_prune_rows(vssi_hnsw_build *b, const vssi_hnsw_pruning *pruning, vss_error *err);
+/* hnsw_device_prune.c: *left = how many rows, the first ones, are done. CANCELLED, DEADLINE, as required. */
+vss_status vssi_hnsw_device_prune(vssi_hnsw_build *b, const vssi_hnsw_pruning *pruning, size_t *left, vss_error *err);
+
 /* Keep only the nearest candidates, in the chunks inside the graph: all others are free then. */
 vss_status vssi_hnsw_prune_narrow(vssi_hnsw_build *b, vss_error *err);
 void vssi_hnsw_sort(uint64_t *keys, size_t n);

@@ -28,7 +28,7 @@ typedef struct device_part {
     _Atomic size_t wrong;   /* groups up to a wrong one, 0: none */
 } device_part;
 
-bool vssi_hnsw_device_can(const vss_device *device) { return device->neighbors != NULL; }
+bool vssi_hnsw_device_can(const vss_device *device) { return device->neighbors != NULL && device->prune != NULL; }
 
 bool vssi_hnsw_on_device(const vssi_hnsw_build *b)
 {
@@ -54,7 +54,7 @@ void vssi_hnsw_device_forget(vssi_hnsw_build *b)
     b->place = NULL;
 }
 
-static vss_device_points device_points(const vssi_hnsw_build *b)
+vss_device_points vssi_hnsw_device_points(const vssi_hnsw_build *b)
 {
     return (vss_device_points){.struct_size = sizeof(vss_device_points), .size = (uint32_t)b->vector_size,
                                .rows = b->n_nodes, .codes = b->codes};
@@ -99,7 +99,7 @@ static vss_status device_ask(vssi_hnsw_build *b, const device_part *part, vss_er
 {
     const vss_device *device = b->in->device->device;
     const bool pivots = part->meeting->pivots != NULL;
-    const vss_device_points points = device_points(b);
+    const vss_device_points points = vssi_hnsw_device_points(b);
     const vss_device_neighbors job = {.struct_size = sizeof job, .keep = (uint32_t)part->meeting->keep,
                                       .n_groups = part->n, .begins = part->begins, .members = part->members,
                                       .pivot_begins = pivots ? part->pivot_begins : NULL,

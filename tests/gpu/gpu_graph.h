@@ -1,5 +1,6 @@
 /*
- * gpu_graph.h - random points in groups, and what a device must say of them, by plain loops over whole numbers
+ * gpu_graph.h - random points in groups, rows with candidates, and what a device must say of them, by plain loops over
+ * whole numbers
  *
  * What the device reads and writes lies in blocks of exactly their size, so that a sanitizer sees every byte past
  * their end.
@@ -33,6 +34,35 @@ typedef struct gpu_graph {
     size_t tied;      /* answers whose order the cut or the number decided */
     void *place;      /* for the device */
 } gpu_graph;
+
+typedef struct gpu_rows_spec {
+    gpu_bytes bytes;
+    uint32_t size, points;
+    size_t rows;
+    uint32_t candidates;   /* of a row, up to */
+    uint32_t most, degree;
+    float factor;
+    unsigned repeats;      /* of 100 candidates, that say nothing new: none, the row's own point, one before */
+    bool full;             /* every row has as many as may be */
+    uint64_t seed;
+} gpu_rows_spec;
+
+/* Rows with candidates, and what they are pruned to. */
+typedef struct gpu_rows {
+    gpu_rows_spec spec;
+    vss_device_points points;
+    uint8_t *codes;
+    uint32_t *rows, *candidates, *counts, *links;
+    uint64_t *begins;
+    size_t hidden; /* candidates that a link is nearer to */
+    void *place;   /* for the device */
+} gpu_rows;
+
+void gpu_rows_make(gpu_rows *r, const gpu_rows_spec *spec);
+void gpu_rows_free(gpu_rows *r);
+/* As gpu_graph_ask. Rows of more than 1,024 candidates must be left to the CPU, and no others. */
+vss_status gpu_rows_ask(const gpu_rows *r, const vss_device *device, void **place, int (*stopped)(void *state),
+                        void *state, vss_error *err);
 
 void gpu_graph_make(gpu_graph *g, const gpu_graph_spec *spec);
 void gpu_graph_free(gpu_graph *g);

@@ -1,7 +1,8 @@
 /*
- * test_gpu_graph.c - the near points of groups that libvss_gpu finds are a plain loop's: on the host's form of its
- * kernels, and, with VSS_GPU_REAL, on a GPU
+ * test_gpu_graph.c - the near points of groups that libvss_gpu finds, and the links that it prunes rows to, are a plain
+ * loop's: on the host's form of its kernels, and, with VSS_GPU_REAL, on a GPU
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -123,11 +124,87 @@ static void test_strips(void **state)
     vssg_close(device);
 }
 
+/* Returns how many candidates links hide. */
+static size_t run_rows(const vss_device *device, const gpu_rows_spec *spec)
+{
+    gpu_rows r;
+    vss_error err;
+    gpu_rows_make(&r, spec);
+    if (gpu_rows_ask(&r, device, &r.place, NULL, NULL, &err) != VSS_OK)
+        fail_msg("%s", err.message);
+    device->forget(device->state, r.place);
+    size_t hidden = r.hidden;
+    gpu_rows_free(&r);
+    return hidden;
+}
+
+/* Candidates around the sizes of the two forms, of what has keys, of turns; rows in all places of a block. */
+static void test_candidates(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {0,   1,   2,   31,  32,  33,   100,  128,  129,
+                                     130, 255, 256, 257, 600, 1023, 1024, 1025, 1300};
+    const vss_device *device = open_device(GPU_OPTIONS);
+    size_t hidden = 0;
+    for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (uint32_t repeats = 0; repeats < 100; repeats += tier_brief() ? 80 : 30) {
+            gpu_rows_spec spec = {.bytes = (gpu_bytes)((i + repeats) % GPU_BYTES), .size = 4 + i % 4 * 12,
+                                  .points = repeats == 30 ? 40 : 3000, .rows = 1 + i % 6, .candidates = sizes[i],
+                                  .most = 1 + sizes[i] / 2, .degree = 1 + sizes[i] / 3, .factor = 1.21f,
+                                  .repeats = repeats, .full = true, .seed = i};
+            spec.most = spec.most > VSS_DEVICE_MET ? VSS_DEVICE_MET : spec.most;
+            gpu_order(i);
+            hidden += run_rows(device, &spec);
+        }
+    assert_true(hidden > 1000);
+    vssg_close(device);
+}
+
+/* Bytes of a point, factors: all are links, those of a nearer link fall away, and in between. */
+static void test_factors(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {4, 16, 100, 128, 132, 900, 32772};
+    static const float factors[] = {1, 1.21f, 3, INFINITY};
+    const vss_device *device = open_device(GPU_OPTIONS);
+    for (uint32_t i = 0; i < 7; i++)
+        for (uint32_t f = 0; f < 4; f++) {
+            gpu_rows_spec spec = {.bytes = (gpu_bytes)((i + f) % GPU_BYTES), .size = sizes[i], .points = 60, .rows = 5,
+                                  .candidates = i == 6 ? 7 : 90, .most = 20, .degree = 11 + f * 6,
+                                  .factor = factors[f], .repeats = 10, .seed = i};
+            size_t hidden = run_rows(device, &spec);
+            assert_true(f < 3 || hidden == 0);
+        }
+    vssg_close(device);
+}
+
+static void test_random_rows(void **state)
+{
+    (void)state;
+    static const char *const options[] = {GPU_OPTIONS, GPU_OPTIONS ",memory_mb=1"};
+    uint64_t random = 9;
+    for (size_t i = 0; i < tier_count(20, 150, 2000); i++) {
+        const vss_device *device = open_device(options[i % 2]);
+        gpu_rows_spec spec = {.bytes = (gpu_bytes)(gpu_random(&random) % GPU_BYTES),
+                              .size = (uint32_t)(4 + gpu_random(&random) % 40 * 4),
+                              .points = (uint32_t)(1 + gpu_random(&random) % 2000), .rows = gpu_random(&random) % 60,
+                              .candidates = (uint32_t)(gpu_random(&random) % (i % 5 == 0 ? 1200 : 200)),
+                              .most = (uint32_t)(1 + gpu_random(&random) % 90),
+                              .degree = (uint32_t)(1 + gpu_random(&random) % 70),
+                              .factor = i % 7 == 0 ? INFINITY : 1 + (float)(gpu_random(&random) % 100) / 100,
+                              .repeats = (unsigned)(gpu_random(&random) % 50), .seed = i};
+        gpu_order((uint32_t)(gpu_random(&random) % 128));
+        (void)run_rows(device, &spec);
+        vssg_close(device);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),  cmocka_unit_test(test_bytes),  cmocka_unit_test(test_ties),
-        cmocka_unit_test(test_random), cmocka_unit_test(test_strips),
+        cmocka_unit_test(test_random), cmocka_unit_test(test_strips), cmocka_unit_test(test_candidates),
+        cmocka_unit_test(test_factors), cmocka_unit_test(test_random_rows),
     };
     return gpu_skip() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,14 +15,15 @@
 #include "../support/tier.h"
 
 /* What an answer is spoilt with. */
-enum lie { LIE_NONE, LIE_BEYOND, LIE_SELF, LIE_MISSING, LIE_EXTRA };
+enum lie { LIE_NONE, LIE_BEYOND, LIE_SELF, LIE_MISSING, LIE_EXTRA, LIE_LINK, LIE_OWN_LINK, LIE_LINKS };
 
 static struct loom {
-    size_t calls, meetings, made, forgotten, groups;
+    size_t calls, meetings, prunings, first_prune, made, forgotten;
     size_t fails_at;      /* the call that fails so; 0: none */
     vss_status fails;
     enum lie lie;
     size_t lies_at;       /* the call */
+    size_t leaves;        /* every so many rows to the CPU; 0: none */
     vssi_control *stop;   /* set in a call, if it is there */
 } loom;
 
@@ -130,10 +131,83 @@ static vss_status loom_neighbors(void *state, void **place, const vss_device_poi
     for (size_t g = 0; g < n->n_groups; g++)
         loom_group(points, n, g);
     loom.meetings++;
-    loom.groups += n->n_groups;
     if (loom.calls == loom.lies_at)
         loom_spoil(n);
     return loom_end(n->stopped, n->state, err);
+}
+
+typedef struct loom_candidate {
+    uint32_t point, order;
+    float far;
+} loom_candidate;
+
+/* By order, then by point or as they came. */
+static void loom_sort(loom_candidate *c, size_t n, bool by_point)
+{
+    for (size_t i = 1; i < n; i++) {
+        loom_candidate moving = c[i];
+        size_t at = i;
+        for (; at > 0 && (c[at - 1].order > moving.order ||
+                          (by_point && c[at - 1].order == moving.order && c[at - 1].point > moving.point)); at--)
+            c[at] = c[at - 1];
+        c[at] = moving;
+    }
+}
+
+/* The row's candidates in the order in which they are looked at. Returns how many. */
+static size_t loom_candidates(const vss_device_points *p, const vss_device_prune *job, size_t row, loom_candidate *c)
+{
+    size_t n = 0;
+    for (uint64_t i = job->begins[row]; i < job->begins[row + 1]; i++) {
+        const uint32_t point = job->candidates[i];
+        bool counts = point != VSS_DEVICE_FREE && point != job->rows[row];
+        for (size_t j = 0; counts && j < n; j++)
+            counts = c[j].point != point;
+        if (counts)
+            c[n++] = (loom_candidate){point, 0, loom_distance(p, job->rows[row], point)};
+    }
+    for (size_t i = 0; i < n; i++) {
+        memcpy(&c[i].order, &c[i].far, sizeof c[i].order);
+        c[i].order = n <= 128 ? c[i].order >> 9 : c[i].order;
+    }
+    loom_sort(c, n, n > 128);
+    return n < job->most ? n : job->most;
+}
+
+static void loom_row(const vss_device_points *p, const vss_device_prune *job, size_t row)
+{
+    loom_candidate *c = malloc((job->begins[row + 1] - job->begins[row] + 1) * sizeof *c);
+    uint32_t *links = job->links + row * job->degree, n = 0;
+    size_t candidates = loom_candidates(p, job, row, c);
+    for (size_t i = 0; i < candidates && n < job->degree; i++) {
+        bool passed = false;
+        for (uint32_t l = 0; l < n && !passed && job->factor < INFINITY; l++)
+            passed = job->factor * loom_distance(p, links[l], c[i].point) < c[i].far;
+        if (!passed)
+            links[n++] = c[i].point;
+    }
+    job->counts[row] = loom.leaves != 0 && row % loom.leaves == 0 ? VSS_DEVICE_UNSETTLED : n;
+    free(c);
+}
+
+static vss_status loom_prune(void *state, void **place, const vss_device_points *points, const vss_device_prune *job,
+                             vss_error *err)
+{
+    vss_status status = loom_begin(state, place, points, err);
+    if (status != VSS_OK)
+        return status;
+    assert_true(job->most >= 1 && job->most <= VSS_DEVICE_MET && job->degree >= 1 && job->degree <= VSS_DEVICE_MET);
+    for (size_t row = 0; row < job->n_rows; row++)
+        loom_row(points, job, row);
+    loom.prunings++;
+    loom.first_prune = loom.first_prune == 0 ? loom.calls : loom.first_prune;
+    if (loom.calls == loom.lies_at && loom.lie == LIE_LINK)
+        job->links[0] = (uint32_t)points->rows;
+    if (loom.calls == loom.lies_at && loom.lie == LIE_OWN_LINK)
+        job->links[0] = job->rows[0];
+    if (loom.calls == loom.lies_at && loom.lie == LIE_LINKS)
+        job->counts[0] = job->degree + 1;
+    return loom_end(job->stopped, job->state, err);
 }
 
 static void loom_forget(void *state, void *place)
@@ -158,7 +232,8 @@ static vss_status loom_search(void *state, void **place, const vss_device_vector
 
 static const vss_device loom_device = {
     .struct_size = sizeof loom_device, .abi = VSS_DEVICE_ABI, .name = "loom", .description = "threads",
-    .state = &loom, .takes = loom_takes, .search = loom_search, .neighbors = loom_neighbors, .forget = loom_forget,
+    .state = &loom, .takes = loom_takes, .search = loom_search, .neighbors = loom_neighbors,
+    .prune = loom_prune, .forget = loom_forget,
 };
 
 static int set_up(void **state)
@@ -280,6 +355,7 @@ static void test_same_bytes(void **state)
         {3000, 64, VSS_TYPE_VECTOR_BINARY, VSS_METRIC_HAMMING, false, "m=8,ef_construction=100"},
         {1500, 20, VSS_TYPE_VECTOR_BF16, VSS_METRIC_L2, true, "m=2,ef_construction=400,codes=sq4"},
         {900, 900, VSS_TYPE_VECTOR_F32, VSS_METRIC_COSINE, false, "m=24,ef_construction=60,codes=sq8"},
+        {900, 8, VSS_TYPE_VECTOR_F16, VSS_METRIC_L2, false, "m=3,ef_construction=700,codes=sq8"},
         {4000, 6, VSS_TYPE_VECTOR_F32, VSS_METRIC_L2, false, "m=64,ef_construction=700,codes=f16"},
         {90000, 4, VSS_TYPE_VECTOR_U8, VSS_METRIC_L2, false, "m=4,ef_construction=20"}, /* parts, cells of cells */
     };
@@ -288,10 +364,11 @@ static void test_same_bytes(void **state)
             continue;
         graph_rows r = rows_made(&cases[i]);
         vssi_device_use use = {.device = &loom_device, .required = true};
-        loom.meetings = 0;
+        loom.meetings = loom.prunings = 0;
+        loom.leaves = i % 4 * 3; /* none, or every so many rows */
         expect_same(&cases[i], &r, &use, 1 + i % 3);
         assert_int_equal(use.failed.status, VSS_OK);
-        assert_true(loom.meetings > 0);
+        assert_true(loom.meetings > 0 && loom.prunings > 0);
         rows_free(&r);
     }
 }
@@ -355,6 +432,9 @@ static void test_answers(void **state)
     (void)state;
     static const graph_case six = {6, 8, VSS_TYPE_VECTOR_U8, VSS_METRIC_L2, false, "m=3"};
     graph_rows r = rows_made(&few), small = rows_made(&six);
+    vssi_device_use use = {.device = &loom_device, .required = true};
+    expect_same(&few, &r, &use, 1);
+    const size_t narrow = loom.first_prune, reverse = loom.calls;
     lie(&few, &r, LIE_BEYOND, 1, "of a group keeps number 1024"); /* pivots */
     lie(&few, &r, LIE_MISSING, 1, "of a group keeps number 65535");
     lie(&few, &r, LIE_BEYOND, 2, "of a group keeps number 1024");
@@ -363,6 +443,12 @@ static void test_answers(void **state)
     lie(&six, &small, LIE_SELF, 1, "member 5 of a group keeps number 5");
     lie(&six, &small, LIE_MISSING, 1, "member 5 of a group keeps number 65535");
     lie(&six, &small, LIE_EXTRA, 1, "member 5 of a group keeps number 0"); /* fewer are met than are kept */
+    /* The second call keeps the nearest candidates. */
+    lie(&six, &small, LIE_LINK, 2, "row 0 has 5 links, wanted 8 at most, to other rows of 6");
+    lie(&six, &small, LIE_OWN_LINK, 2, "row 0 has ");
+    lie(&six, &small, LIE_LINKS, 2, "row 0 has 9 links");
+    lie(&few, &r, LIE_LINKS, narrow, "links, wanted 16 at most");
+    lie(&few, &r, LIE_LINK, reverse, "links, wanted 12 at most");
     rows_free(&r);
     rows_free(&small);
 }
