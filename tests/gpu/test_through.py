@@ -181,13 +181,17 @@ import sys
 sys.path.insert(0, {str(ROOT / "bindings" / "python")!r})
 import numpy, vss
 vss.load_device({LIBRARY!r}, memory_mb=1, experimental={int(DEVICE == "cuda")})
-rows = numpy.random.default_rng(1).standard_normal(({BUILD_ROWS}, 64)).astype(numpy.float32)
+rows = numpy.random.default_rng(1).standard_normal(({BUILD_ROWS}, 96)).astype(numpy.float32)
 with vss.open({str(tmp_path / "db")!r}) as db:
     col = db.create_collection("c", [{{"name": "key", "type": "int64", "primary": True}},
-                                     {{"name": "v", "type": "vector<f32>", "dim": 64, "metric": "l2"}}])
+                                     {{"name": "v", "type": "vector<f32>", "dim": 96, "metric": "l2"}}])
     col.insert({{"key": numpy.arange(len(rows)), "v": rows}})
     try:
         col.build_index("v", "ivf_flat", nlist=90, device={DEVICE!r}, device_required=True)
+    except vss.Error as error:
+        print(error)
+    try:
+        col.build_index("v", "hnsw", m=4, device={DEVICE!r}, device_required=True)
     except vss.Error as error:
         print(error)
     col.build_index("v", "ivf_flat", nlist=90, device={DEVICE!r})
@@ -195,4 +199,7 @@ with vss.open({str(tmp_path / "db")!r}) as db:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"{BUILD_ROWS} points of 64 bytes: " in done.stdout and "of the card's memory wanted" in done.stdout
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    for line in lines:  # for centers, and of a graph
+        assert f"{BUILD_ROWS} points of " in line and "of the card's memory wanted" in line
