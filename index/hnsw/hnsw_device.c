@@ -108,21 +108,29 @@ static vss_status device_ask(vssi_hnsw_build *b, const device_part *part, vss_er
     return device->neighbors(device->state, &b->place, &points, &job, why);
 }
 
-/* The first answer of a group that can't be right: a number of none, the member's own, a number where all that are met
- * are kept, or none where they are not; past all: there is none such. */
+/* Can what a member keeps be right: numbers of what is met, not its own, as many as there are. */
+static bool device_right(const uint16_t *answer, size_t keep, size_t least, size_t met, size_t self)
+{
+    bool wrong = false;
+    for (size_t i = 0; i < least; i++)
+        wrong |= answer[i] >= met || answer[i] == self;
+    for (size_t i = least; i < keep; i++)
+        wrong |= answer[i] != VSS_DEVICE_NONE;
+    return !wrong;
+}
+
+/* The first member of a group that keeps what can't be right; past all, there is none. */
 static size_t device_wrong(const device_part *part, size_t group)
 {
     const size_t keep = part->meeting->keep, n = part->begins[group + 1] - part->begins[group];
     const bool pivots = part->meeting->pivots != NULL;
     const size_t met = pivots ? part->pivot_begins[group + 1] - part->pivot_begins[group] : n;
-    const size_t least = vssi_min(keep, pivots ? met : met - 1);
     const uint16_t *answer = part->answer + part->begins[group] * keep;
-    for (size_t i = 0; i < n * keep; i++) {
-        bool there = i % keep < least;
-        if (there ? answer[i] >= met || (!pivots && answer[i] == i / keep) : answer[i] != VSS_DEVICE_NONE)
-            return i;
-    }
-    return n * keep;
+    size_t i = 0;
+    while (i < n && device_right(answer + i * keep, keep, vssi_min(keep, pivots ? met : met - 1), met,
+                                 pivots ? SIZE_MAX : i))
+        i++;
+    return i;
 }
 
 static void device_take(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t group)
@@ -130,7 +138,7 @@ static void device_take(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg,
     device_part *part = arg;
     const size_t keep = part->meeting->keep, members = part->begins[group + 1] - part->begins[group];
     (void)worker;
-    if (device_wrong(part, group) < members * keep)
+    if (device_wrong(part, group) < members)
         atomic_store(&part->wrong, group + 1);
     else
         part->meeting->take(b, part->meeting->arg, part->first + group, part->answer + part->begins[group] * keep);
@@ -145,9 +153,10 @@ static vss_status device_part_run(vssi_hnsw_build *b, device_part *part, bool *d
     if (status == VSS_OK || vssi_device_stopped(b->in->control)) {
         VSSI_TRY(vssi_hnsw_run(b, part->n, part->meeting->weight, device_take, part, err));
         if (part->wrong > 0) {
-            size_t group = part->wrong - 1, at = device_wrong(part, group), keep = part->meeting->keep;
-            status = vssi_fail(&why, VSS_ERR_DEVICE, "device \"%s\": member %zu of a group keeps number %u",
-                               b->in->device->device->name, at / keep, part->answer[part->begins[group] * keep + at]);
+            size_t group = part->wrong - 1, n = part->begins[group + 1] - part->begins[group];
+            status = vssi_fail(&why, VSS_ERR_DEVICE, "device \"%s\": member %zu of a group of %zu keeps points "
+                               "that it has not met, or too few", b->in->device->device->name,
+                               device_wrong(part, group), n);
         }
     }
     *done = vssi_device_settles(b->in->device, &status, &why, err);

@@ -435,14 +435,15 @@ static void test_answers(void **state)
     vssi_device_use use = {.device = &loom_device, .required = true};
     expect_same(&few, &r, &use, 1);
     const size_t narrow = loom.first_prune, reverse = loom.calls;
-    lie(&few, &r, LIE_BEYOND, 1, "of a group keeps number 1024"); /* pivots */
-    lie(&few, &r, LIE_MISSING, 1, "of a group keeps number 65535");
-    lie(&few, &r, LIE_BEYOND, 2, "of a group keeps number 1024");
+    lie(&few, &r, LIE_BEYOND, 1, "keeps points that it has not met"); /* pivots */
+    lie(&few, &r, LIE_MISSING, 1, "keeps points that it has not met");
+    lie(&few, &r, LIE_BEYOND, 2, "keeps points that it has not met");
     /* Six rows are one leaf: the first call. */
-    lie(&six, &small, LIE_BEYOND, 1, "member 5 of a group keeps number 1024");
-    lie(&six, &small, LIE_SELF, 1, "member 5 of a group keeps number 5");
-    lie(&six, &small, LIE_MISSING, 1, "member 5 of a group keeps number 65535");
-    lie(&six, &small, LIE_EXTRA, 1, "member 5 of a group keeps number 0"); /* fewer are met than are kept */
+    lie(&six, &small, LIE_BEYOND, 1, "member 5 of a group of 6 keeps points that it has not met");
+    lie(&six, &small, LIE_SELF, 1, "member 5 of a group of 6 keeps points that it has not met");
+    lie(&six, &small, LIE_MISSING, 1, "member 5 of a group of 6 keeps points that it has not met");
+    /* Fewer are met than are kept. */
+    lie(&six, &small, LIE_EXTRA, 1, "member 5 of a group of 6 keeps points that it has not met");
     /* The second call keeps the nearest candidates. */
     lie(&six, &small, LIE_LINK, 2, "row 0 has 5 links, wanted 8 at most, to other rows of 6");
     lie(&six, &small, LIE_OWN_LINK, 2, "row 0 has ");
