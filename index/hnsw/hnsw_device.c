@@ -108,15 +108,17 @@ static vss_status device_ask(vssi_hnsw_build *b, const device_part *part, vss_er
     return device->neighbors(device->state, &b->place, &points, &job, why);
 }
 
-/* Can what a member keeps be right: numbers of what is met, not its own, as many as there are. */
-static bool device_right(const uint16_t *answer, size_t keep, size_t least, size_t met, size_t self)
+/* Can what a member keeps be right: numbers of what is met, not its own, as many as there are. In 16 bits, so that
+ * several are looked at at once. */
+static bool device_right(const uint16_t *answer, size_t keep, size_t least, size_t met, uint16_t self)
 {
-    bool wrong = false;
+    const uint16_t past = (uint16_t)met;
+    uint16_t wrong = 0;
     for (size_t i = 0; i < least; i++)
-        wrong |= answer[i] >= met || answer[i] == self;
+        wrong |= (uint16_t)((answer[i] >= past) | (answer[i] == self));
     for (size_t i = least; i < keep; i++)
         wrong |= answer[i] != VSS_DEVICE_NONE;
-    return !wrong;
+    return wrong == 0;
 }
 
 /* The first member of a group that keeps what can't be right; past all, there is none. */
@@ -128,7 +130,7 @@ static size_t device_wrong(const device_part *part, size_t group)
     const uint16_t *answer = part->answer + part->begins[group] * keep;
     size_t i = 0;
     while (i < n && device_right(answer + i * keep, keep, vssi_min(keep, pivots ? met : met - 1), met,
-                                 pivots ? SIZE_MAX : i))
+                                 pivots ? (uint16_t)VSS_DEVICE_NONE : (uint16_t)i))
         i++;
     return i;
 }

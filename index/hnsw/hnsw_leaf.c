@@ -9,7 +9,7 @@
 #include "../../lib/base/fail.h"
 #include "hnsw.h"
 
-#define LEAF_AHEAD 8u /* rows whose codes are asked for before they are packed */
+#define LEAF_AHEAD 8u /* rows whose codes are asked for before they are packed, and chunks before they are filled */
 
 typedef struct leaf_work {
     const uint32_t *instances;
@@ -56,16 +56,23 @@ static void leaf_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, s
     }
 }
 
-/* What a device says of a leaf into the chunks of its rows. */
+/* What a device says of a leaf into the chunks of its rows: numbers of as many others as there are. */
 static void leaf_take(vssi_hnsw_build *b, const void *arg, size_t i, const uint16_t *answer)
 {
     const leaf_work *work = arg;
     const vssi_hnsw_group *leaf = &work->leaves[i];
     const uint32_t *instances = work->instances + leaf->begin;
-    for (size_t at = 0, n = leaf->end - leaf->begin; at < n; at++, answer += b->keep) {
+    const size_t n = leaf->end - leaf->begin, there = vssi_min(b->keep, n - 1);
+    uint32_t places[VSSI_PAIRS_MOST];
+    for (size_t at = 0; at < n; at++)
+        places[at] = instances[at] / HNSW_FANOUT;
+    for (size_t at = 0; at < n; at++, answer += b->keep) {
         uint32_t *chunk = leaf_chunk(b, instances[at]);
-        for (size_t j = 0; j < b->keep; j++)
-            chunk[j] = answer[j] == VSS_DEVICE_NONE ? HNSW_FREE : instances[answer[j]] / HNSW_FANOUT;
+        __builtin_prefetch(leaf_chunk(b, instances[vssi_min(at + LEAF_AHEAD, n - 1)]), 1);
+        for (size_t j = 0; j < there; j++)
+            chunk[j] = places[answer[j]];
+        for (size_t j = there; j < b->keep; j++)
+            chunk[j] = HNSW_FREE;
     }
 }
 
