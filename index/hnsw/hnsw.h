@@ -236,7 +236,6 @@ bool vssi_hnsw_device_can(const vss_device *device);
 bool vssi_hnsw_on_device(const vssi_hnsw_build *b);
 vss_status vssi_hnsw_device_check(const vssi_hnsw_build *b, vss_error *err);
 void vssi_hnsw_device_forget(vssi_hnsw_build *b);
-vss_device_points vssi_hnsw_device_points(const vssi_hnsw_build *b);
 
 /* Groups whose members meet each other, or pivots. Groups count `weight` each in the progress. */
 typedef struct vssi_hnsw_meeting {
@@ -251,8 +250,8 @@ typedef struct vssi_hnsw_meeting {
     uint64_t weight;
 } vssi_hnsw_meeting;
 
-/* hnsw_device.c: *left = how many groups, the first ones, the device has done. CANCELLED, DEADLINE, as required. */
-vss_status vssi_hnsw_device_meet(vssi_hnsw_build *b, const vssi_hnsw_meeting *meeting, size_t *left, vss_error *err);
+/* hnsw_device.c: *done: the device has done it; else the CPU is to. CANCELLED, DEADLINE, its failure where required. */
+vss_status vssi_hnsw_device_meet(vssi_hnsw_build *b, const vssi_hnsw_meeting *meeting, bool *done, vss_error *err);
 
 /* hnsw_prune.c: of worker->ids[n], choose at most `degree` links for the place. Returns how many. */
 size_t vssi_hnsw_prune(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place, size_t n, uint32_t *links);
@@ -264,6 +263,7 @@ vss_status vssi_hnsw_prune_all(vssi_hnsw_build *b, vss_error *err);
 typedef struct vssi_hnsw_pruning {
     const uint32_t *rows; /* [n] places; NULL: places below n */
     size_t n;
+    size_t usual;         /* candidates of a row, about */
     size_t most, degree;  /* candidates that are looked at, and of which at most so many are taken */
     float factor;         /* of robust pruning, alpha^2 */
     size_t (*size)(const vssi_hnsw_build *b, const void *arg, size_t place);
@@ -277,8 +277,9 @@ typedef struct vssi_hnsw_pruning {
 /* What the pruning of links has in common. */
 void vssi_hnsw_prune_links(const vssi_hnsw_build *b, vssi_hnsw_pruning *pruning);
 vss_status vssi_hnsw_prune_rows(vssi_hnsw_build *b, const vssi_hnsw_pruning *pruning, vss_error *err);
-/* hnsw_device_prune.c: *left = how many rows, the first ones, are done. CANCELLED, DEADLINE, as required. */
-vss_status vssi_hnsw_device_prune(vssi_hnsw_build *b, const vssi_hnsw_pruning *pruning, size_t *left, vss_error *err);
+/* hnsw_device_prune.c: *done = NULL, or whether units of HNSW_PRUNE_UNIT rows are done; the caller frees it. CANCELLED,
+ * DEADLINE, the device's failure where required. */
+vss_status vssi_hnsw_device_prune(vssi_hnsw_build *b, const vssi_hnsw_pruning *pruning, bool **done, vss_error *err);
 
 /* Keep only the nearest candidates, in the chunks inside the graph: all others are free then. */
 vss_status vssi_hnsw_prune_narrow(vssi_hnsw_build *b, vss_error *err);

@@ -1,32 +1,41 @@
 /*
  * hnsw_device.c - parts of a build by a device (vss/device.h): near points of groups
  *
- * Distances of codes are whole numbers, so that a device keeps what the CPU keeps. It is given groups by the part:
- * DEVICE_BYTES of members, pivots and answers; what it has answered is looked at before it is used as a number, by the
- * build's threads, which ask for the caller's wish and tell progress. A part takes DEVICE_BYTES, or what a group takes;
- * the codes are copied to the device when it is first asked, and once more when they have moved (hnsw_arrange.c). Where
- * a call fails, and the device is not required, the CPU does what is left of the step, and all steps that follow.
+ * Distances of codes are whole numbers, so that a device keeps what the CPU keeps. It is given groups by the part. Each
+ * of the build's threads takes a part, asks the device, looks at the answers and uses them, so that the device works
+ * for one thread while the others copy. What fails is told once; the parts under way end, no other begins, and where
+ * the device is not required the CPU does the step again, and all steps that follow. A part takes DEVICE_BYTES or its
+ * share of DEVICE_ALL, or what a group takes. The codes are copied to the device when it is first asked, and once more
+ * when they have moved (hnsw_arrange.c). Locks: one around the first failure.
  */
 #include <string.h>
 
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
 #include "../device/device.h"
-#include "hnsw.h"
+#include "hnsw_device.h"
 
-#define DEVICE_BYTES ((size_t)4 << 20)
+#define DEVICE_BYTES ((size_t)8 << 20)
+#define DEVICE_ALL ((size_t)64 << 20) /* of the parts of all threads */
+#define DEVICE_LEAST ((size_t)1 << 18)
 
 /* Groups that go together. */
 typedef struct device_part {
     const vssi_hnsw_meeting *meeting;
     size_t first, n;
     uint64_t *begins;       /* [n + 1] */
-    uint64_t *pivot_begins; /* [n + 1], with pivots */
+    uint64_t *pivot_begins; /* [n + 1] */
     uint32_t *members;
     uint32_t *pivots;       /* with pivots */
     uint16_t *answer;
-    _Atomic size_t wrong;   /* groups up to a wrong one, 0: none */
 } device_part;
+
+typedef struct device_work {
+    const vssi_hnsw_meeting *meeting;
+    size_t *starts;         /* [n_parts + 1] groups */
+    size_t n_parts;
+    vssi_hnsw_outcome outcome;
+} device_work;
 
 bool vssi_hnsw_device_can(const vss_device *device) { return device->neighbors != NULL && device->prune != NULL; }
 
@@ -60,6 +69,34 @@ vss_device_points vssi_hnsw_device_points(const vssi_hnsw_build *b)
                                .rows = b->n_nodes, .codes = b->codes};
 }
 
+void vssi_hnsw_outcome_fail(vssi_hnsw_outcome *outcome, const vss_error *why)
+{
+    vssi_mutex_lock(&outcome->mutex);
+    if (!atomic_load(&outcome->failed))
+        outcome->why = *why;
+    atomic_store(&outcome->failed, true);
+    vssi_mutex_unlock(&outcome->mutex);
+}
+
+vss_status vssi_hnsw_device_run(vssi_hnsw_build *b, size_t n_parts, uint64_t weight, vssi_hnsw_unit unit, void *arg,
+                                vssi_hnsw_outcome *outcome, vss_error *err)
+{
+    vssi_mutex_init(&outcome->mutex);
+    vss_status status = vssi_hnsw_run(b, n_parts, weight, unit, arg, err);
+    vssi_mutex_destroy(&outcome->mutex);
+    if (status == VSS_OK && atomic_load(&outcome->failed)) {
+        status = outcome->why.status;
+        (void)vssi_device_settles(b->in->device, &status, &outcome->why, err);
+    }
+    return status;
+}
+
+size_t vssi_hnsw_part_bytes(const vssi_hnsw_build *b, size_t all)
+{
+    size_t share = vssi_min(DEVICE_BYTES, vssi_min(DEVICE_ALL, all) / b->n_workers);
+    return vssi_max(share, DEVICE_LEAST);
+}
+
 static size_t device_members(const vssi_hnsw_meeting *m, size_t group)
 {
     return m->groups[group].end - m->groups[group].begin;
@@ -72,12 +109,24 @@ static size_t device_bytes(const vssi_hnsw_meeting *m, size_t group)
     return device_members(m, group) * (sizeof(uint32_t) + m->keep * sizeof(uint16_t)) + pivots + 2 * sizeof(uint64_t);
 }
 
-static size_t device_fit(const vssi_hnsw_meeting *m, size_t first)
+/* Divide the groups into parts. */
+static vss_status device_divide(const vssi_hnsw_build *b, device_work *work, vss_error *err)
 {
-    size_t n = 0, bytes = 0;
-    while (first + n < m->n_groups && (n == 0 || bytes + device_bytes(m, first + n) <= DEVICE_BYTES))
-        bytes += device_bytes(m, first + n++);
-    return n;
+    const vssi_hnsw_meeting *m = work->meeting;
+    size_t all = 0, bytes = 0;
+    VSSI_TRY(vssi_alloc(b->heap, m->n_groups + 1, sizeof *work->starts, &work->starts, err));
+    for (size_t g = 0; g < m->n_groups; g++)
+        all += device_bytes(m, g);
+    const size_t most = vssi_hnsw_part_bytes(b, all);
+    for (size_t g = 0; g < m->n_groups; g++) {
+        bytes += device_bytes(m, g);
+        if (g > 0 && bytes <= most)
+            continue;
+        work->starts[work->n_parts++] = g;
+        bytes = device_bytes(m, g);
+    }
+    work->starts[work->n_parts] = m->n_groups;
+    return VSS_OK;
 }
 
 static void device_fill(device_part *part)
@@ -135,34 +184,18 @@ static size_t device_wrong(const device_part *part, size_t group)
     return i;
 }
 
-static void device_take(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t group)
+/* Use the answers, if they are right. */
+static vss_status device_take(vssi_hnsw_build *b, const device_part *part, vss_error *why)
 {
-    device_part *part = arg;
-    const size_t keep = part->meeting->keep, members = part->begins[group + 1] - part->begins[group];
-    (void)worker;
-    if (device_wrong(part, group) < members)
-        atomic_store(&part->wrong, group + 1);
-    else
-        part->meeting->take(b, part->meeting->arg, part->first + group, part->answer + part->begins[group] * keep);
-}
-
-/* The device's answers to a part, taken. */
-static vss_status device_part_run(vssi_hnsw_build *b, device_part *part, bool *done, vss_error *err)
-{
-    vss_error why = {.status = VSS_OK};
-    vss_status status = device_ask(b, part, &why);
-    *done = true;
-    if (status == VSS_OK || vssi_device_stopped(b->in->control)) {
-        VSSI_TRY(vssi_hnsw_run(b, part->n, part->meeting->weight, device_take, part, err));
-        if (part->wrong > 0) {
-            size_t group = part->wrong - 1, n = part->begins[group + 1] - part->begins[group];
-            status = vssi_fail(&why, VSS_ERR_DEVICE, "device \"%s\": member %zu of a group of %zu keeps points "
-                               "that it has not met, or too few", b->in->device->device->name,
-                               device_wrong(part, group), n);
-        }
+    const vssi_hnsw_meeting *m = part->meeting;
+    for (size_t g = 0; g < part->n; g++) {
+        const size_t n = part->begins[g + 1] - part->begins[g], wrong = device_wrong(part, g);
+        if (wrong < n)
+            return vssi_fail(why, VSS_ERR_DEVICE, "device \"%s\": member %zu of a group of %zu keeps points that it "
+                             "has not met, or too few", b->in->device->device->name, wrong, n);
+        m->take(b, m->arg, part->first + g, part->answer + part->begins[g] * m->keep);
     }
-    *done = vssi_device_settles(b->in->device, &status, &why, err);
-    return status;
+    return VSS_OK;
 }
 
 static void device_part_free(vssi_heap *heap, device_part *part)
@@ -174,40 +207,49 @@ static void device_part_free(vssi_heap *heap, device_part *part)
     vssi_free(heap, part->answer);
 }
 
-/* Room for the largest part. */
 static vss_status device_part_make(vssi_heap *heap, device_part *part, vss_error *err)
 {
     const vssi_hnsw_meeting *m = part->meeting;
-    size_t groups = 0, members = 0;
-    for (size_t first = 0, n; first < m->n_groups; first += n) {
-        size_t here = 0;
-        n = device_fit(m, first);
-        for (size_t g = 0; g < n; g++)
-            here += device_members(m, first + g);
-        groups = vssi_max(groups, n);
-        members = vssi_max(members, here);
-    }
-    VSSI_TRY(vssi_alloc(heap, groups + 1, sizeof *part->begins, &part->begins, err));
-    VSSI_TRY(vssi_alloc(heap, groups + 1, sizeof *part->pivot_begins, &part->pivot_begins, err));
+    size_t members = 0;
+    for (size_t g = 0; g < part->n; g++)
+        members += device_members(m, part->first + g);
+    VSSI_TRY(vssi_alloc(heap, part->n + 1, sizeof *part->begins, &part->begins, err));
+    VSSI_TRY(vssi_alloc(heap, part->n + 1, sizeof *part->pivot_begins, &part->pivot_begins, err));
     VSSI_TRY(vssi_alloc(heap, members, sizeof *part->members, &part->members, err));
     if (m->pivots)
-        VSSI_TRY(vssi_alloc(heap, groups * VSSI_PAIRS_MOST, sizeof *part->pivots, &part->pivots, err));
+        VSSI_TRY(vssi_alloc(heap, part->n * VSSI_PAIRS_MOST, sizeof *part->pivots, &part->pivots, err));
     return vssi_alloc(heap, members * m->keep, sizeof *part->answer, &part->answer, err);
 }
 
-vss_status vssi_hnsw_device_meet(vssi_hnsw_build *b, const vssi_hnsw_meeting *meeting, size_t *left, vss_error *err)
+static void device_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t i)
 {
-    device_part part = {.meeting = meeting};
-    bool done = true;
-    vss_status status = device_part_make(b->heap, &part, err);
-    *left = 0;
-    while (status == VSS_OK && done && part.first < meeting->n_groups) {
-        part.n = device_fit(meeting, part.first);
+    device_work *work = arg;
+    device_part part = {.meeting = work->meeting, .first = work->starts[i],
+                        .n = work->starts[i + 1] - work->starts[i]};
+    vss_error why = {.status = VSS_OK};
+    (void)worker;
+    if (atomic_load(&work->outcome.failed))
+        return;
+    vss_status status = device_part_make(b->heap, &part, &why);
+    if (status == VSS_OK) {
         device_fill(&part);
-        status = device_part_run(b, &part, &done, err);
-        part.first += done ? part.n : 0;
+        status = device_ask(b, &part, &why);
     }
-    *left = part.first;
+    if (status == VSS_OK)
+        status = device_take(b, &part, &why);
+    if (status != VSS_OK)
+        vssi_hnsw_outcome_fail(&work->outcome, &why);
     device_part_free(b->heap, &part);
+}
+
+vss_status vssi_hnsw_device_meet(vssi_hnsw_build *b, const vssi_hnsw_meeting *meeting, bool *done, vss_error *err)
+{
+    device_work work = {.meeting = meeting};
+    vss_status status = device_divide(b, &work, err);
+    if (status == VSS_OK && work.n_parts > 0)
+        status = vssi_hnsw_device_run(b, work.n_parts, meeting->weight * meeting->n_groups / work.n_parts, device_unit,
+                                      &work, &work.outcome, err);
+    *done = status == VSS_OK && !atomic_load(&work.outcome.failed);
+    vssi_free(b->heap, work.starts);
     return status;
 }

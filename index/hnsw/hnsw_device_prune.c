@@ -1,17 +1,15 @@
 /*
  * hnsw_device_prune.c - rows that a device prunes (vss/device.h)
  *
- * Rows go by the part: PRUNE_BYTES of candidates and links, or a row's. The build's threads copy the candidates, and
- * take what the device has chosen, after a look at it. Rows with too many candidates it leaves to the CPU, which takes
- * over those it is wrong about, too: what is done of a part is done. Where a call fails, and the device is not
- * required, the CPU does what is left, as in hnsw_device.c.
+ * Rows go by the part, some of the build's units each; a thread copies a part's candidates, asks the device, looks at
+ * what it has chosen and takes it, as in hnsw_device.c. Rows with too many candidates the device leaves to the CPU,
+ * which does those it is wrong about, too: a part that was asked for is done. Where a call fails, and the device is not
+ * required, the CPU does the parts that are not.
  */
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
 #include "../device/device.h"
-#include "hnsw.h"
-
-#define PRUNE_BYTES ((size_t)8 << 20)
+#include "hnsw_device.h"
 
 /* Rows that go together. */
 typedef struct prune_part {
@@ -22,41 +20,20 @@ typedef struct prune_part {
     uint32_t *candidates;
     uint32_t *counts;      /* [n] */
     uint32_t *links;       /* [n][degree] */
-    _Atomic size_t wrong;  /* rows up to a wrong one, 0: none */
 } prune_part;
 
-static size_t prune_place(const vssi_hnsw_pruning *p, size_t i) { return p->rows ? p->rows[i] : i; }
+typedef struct prune_work {
+    const vssi_hnsw_pruning *pruning;
+    size_t units;          /* of a part */
+    bool *done;            /* [units of all rows] */
+    vssi_hnsw_outcome outcome;
+} prune_work;
 
-/* How many rows go together from part->first on, and where their candidates begin, if begins is not NULL. Returns the
- * number of the candidates. */
-static size_t prune_fit(const vssi_hnsw_build *b, const vssi_hnsw_pruning *p, size_t first, size_t *n, uint64_t *begins)
+static void prune_copy(const vssi_hnsw_build *b, const prune_part *part)
 {
-    const size_t each = (p->degree + 2) * sizeof(uint32_t) + sizeof(uint64_t);
-    size_t candidates = 0;
-    for (*n = 0; first + *n < p->n; ++*n) {
-        size_t size = p->size(b, p->arg, prune_place(p, first + *n));
-        if (*n > 0 && (candidates + size) * sizeof(uint32_t) + (*n + 1) * each > PRUNE_BYTES)
-            break;
-        if (begins != NULL)
-            begins[*n] = candidates;
-        candidates += size;
-    }
-    if (begins != NULL)
-        begins[*n] = candidates;
-    return candidates;
-}
-
-static void prune_copy_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
-{
-    prune_part *part = arg;
     const vssi_hnsw_pruning *p = part->pruning;
-    size_t end = vssi_min((unit + 1) * HNSW_PRUNE_UNIT, part->n);
-    (void)worker;
-    for (size_t i = unit * HNSW_PRUNE_UNIT; i < end; i++) {
-        size_t place = prune_place(p, part->first + i);
-        part->rows[i] = (uint32_t)place;
-        p->copy(b, p->arg, place, part->candidates + part->begins[i]);
-    }
+    for (size_t i = 0; i < part->n; i++)
+        p->copy(b, p->arg, part->rows[i], part->candidates + part->begins[i]);
 }
 
 /* Is what the device says of a row right as places. */
@@ -72,21 +49,24 @@ static bool prune_right(const vssi_hnsw_build *b, const prune_part *part, size_t
     return true;
 }
 
-static void prune_take_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
+/* Every row of the part is pruned then. What is wrong is said in why. */
+static vss_status prune_take(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const prune_part *part, vss_error *why)
 {
-    prune_part *part = arg;
     const vssi_hnsw_pruning *p = part->pruning;
-    size_t end = vssi_min((unit + 1) * HNSW_PRUNE_UNIT, part->n);
-    for (size_t i = unit * HNSW_PRUNE_UNIT; i < end; i++) {
-        bool left = part->counts[i] == VSS_DEVICE_UNSETTLED, right = !left && prune_right(b, part, i);
-        if (right) {
+    vss_status status = VSS_OK;
+    for (size_t i = 0; i < part->n; i++) {
+        const bool left = part->counts[i] == VSS_DEVICE_UNSETTLED;
+        if (!left && prune_right(b, part, i)) {
             p->take(b, p->arg, part->rows[i], part->links + i * p->degree, part->counts[i]);
             continue;
         }
         p->row(b, worker, p->arg, part->rows[i]);
         if (!left)
-            atomic_store(&part->wrong, i + 1);
+            status = vssi_fail(why, VSS_ERR_DEVICE, "device \"%s\": row %u has %u links, wanted %zu at most, to other "
+                               "rows of %zu", b->in->device->device->name, part->rows[i], part->counts[i], p->degree,
+                               b->n_nodes);
     }
+    return status;
 }
 
 static vss_status prune_ask(vssi_hnsw_build *b, const prune_part *part, vss_error *why)
@@ -101,56 +81,62 @@ static vss_status prune_ask(vssi_hnsw_build *b, const prune_part *part, vss_erro
     return device->prune(device->state, &b->place, &points, &job, why);
 }
 
-/* The part's rows, pruned. *done: it is, and more can be asked for. */
-static vss_status prune_run(vssi_hnsw_build *b, prune_part *part, bool *done, vss_error *err)
-{
-    const size_t units = vssi_hnsw_divide(part->n, HNSW_PRUNE_UNIT);
-    vss_error why = {.status = VSS_OK};
-    *done = true;
-    VSSI_TRY(vssi_hnsw_run(b, units, 0, prune_copy_unit, part, err));
-    vss_status status = prune_ask(b, part, &why);
-    if (status == VSS_OK || vssi_device_stopped(b->in->control)) {
-        VSSI_TRY(vssi_hnsw_run(b, units, part->pruning->weight * HNSW_PRUNE_UNIT, prune_take_unit, part, err));
-        part->first += part->n;
-        if (part->wrong > 0)
-            status = vssi_fail(&why, VSS_ERR_DEVICE, "device \"%s\": row %u has %u links, wanted %zu at most, to "
-                               "other rows of %zu", b->in->device->device->name, part->rows[part->wrong - 1],
-                               part->counts[part->wrong - 1], part->pruning->degree, b->n_nodes);
-    }
-    *done = vssi_device_settles(b->in->device, &status, &why, err);
-    return status;
-}
-
-/* Room for the largest part. */
+/* Room for the part; its rows, and where their candidates begin. */
 static vss_status prune_make(const vssi_hnsw_build *b, prune_part *part, vss_error *err)
 {
     const vssi_hnsw_pruning *p = part->pruning;
-    size_t rows = 0, candidates = 0;
-    for (size_t first = 0, n; first < p->n; first += n) {
-        candidates = vssi_max(candidates, prune_fit(b, p, first, &n, NULL));
-        rows = vssi_max(rows, n);
+    VSSI_TRY(vssi_alloc(b->heap, part->n, sizeof *part->rows, &part->rows, err));
+    VSSI_TRY(vssi_alloc(b->heap, part->n + 1, sizeof *part->begins, &part->begins, err));
+    part->begins[0] = 0;
+    for (size_t i = 0; i < part->n; i++) {
+        part->rows[i] = p->rows ? p->rows[part->first + i] : (uint32_t)(part->first + i);
+        part->begins[i + 1] = part->begins[i] + p->size(b, p->arg, part->rows[i]);
     }
-    VSSI_TRY(vssi_alloc(b->heap, rows, sizeof *part->rows, &part->rows, err));
-    VSSI_TRY(vssi_alloc(b->heap, rows + 1, sizeof *part->begins, &part->begins, err));
-    VSSI_TRY(vssi_alloc(b->heap, candidates, sizeof *part->candidates, &part->candidates, err));
-    VSSI_TRY(vssi_alloc(b->heap, rows, sizeof *part->counts, &part->counts, err));
-    return vssi_alloc(b->heap, rows * p->degree, sizeof *part->links, &part->links, err);
+    VSSI_TRY(vssi_alloc(b->heap, part->begins[part->n], sizeof *part->candidates, &part->candidates, err));
+    VSSI_TRY(vssi_alloc(b->heap, part->n, sizeof *part->counts, &part->counts, err));
+    return vssi_alloc(b->heap, part->n * p->degree, sizeof *part->links, &part->links, err);
 }
 
-vss_status vssi_hnsw_device_prune(vssi_hnsw_build *b, const vssi_hnsw_pruning *pruning, size_t *left, vss_error *err)
+static void prune_free(vssi_heap *heap, prune_part *part)
 {
-    prune_part part = {.pruning = pruning};
-    bool done = true;
-    vss_status status = prune_make(b, &part, err);
-    while (status == VSS_OK && done && part.first < pruning->n) {
-        (void)prune_fit(b, pruning, part.first, &part.n, part.begins);
-        status = prune_run(b, &part, &done, err);
+    vssi_free(heap, part->rows);
+    vssi_free(heap, part->begins);
+    vssi_free(heap, part->candidates);
+    vssi_free(heap, part->counts);
+    vssi_free(heap, part->links);
+}
+
+static void prune_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
+{
+    prune_work *work = arg;
+    const size_t rows = work->units * HNSW_PRUNE_UNIT, first = unit * rows, n = work->pruning->n;
+    prune_part part = {.pruning = work->pruning, .first = first, .n = vssi_min(rows, n - first)};
+    vss_error why = {.status = VSS_OK};
+    if (atomic_load(&work->outcome.failed))
+        return;
+    vss_status status = prune_make(b, &part, &why);
+    if (status == VSS_OK) {
+        prune_copy(b, &part);
+        status = prune_ask(b, &part, &why);
     }
-    *left = part.first;
-    vssi_free(b->heap, part.rows);
-    vssi_free(b->heap, part.begins);
-    vssi_free(b->heap, part.candidates);
-    vssi_free(b->heap, part.counts);
-    vssi_free(b->heap, part.links);
-    return status;
+    if (status == VSS_OK) {
+        status = prune_take(b, worker, &part, &why);
+        for (size_t i = 0; i < vssi_hnsw_divide(part.n, HNSW_PRUNE_UNIT); i++)
+            work->done[unit * work->units + i] = true;
+    }
+    if (status != VSS_OK)
+        vssi_hnsw_outcome_fail(&work->outcome, &why);
+    prune_free(b->heap, &part);
+}
+
+vss_status vssi_hnsw_device_prune(vssi_hnsw_build *b, const vssi_hnsw_pruning *pruning, bool **done, vss_error *err)
+{
+    const size_t row = (pruning->usual + pruning->degree + 4) * sizeof(uint32_t);
+    const size_t units = vssi_hnsw_divide(pruning->n, HNSW_PRUNE_UNIT);
+    prune_work work = {.pruning = pruning};
+    VSSI_TRY(vssi_alloc_zero(b->heap, units, sizeof *work.done, &work.done, err));
+    *done = work.done;
+    work.units = vssi_max(vssi_hnsw_part_bytes(b, pruning->n * row) / (row * HNSW_PRUNE_UNIT), 1);
+    return vssi_hnsw_device_run(b, vssi_hnsw_divide(units, work.units), pruning->weight * HNSW_PRUNE_UNIT * work.units,
+                                prune_unit, &work, &work.outcome, err);
 }

@@ -14,7 +14,6 @@
 typedef struct leaf_work {
     const uint32_t *instances;
     const vssi_hnsw_group *leaves;
-    size_t left; /* that a device has done */
 } leaf_work;
 
 static uint32_t *leaf_chunk(const vssi_hnsw_build *b, uint32_t instance)
@@ -34,11 +33,10 @@ static void leaf_keep(const vssi_hnsw_build *b, const uint32_t *instances, size_
     }
 }
 
-/* Leaves from work->left on. */
 static void leaf_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
 {
     const leaf_work *work = arg;
-    const vssi_hnsw_group *leaf = &work->leaves[work->left + unit];
+    const vssi_hnsw_group *leaf = &work->leaves[unit];
     const uint32_t *instances = work->instances + leaf->begin;
     size_t n = leaf->end - leaf->begin;
     uint32_t queries[VSSI_PAIRS_QUERIES];
@@ -79,10 +77,11 @@ static void leaf_take(vssi_hnsw_build *b, const void *arg, size_t i, const uint1
 vss_status vssi_hnsw_leaves(vssi_hnsw_build *b, const uint32_t *instances, const vssi_hnsw_group *leaves, size_t n,
                             vss_error *err)
 {
-    leaf_work work = {instances, leaves, 0};
+    leaf_work work = {instances, leaves};
     const vssi_hnsw_meeting meeting = {.instances = instances, .groups = leaves, .n_groups = n, .keep = b->keep,
                                        .take = leaf_take, .arg = &work, .weight = b->n_nodes / n};
+    bool done = false;
     if (vssi_hnsw_on_device(b))
-        VSSI_TRY(vssi_hnsw_device_meet(b, &meeting, &work.left, err));
-    return vssi_hnsw_run(b, n - work.left, meeting.weight, leaf_unit, &work, err);
+        VSSI_TRY(vssi_hnsw_device_meet(b, &meeting, &done, err));
+    return done ? VSS_OK : vssi_hnsw_run(b, n, meeting.weight, leaf_unit, &work, err);
 }

@@ -110,7 +110,8 @@ static void link_place(const vssi_hnsw_build *b, link_work *work)
 vss_status vssi_hnsw_link(vssi_hnsw_build *b, vss_error *err)
 {
     link_work work = {0};
-    vssi_hnsw_pruning pruning = {.size = link_size, .copy = link_copy, .row = link_row, .arg = &work};
+    vssi_hnsw_pruning pruning = {.usual = 2 * b->room, .size = link_size, .copy = link_copy, .row = link_row,
+                                 .arg = &work};
     vss_status status;
     VSSI_TRY_GOTO(vssi_alloc_zero(b->heap, b->n_nodes + 1, sizeof *work.begin, &work.begin, err), done);
     size_t most = link_count(b, work.begin), units = vssi_hnsw_divide(b->n_nodes, HNSW_PRUNE_UNIT);

@@ -32,7 +32,6 @@ typedef struct partition_split {
     uint16_t *pivots;   /* [n_cells], 0: the cell stays */
     vssi_hnsw_group *units;
     size_t n_units;
-    size_t left;        /* units that a device has done */
     uint16_t *nearest;  /* [instances][fanout] */
     size_t fanout;
     uint64_t seed;
@@ -82,13 +81,12 @@ static size_t partition_choose(const void *arg, size_t unit, uint32_t *places)
     return pivots;
 }
 
-/* Units from split->left on. */
 static void partition_assign(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t i)
 {
     const partition_split *split = arg;
-    const vssi_hnsw_group *unit = &split->units[split->left + i];
+    const vssi_hnsw_group *unit = &split->units[i];
     uint32_t places[VSSI_PAIRS_QUERIES], nearest[HNSW_FANOUT], chosen[PARTITION_PIVOTS];
-    size_t pivots = partition_choose(split, split->left + i, chosen);
+    size_t pivots = partition_choose(split, i, chosen);
     for (size_t j = 0; j < pivots; j++)
         vssi_hnsw_set_add(b, worker, (uint32_t)j, chosen[j]);
     for (size_t at = unit->begin; at < unit->end; at += VSSI_PAIRS_QUERIES) {
@@ -119,9 +117,10 @@ static vss_status partition_meet(vssi_hnsw_build *b, partition_split *split, vss
     const vssi_hnsw_meeting meeting = {.instances = split->cells->instances, .groups = split->units,
                                        .n_groups = split->n_units, .keep = split->fanout, .pivots = partition_choose,
                                        .take = partition_take, .arg = split};
+    bool done = false;
     if (vssi_hnsw_on_device(b))
-        VSSI_TRY(vssi_hnsw_device_meet(b, &meeting, &split->left, err));
-    return vssi_hnsw_run(b, split->n_units - split->left, 0, partition_assign, split, err);
+        VSSI_TRY(vssi_hnsw_device_meet(b, &meeting, &done, err));
+    return done ? VSS_OK : vssi_hnsw_run(b, split->n_units, 0, partition_assign, split, err);
 }
 
 /* Move the instances of one cell to its children, next in `out`. */

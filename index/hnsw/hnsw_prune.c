@@ -184,25 +184,29 @@ static void prune_row(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const void *
 
 typedef struct prune_work {
     const vssi_hnsw_pruning *pruning;
-    size_t left; /* rows that a device has done */
+    bool *done; /* [units] that a device has done; NULL: none */
 } prune_work;
 
 static void prune_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
 {
     const prune_work *work = arg;
     const vssi_hnsw_pruning *p = work->pruning;
-    size_t first = work->left + unit * HNSW_PRUNE_UNIT, end = vssi_min(first + HNSW_PRUNE_UNIT, p->n);
-    for (size_t i = first; i < end; i++)
+    size_t end = vssi_min((unit + 1) * HNSW_PRUNE_UNIT, p->n);
+    for (size_t i = unit * HNSW_PRUNE_UNIT; i < end && !(work->done && work->done[unit]); i++)
         p->row(b, worker, p->arg, p->rows ? p->rows[i] : i);
 }
 
 vss_status vssi_hnsw_prune_rows(vssi_hnsw_build *b, const vssi_hnsw_pruning *pruning, vss_error *err)
 {
-    prune_work work = {pruning, 0};
+    prune_work work = {pruning, NULL};
+    vss_status status = VSS_OK;
     if (vssi_hnsw_on_device(b) && pruning->degree > 0) /* narrowed to no chunk, nothing is kept */
-        VSSI_TRY(vssi_hnsw_device_prune(b, pruning, &work.left, err));
-    return vssi_hnsw_run(b, vssi_hnsw_divide(pruning->n - work.left, HNSW_PRUNE_UNIT),
-                         pruning->weight * HNSW_PRUNE_UNIT, prune_unit, &work, err);
+        status = vssi_hnsw_device_prune(b, pruning, &work.done, err);
+    if (status == VSS_OK && (work.done == NULL || !vssi_hnsw_on_device(b)))
+        status = vssi_hnsw_run(b, vssi_hnsw_divide(pruning->n, HNSW_PRUNE_UNIT), pruning->weight * HNSW_PRUNE_UNIT,
+                               prune_unit, &work, err);
+    vssi_free(b->heap, work.done);
+    return status;
 }
 
 void vssi_hnsw_prune_links(const vssi_hnsw_build *b, vssi_hnsw_pruning *pruning)
@@ -216,7 +220,8 @@ void vssi_hnsw_prune_links(const vssi_hnsw_build *b, vssi_hnsw_pruning *pruning)
 
 vss_status vssi_hnsw_prune_all(vssi_hnsw_build *b, vss_error *err)
 {
-    vssi_hnsw_pruning pruning = {.n = b->n_nodes, .size = prune_size, .copy = prune_copy, .row = prune_row};
+    vssi_hnsw_pruning pruning = {.n = b->n_nodes, .usual = b->filled * b->keep, .size = prune_size,
+                                 .copy = prune_copy, .row = prune_row};
     vssi_hnsw_prune_links(b, &pruning);
     VSSI_TRY(vssi_hnsw_workers_fit(b, b->chunks * b->keep + 1, err));
     return vssi_hnsw_prune_rows(b, &pruning, err);
@@ -239,9 +244,10 @@ static void prune_narrow_row(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const
 
 vss_status vssi_hnsw_prune_narrow(vssi_hnsw_build *b, vss_error *err)
 {
-    const vssi_hnsw_pruning pruning = {.n = b->n_nodes, .most = prune_most(b), .factor = INFINITY,
-                                       .degree = vssi_min(prune_most(b), b->inside * b->keep), .size = prune_size,
-                                       .copy = prune_copy, .take = prune_narrow_take, .row = prune_narrow_row};
+    const vssi_hnsw_pruning pruning = {.n = b->n_nodes, .usual = b->filled * b->keep, .most = prune_most(b),
+                                       .degree = vssi_min(prune_most(b), b->inside * b->keep), .factor = INFINITY,
+                                       .size = prune_size, .copy = prune_copy, .take = prune_narrow_take,
+                                       .row = prune_narrow_row};
     VSSI_TRY(vssi_hnsw_workers_fit(b, b->chunks * b->keep + 1, err));
     VSSI_TRY(vssi_hnsw_prune_rows(b, &pruning, err));
     b->filled = b->inside;
