@@ -10,7 +10,7 @@
  *
  * Memory at the peak: the codes, the graph (4 x stride bytes a row; candidates lie there first), the candidates of one
  * or two rounds beside it (12 bytes a round for each that a leaf leaves: 192 at the defaults), some 50 bytes a row, and
- * a worker's packed leaf of at most 16 MiB or 128 rows.
+ * a worker's packed leaf of at most 16 MiB or 128 rows; with a device, parts of 8 MiB a thread, 64 MiB in all.
  */
 #include <string.h>
 
