@@ -48,7 +48,7 @@ vss_status vssi_hnsw_device_check(const vssi_hnsw_build *b, vss_error *err)
 {
     vssi_device_use *use = b->in->device;
     vss_error why;
-    if (!vssi_device_useful(use) || b->coded)
+    if (!vssi_device_useful(use) || !vssi_hnsw_device_can(use->device) || b->coded)
         return VSS_OK;
     vss_status status = vssi_fail(&why, VSS_ERR_UNSUPPORTED, "device \"%s\": graphs whose vectors are compared as "
                                   "float32, not by codes, are not built there", use->device->name);
