@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "grid.h"
 #include "layout.h"
 #include "points.h"
 
@@ -34,6 +35,7 @@ struct Place {
         Inverted inverted;
         Points points;
         const float *words; /* of product codes */
+        Grid grid;
     };
 };
 
@@ -162,6 +164,18 @@ vss_status encode_words_run(Device *device, Call *call, const float *words, cons
 /* vss_device.signs, .words. */
 vss_status encodes_signs(void *state, const vss_device_signs *asked, vss_error *err);
 vss_status encodes_words(void *state, void **slot, const vss_device_words *asked, vss_error *err);
+
+/* ---- grid.cpp ---- */
+/* The points as they are, on the card until place_give, as place_take has rows. */
+vss_status grid_take(Device *device, Call *call, void **slot, const vss_device_points *points, Place **out,
+                     vss_error *err);
+
+/* ---- neighbors.cpp ---- */
+vss_status neighbors_run(Device *device, Call *call, const Grid &grid, const vss_device_neighbors *asked,
+                         vss_error *err);
+
+/* ---- prune.cpp ---- */
+vss_status prune_run(Device *device, Call *call, const Grid &grid, const vss_device_prune *asked, vss_error *err);
 
 /* ---- device.cpp ---- */
 vss_status options_read(const char *text, Options *options, vss_error *err);

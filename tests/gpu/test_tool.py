@@ -38,6 +38,11 @@ def test_search(tool):
     tool("index", "db/c", "ivf_flat", "--set", "nlist=50", "--device", "emulated")
     assert tool(*words, "--set", "nprobe=50") == plain
     assert tool(*words, "--set", "nprobe=50", "--device", "emulated") == plain
+    tool("index", "db/c", "hnsw", "--set", "m=8")
+    found = tool(*words)
+    tool("index", "db/c", "ivf_flat", "--set", "nlist=50")
+    tool("index", "db/c", "hnsw", "--set", "m=8", "--device", "emulated")
+    assert tool(*words) == found
 
 
 def test_bench(tool):
