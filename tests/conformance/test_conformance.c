@@ -242,7 +242,7 @@ static void conformance__every_type(void **state)
 static void conformance__codes(void **state)
 {
     (void)state;
-    static const char *const params[] = {"codes=sq4,ef_construction=200", "codes=f16,ef_construction=200"};
+    static const char *const params[] = {"codes=sq4,ef_construction=100", "codes=f16,ef_construction=100"};
     for (size_t i = 0; i < sizeof params / sizeof *params; i++) {
         counted_cases = counted_found = counted_wanted = 0;
         run_vector("hnsw", params[i], VSS_TYPE_VECTOR_F32, 3, sizeof shapes / sizeof *shapes);
