@@ -91,6 +91,29 @@ VSSG_BOTH void atomic_max(uint32_t *place, uint32_t value)
 #endif
 }
 
+/* What was there before; the second puts the value there only where that was `if_there`. */
+VSSG_BOTH uint32_t atomic_swap(uint32_t *place, uint32_t value)
+{
+#if defined(__CUDA_ARCH__)
+    return atomicExch(place, value);
+#else
+    const uint32_t before = *place;
+    *place = value;
+    return before;
+#endif
+}
+
+VSSG_BOTH uint32_t atomic_swap_if(uint32_t *place, uint32_t if_there, uint32_t value)
+{
+#if defined(__CUDA_ARCH__)
+    return atomicCAS(place, if_there, value);
+#else
+    const uint32_t before = *place;
+    *place = before == if_there ? value : before;
+    return before;
+#endif
+}
+
 VSSG_BOTH void atomic_add_wide(uint64_t *place, uint64_t value)
 {
 #if defined(__CUDA_ARCH__)

@@ -8,6 +8,7 @@
 #include "nearest.h"
 #include "prepare.h"
 #include "tile.h"
+#include "walk.h"
 
 namespace vssg {
 
@@ -32,11 +33,20 @@ struct ProbeJob {
     Probes probes;
 };
 
+struct WalkJob {
+    Walks walks;
+    Rows rows;
+    Queries queries;
+    const uint8_t *codes; /* [queries.n][code_stride]: of the queries, as the graph's are filled up; NULL without */
+    uint64_t code_stride;
+};
+
 vss_status launch_prepare(Stream *stream, const Prepare &job, vss_error *err);
 vss_status launch_aim(Stream *stream, const Aim &job, vss_error *err);
 vss_status launch_factor(Stream *stream, const Factor &job, vss_error *err);
 vss_status launch_scan(Stream *stream, const ScanJob &job, vss_error *err);
 vss_status launch_probe(Stream *stream, const ProbeJob &job, vss_error *err);
+vss_status launch_walk(Stream *stream, const WalkJob &job, vss_error *err);
 vss_status launch_sift(Stream *stream, const Sift &job, vss_error *err);
 vss_status launch_gather(Stream *stream, const Lists &lists, const Finals &finals, uint32_t n, vss_error *err);
 vss_status launch_values(Stream *stream, const Rows &rows, const Queries &queries, const Finals &finals,

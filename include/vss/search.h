@@ -84,7 +84,8 @@ typedef enum vss_plan {
     VSS_PLAN_SCAN = 1,      /* every row compared */
     VSS_PLAN_SCAN_ROWS = 2, /* the rows that pass, gathered */
     VSS_PLAN_INDEX = 3,     /* the index walked */
-    VSS_PLAN_INDEX_THEN_SCAN = 4, /* the index came back short for some query, which was scanned */
+    VSS_PLAN_INDEX_THEN_SCAN = 4, /* the index came back short for some query, which was scanned, or a device compared
+                                     every row that passes as it has too little room for the walk */
     VSS_PLAN_NOTHING = 5    /* no row passes */
 } vss_plan;
 

@@ -230,16 +230,32 @@ static vss_status group_part_batch(group *g, search_part *p, uint32_t part, vss_
     return VSS_OK;
 }
 
-/* What the part's device compares the queries with; the lists that they look at where it goes by lists. */
-static vss_status group_device_rows(group *g, search_part *p, vssi_probes *probes, vssi_device_rows *with,
-                                    vss_error *err)
+/* How the part's device walks; it compares every allowed row where a walk would need more room than it has. */
+static vss_status group_device_walks(group *g, search_part *p, vssi_walks *walks, vssi_device_rows *with,
+                                     vss_error *err)
+{
+    const size_t most = p->device->graphs;
+    VSSI_TRY(p->ops->walks(p->opened, &p->vectors, g->queries, g->n, g->search->k, most, g->scratch, walks, err));
+    if (walks->pool <= most)
+        with->walks = walks;
+    else
+        atomic_store_explicit(&p->fell_back, true, memory_order_relaxed);
+    return VSS_OK;
+}
+
+/* What the part's device compares the queries with; the lists that they look at, or how they walk, where it goes by
+ * those. */
+static vss_status group_device_rows(group *g, search_part *p, vssi_probes *probes, vssi_walks *walks,
+                                    vssi_device_rows *with, vss_error *err)
 {
     *with = (vssi_device_rows){.device = p->device, .vectors = &p->vectors,
                                .places = vssi_segment_places(p->part->segment, g->search->field)};
-    if (p->lists == NULL)
+    if (p->through == NULL)
         return VSS_OK;
+    with->through = &p->through->places;
+    if (p->ops->walks != NULL)
+        return group_device_walks(g, p, walks, with, err);
     with->probes = probes;
-    with->lists = &p->lists->places;
     return p->ops->probe(p->opened, &p->vectors, g->queries, g->n, g->scratch, g->topks, probes, err);
 }
 
@@ -268,11 +284,12 @@ static vss_status group_part_device(group *g, search_part *p, uint32_t part, boo
     uint64_t before = g->scratch->distances;
     bool *unsettled;
     vssi_probes probes;
+    vssi_walks walks;
     vssi_device_rows with;
     vss_error why = {.status = VSS_OK};
     VSSI_TRY(group_begin(g, p, true, 0, g->n, err));
-    VSSI_TRY(group_device_rows(g, p, &probes, &with, err));
-    VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_POOL, g->n, sizeof *unsettled, &unsettled, err));
+    VSSI_TRY(group_device_rows(g, p, &probes, &walks, &with, err));
+    VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_FREE + 4, g->n, sizeof *unsettled, &unsettled, err));
     vss_status status = vssi_device_search(&with, g->queries, g->n, g->scratch, g->topks, unsettled, &why);
     *done = s->request->device_required || !vssi_device_replaceable(status);
     if (!*done) {

@@ -1,0 +1,398 @@
+/*
+ * walk.h - best-first walks over a graph, a block a query
+ *
+ * The pool is the nearest places seen, sorted by key: the score, then the place, in 64 bits, the lowest of which says
+ * that the place's links were followed. A walk begins at the entries around the nearest center, and for a large pool
+ * or a filter at all centers, as on the CPU (index/hnsw/hnsw_search.c). Then, until all of the pool are followed:
+ *     choose  the nearest few places that are not, marked as followed
+ *     take    a strip of at most 256 of their links, a thread each, side by side; those that were not seen lately are
+ *             scored, eight threads a row, four rows each at once, in pieces of 16 bytes; what is nearer than the
+ *             pool's last is ranked by counting and merged into the pool in place, from its end to where the first
+ *             new one goes. Mostly some dozen are, and the pool's front stays where it is.
+ * Several places at once instead of one (as CAGRA of Ootomo et al., 2023, has it) means fewer waits for memory; it
+ * costs some scores of places that one at a time would not have come to, and loses none.
+ *
+ * What was seen stays in a table of 4,096 places in sets of four, where a fifth drives out another: a place that was
+ * forgotten is scored again, none is skipped that was not seen. A score depends on query and place alone, so what comes
+ * again is either above the pool's last, as it was when it fell out, or equal to a key of the pool, and dropped: each
+ * place enters the pool once. Hence the same result in any order of threads, and an end on any graph; a walk that
+ * follows far more places than the pool has is given up (its query stays unsettled).
+ *
+ * Scores are whole numbers where codes or bytes are compared, exact; else float32. What the stored graph holds is
+ * bounded where it is used. In the end the rows at the places, as far as they are allowed, become the query's list
+ * for probe.h, which with finish.h finds the k nearest of them as ever.
+ *
+ * Cost. Of a query with a pool of L: about L + 20 rows of links and 15 L scores, so at L = 64, m = 24 and codes of 128
+ * bytes 21 KB of links and 120 KB of codes from anywhere: on an H200, at 4.8 TB/s, 34 million queries a second would be
+ * all there is. What bounds it is waiting: some 20 rounds of two dependent reads and 15 phases, 1.5 us each; with 41
+ * KB of shared memory a block, five blocks hide each other's waits on a multiprocessor, 660 on the card. One query
+ * takes some 40 us, however idle the rest of the card.
+ */
+#ifndef VSS_GPU_WALK_H
+#define VSS_GPU_WALK_H
+
+#include "graph.h"
+#include "walk_form.h"
+
+namespace vssg {
+
+constexpr uint32_t WALK_POOL = 2048;  /* places of a pool, at most */
+constexpr uint32_t WALK_SEEN = 4096;  /* places that are remembered, a power of two */
+constexpr uint32_t WALK_SET = 4;      /* of them compete */
+constexpr uint32_t WALK_FOLLOW = 8;   /* places that are followed at once, at most */
+constexpr uint32_t WALK_FLIGHT = 4;   /* rows that eight threads score at once */
+constexpr uint32_t WALK_STRIP = GROUPS * WALK_FLIGHT;
+constexpr uint32_t WALK_EVERYWHERE = 4; /* places of the pool a group of entries, from which on all centers are taken */
+constexpr uint64_t WALK_FOLLOWED = 1;
+constexpr uint64_t WALK_NO_KEY = ~uint64_t{0};
+static_assert(sizeof(uint32_t) * WALK_FLIGHT == 2 * sizeof(uint64_t), "sums and merging share their room");
+
+/* What walks have in common, whatever they compare. */
+struct Walks {
+    Graph graph;
+    const uint64_t *allow;  /* bit r % 64 of word r / 64; NULL: every row */
+    uint32_t pool;          /* at most WALK_POOL */
+    uint32_t wanted;        /* allowed rows that a walk has to find */
+    uint32_t follow;        /* places at once, 1 to WALK_FOLLOW */
+    uint32_t most;          /* places that a walk follows, about */
+    uint32_t *numbers;      /* [queries][pool]: the rows that were found */
+    Share *shares;          /* [queries]: of the parts; rows LOST where too few were found */
+    Part *parts;            /* [queries] */
+    uint32_t *scored;       /* [queries]: how many rows were */
+
+    VSSG_BOTH bool allows(uint32_t row) const { return allow == nullptr || (allow[row / 64] >> row % 64 & 1) != 0; }
+};
+
+struct WalkShared {
+    uint64_t pool[WALK_POOL];
+    uint64_t keys[THREADS], sorted[THREADS]; /* of a strip: what is nearer than the pool's last; the new of it */
+    uint64_t best;                           /* of the centers; the least is the greatest here */
+    union {
+        alignas(16) uint32_t partial[WALK_FLIGHT][THREADS];
+        struct {
+            uint64_t hold[THREADS];
+            uint32_t below[THREADS], target[THREADS]; /* how many of the pool are before a key; where it goes */
+        } merge;
+    };
+    uint32_t seen[WALK_SEEN];
+    uint32_t fresh[THREADS];                 /* places of a strip to be scored */
+    uint32_t chosen[WALK_FOLLOW];
+    uint32_t open[THREADS / 32];             /* which of 256 places of the pool are not followed */
+    uint32_t n, at;                          /* of the pool; all before `at` are followed */
+    uint32_t n_fresh, n_keys, n_new, n_chosen;
+    uint32_t square, followed, scored, allowed;
+};
+
+/* How many of keys [n], sorted, are below the key. */
+VSSG_BOTH uint32_t walk_below(const uint64_t *keys, uint32_t n, uint64_t key)
+{
+    uint32_t low = 0;
+    while (n > 0) {
+        const uint32_t half = n / 2;
+        const bool below = keys[low + half] < key;
+        low = below ? low + half + 1 : low;
+        n = below ? n - half - 1 : half;
+    }
+    return low;
+}
+
+/* In a phase: remember the place. False: it was known. */
+VSSG_BOTH bool walk_see(WalkShared &s, uint32_t place)
+{
+    const uint32_t mixed = place * 0x9e3779b1u, set = (mixed >> 8) % (WALK_SEEN / WALK_SET) * WALK_SET;
+    for (uint32_t i = 0; i < WALK_SET; i++) {
+        const uint32_t there = atomic_swap_if(&s.seen[set + i], LOST, place);
+        if (there == LOST || there == place)
+            return there == LOST;
+    }
+    return atomic_swap(&s.seen[set + (mixed >> 6) % WALK_SET], place) != place;
+}
+
+/* Merge the new keys, sorted [n_new], whose places are in target, into the pool, in place: from the end of the pool
+ * what is behind the first of them moves back, at most 256 places, 256 at a time. */
+VSSG_BOTH void walk_merge(const Block &block, WalkShared &s, uint32_t capacity)
+{
+    const uint32_t old = block.uniform(s.n), fresh = block.uniform(s.n_new);
+    const uint32_t first = block.uniform(s.merge.target[0]);
+    for (uint32_t end = old; end > first;) {
+        const uint32_t begin = end > THREADS ? end - THREADS : 0;
+        block.each([&](uint32_t t) {
+            if (begin + t < end)
+                s.merge.hold[t] = s.pool[begin + t];
+        });
+        block.each([&](uint32_t t) {
+            if (begin + t >= end)
+                return;
+            const uint32_t to = begin + t + walk_below(s.sorted, fresh, s.merge.hold[t]);
+            if (to < capacity)
+                s.pool[to] = s.merge.hold[t];
+        });
+        end = begin;
+    }
+    block.each([&](uint32_t t) {
+        if (t < fresh && s.merge.target[t] < capacity)
+            s.pool[s.merge.target[t]] = s.sorted[t];
+        if (t == 0) {
+            s.n = old + fresh < capacity ? old + fresh : capacity;
+            s.at = first < s.at ? first : s.at;
+        }
+    });
+}
+
+/* What of keys [n_keys] is not in the pool goes there, once. */
+VSSG_BOTH void walk_insert(const Block &block, WalkShared &s, uint32_t capacity)
+{
+    const uint32_t n = block.uniform(s.n_keys);
+    block.each([&](uint32_t t) {
+        if (t == 0)
+            s.n_new = s.n_fresh = s.n_keys = 0;
+    });
+    if (n == 0)
+        return;
+    block.each([&](uint32_t t) {
+        if (t >= n)
+            return;
+        const uint64_t key = s.keys[t];
+        const uint32_t below = walk_below(s.pool, s.n, key);
+        bool known = below < s.n && (s.pool[below] & ~WALK_FOLLOWED) == key;
+        for (uint32_t i = 0; i < t && !known; i++)
+            known = s.keys[i] == key;
+        s.merge.hold[t] = known ? WALK_NO_KEY : key;
+        s.merge.below[t] = below;
+        if (!known)
+            (void)atomic_add(&s.n_new, 1);
+    });
+    if (block.uniform(s.n_new) == 0)
+        return;
+    block.each([&](uint32_t t) {
+        const uint64_t key = t < n ? s.merge.hold[t] : WALK_NO_KEY;
+        if (key == WALK_NO_KEY)
+            return;
+        uint32_t rank = 0;
+        for (uint32_t i = 0; i < n; i++)
+            rank += s.merge.hold[i] < key;
+        s.sorted[rank] = key;
+        s.merge.target[rank] = rank + s.merge.below[t];
+    });
+    walk_merge(block, s, capacity);
+}
+
+template <class Form> struct Walk {
+    using Shared = WalkShared;
+    static const char *name() { return "walk"; }
+
+    Walks walks;
+    Form form;
+
+    VSSG_BOTH uint32_t bounded(uint32_t place) const { return place < walks.graph.n ? place : walks.graph.n - 1; }
+
+    /* In a phase: the parts of the sums of fresh [n] from the first on. */
+    VSSG_BOTH void multiply(Shared &s, const uint8_t *query, uint32_t first, uint32_t n, uint32_t t) const
+    {
+        typename Form::Sum sums[WALK_FLIGHT];
+        const uint8_t *row[WALK_FLIGHT];
+        const uint32_t begin = first + t / LANES;
+        const uint32_t mine = begin < n ? (n - begin + GROUPS - 1) / GROUPS : 0; /* rows, or more than can be at once */
+        for (uint32_t f = 0; f < WALK_FLIGHT; f++) {
+            sums[f] = typename Form::Sum{};
+            row[f] = f < mine ? form.at(s.fresh[begin + f * GROUPS]) : nullptr;
+        }
+        for (uint64_t at = t % LANES * sizeof(Piece); mine > 0 && at < form.bytes(); at += LANES * sizeof(Piece)) {
+            Piece piece[WALK_FLIGHT] = {};
+#if defined(__CUDA_ARCH__)
+#pragma unroll
+#endif
+            for (uint32_t f = 0; f < WALK_FLIGHT; f++)
+                if (f < mine)
+                    piece[f] = load_piece(row[f] + at);
+            const typename Form::Wanted wanted = form.wanted(query, at);
+#if defined(__CUDA_ARCH__)
+#pragma unroll
+#endif
+            for (uint32_t f = 0; f < WALK_FLIGHT; f++)
+                if (f < mine)
+                    form.add(sums[f], piece[f], wanted);
+        }
+        for (uint32_t f = 0; f < WALK_FLIGHT; f++)
+            s.partial[f][t] = form.part(sums[f]);
+    }
+
+    /* Call offer(i, order) for fresh [n], in a phase. */
+    template <class Offer>
+    VSSG_BOTH void score(const Block &block, Shared &s, uint32_t n, const Offer &offer) const
+    {
+        const uint8_t *query = form.queries + block.x * form.query_stride;
+        for (uint32_t first = 0; first < n; first += WALK_STRIP) {
+            block.each([&](uint32_t t) { multiply(s, query, first, n, t); });
+            block.each([&](uint32_t t) {
+                const uint32_t at = first + t;
+                if (t < WALK_STRIP && at < n) {
+                    const Eight part = load_eight(s.partial[t / GROUPS] + t % GROUPS * LANES);
+                    offer(at, form.order(part, s.square, s.fresh[at]));
+                }
+                if (t == 0)
+                    s.scored += n - first < WALK_STRIP ? n - first : WALK_STRIP;
+            });
+        }
+    }
+
+    /* Score the strip of places that place_at(t) names, LOST for none, and take them into the pool. */
+    template <class PlaceAt> VSSG_BOTH void take(const Block &block, Shared &s, const PlaceAt &place_at) const
+    {
+        block.each([&](uint32_t t) {
+            const uint32_t place = place_at(t);
+            if (place != LOST && walk_see(s, place))
+                s.fresh[atomic_add(&s.n_fresh, 1)] = place;
+        });
+        score(block, s, block.uniform(s.n_fresh), [&](uint32_t i, uint32_t order) {
+            const uint64_t key = static_cast<uint64_t>(order) << 32 | static_cast<uint64_t>(s.fresh[i]) << 1;
+            if (s.n < walks.pool || key < s.pool[walks.pool - 1])
+                s.keys[atomic_add(&s.n_keys, 1)] = key;
+        });
+        walk_insert(block, s, walks.pool);
+    }
+
+    VSSG_BOTH void begin(const Block &block, Shared &s) const
+    {
+        const uint8_t *query = form.queries + block.x * form.query_stride;
+        block.each([&](uint32_t t) {
+            for (uint32_t i = t; i < WALK_SEEN; i += THREADS)
+                s.seen[i] = LOST;
+            if (t < THREADS / 32)
+                s.open[t] = 0;
+            if (t != 0)
+                return;
+            s.best = 0;
+            s.n = s.at = s.n_fresh = s.n_keys = s.n_new = s.n_chosen = 0;
+            s.square = s.followed = s.scored = s.allowed = 0;
+        });
+        block.each([&](uint32_t t) {
+            if constexpr (Form::SQUARED)
+                (void)atomic_add(&s.square, form.square(query, t));
+        });
+    }
+
+    /* The center that is nearest; LOST: there is none. */
+    VSSG_BOTH uint32_t center(const Block &block, Shared &s) const
+    {
+        const uint32_t groups = walks.graph.n_groups;
+        for (uint32_t first = 0; first < groups; first += THREADS) {
+            const uint32_t n = groups - first < THREADS ? groups - first : THREADS;
+            block.each([&](uint32_t t) {
+                if (t < n)
+                    s.fresh[t] = bounded(walks.graph.entries[first + t]);
+            });
+            score(block, s, n, [&](uint32_t i, uint32_t order) {
+                atomic_max_wide(&s.best, ~(static_cast<uint64_t>(order) << 32 | (first + i)));
+            });
+        }
+        return static_cast<uint32_t>(~block.uniform(s.best));
+    }
+
+    /* Take the entries from the first on, before `end`. */
+    VSSG_BOTH void enter(const Block &block, Shared &s, uint32_t first, uint32_t end) const
+    {
+        for (uint32_t at = first; at < end; at += THREADS)
+            take(block, s, [&](uint32_t t) { return at + t < end ? bounded(walks.graph.entries[at + t]) : LOST; });
+    }
+
+    VSSG_BOTH void start(const Block &block, Shared &s) const
+    {
+        const Graph &graph = walks.graph;
+        const bool everywhere = walks.allow != nullptr || walks.pool >= WALK_EVERYWHERE * graph.n_groups;
+        const uint32_t best = center(block, s), members = graph.n_entries - graph.n_groups;
+        if (best == LOST)
+            return;
+        const uint32_t first = graph.groups[best], end = graph.groups[best + 1];
+        enter(block, s, graph.n_groups + (first < members ? first : members),
+              graph.n_groups + (end < members ? end : members));
+        enter(block, s, everywhere ? 0 : best, everywhere ? graph.n_groups : best + 1);
+    }
+
+    /* One thread: the nearest places that are open, of 256 from `at` on. */
+    VSSG_BOTH void pick(Shared &s, uint32_t at) const
+    {
+        uint32_t n = 0, next = at + THREADS;
+        for (uint32_t word = 0; word < THREADS / 32; word++) {
+            for (uint32_t left = s.open[word]; left != 0 && n < walks.follow; left &= left - 1) {
+                const uint32_t place = at + word * 32 + lowest_bit(left);
+                s.chosen[n++] = static_cast<uint32_t>(s.pool[place]) >> 1;
+                s.pool[place] |= WALK_FOLLOWED;
+                next = n == walks.follow ? place + 1 : next;
+            }
+            s.open[word] = 0;
+        }
+        s.n_chosen = n;
+        s.followed += n;
+        s.at = next;
+    }
+
+    /* Choose the places to follow. Returns how many; 0: there are none, or too many were followed. */
+    VSSG_BOTH uint32_t choose(const Block &block, Shared &s) const
+    {
+        for (;;) {
+            const uint32_t n = block.uniform(s.n), at = block.uniform(s.at);
+            if (at >= n || block.uniform(s.followed) > walks.most)
+                return 0;
+            block.each([&](uint32_t t) {
+                if (at + t < n && (s.pool[at + t] & WALK_FOLLOWED) == 0)
+                    (void)atomic_add(&s.open[t / 32], 1u << t % 32);
+            });
+            block.each([&](uint32_t t) {
+                if (t == 0)
+                    pick(s, at);
+            });
+            const uint32_t chosen = block.uniform(s.n_chosen);
+            if (chosen > 0)
+                return chosen;
+        }
+    }
+
+    /* The place that a slot of the links of those chosen leads to; LOST: none. */
+    VSSG_BOTH uint32_t link(const Shared &s, uint32_t slot) const
+    {
+        const uint32_t stride = walks.graph.stride, i = slot % stride;
+        const uint32_t *links = walks.graph.links + static_cast<uint64_t>(s.chosen[slot / stride]) * stride;
+        const uint32_t count = links[0], place = links[i];
+        return i == 0 || i > count ? LOST : bounded(place);
+    }
+
+    /* The allowed rows at the places of the pool. */
+    VSSG_BOTH void end(const Block &block, Shared &s) const
+    {
+        const uint32_t query = block.x, n = block.uniform(s.n), *map = walks.graph.map;
+        const bool whole = block.uniform(s.at) >= n;
+        const uint64_t list = static_cast<uint64_t>(query) * walks.pool;
+        block.each([&](uint32_t t) {
+            for (uint32_t i = t; i < n; i += THREADS) {
+                const uint32_t place = static_cast<uint32_t>(s.pool[i]) >> 1;
+                const uint32_t row = map != nullptr ? map[place] : place;
+                if (row < walks.graph.n && walks.allows(row))
+                    walks.numbers[list + atomic_add(&s.allowed, 1)] = row;
+            }
+        });
+        block.each([&](uint32_t t) {
+            if (t != 0)
+                return;
+            walks.shares[query] = Share{query, 1, whole && s.allowed >= walks.wanted ? s.allowed : LOST};
+            walks.parts[query] = Part{0, static_cast<uint32_t>(list)};
+            walks.scored[query] = s.scored;
+        });
+    }
+
+    VSSG_BOTH void operator()(const Block &block, Shared &s) const
+    {
+        begin(block, s);
+        start(block, s);
+        while (const uint32_t chosen = choose(block, s)) {
+            const uint32_t slots = chosen * walks.graph.stride;
+            for (uint32_t first = 0; first < slots; first += THREADS)
+                take(block, s, [&](uint32_t t) { return first + t < slots ? link(s, first + t) : LOST; });
+        }
+        end(block, s);
+    }
+};
+
+} // namespace vssg
+
+#endif
