@@ -268,9 +268,9 @@ void gpu_graph_check(const gpu_graph *g, const gpu_case *c)
             fail_msg("query %zu: the walk finds %s, %u rows came; stride %u, pool %u, type %d, coding %d, seed %llu", q,
                      g->lost[q] ? "too few" : "enough", c->hits.counts[q], g->spec.stride, g->spec.pool,
                      (int)c->spec.type, (int)g->spec.coding, (unsigned long long)c->spec.seed);
-        if (!g->lost[q] && c->search.n_allow > 0 && g->scored[q] < g->visited[q])
+        if (!g->lost[q] && c->search.n_allow > 0 && c->hits.scored[q] < g->visited[q])
             fail_msg("query %zu: %u rows scored, %llu places were to be; type %d, metric %d, seed %llu", q,
-                     g->scored[q], (unsigned long long)g->visited[q], (int)c->spec.type, (int)c->spec.metric,
+                     c->hits.scored[q], (unsigned long long)g->visited[q], (int)c->spec.type, (int)c->spec.metric,
                      (unsigned long long)c->spec.seed);
     }
     assert_int_equal(gpu_case_check(c), lost); /* of those no row is wanted */
