@@ -56,9 +56,9 @@ static vss_status launches_nibbles(Stream *stream, const WalkJob &job, vss_error
 
 vss_status launch_walk(Stream *stream, const WalkJob &job, vss_error *err)
 {
-    if (job.walks.graph.coding == VSS_DEVICE_CODING_BYTES)
+    if (job.codes != nullptr && job.walks.graph.coding == VSS_DEVICE_CODING_BYTES)
         return launches_bytes(stream, job, err);
-    if (job.walks.graph.coding == VSS_DEVICE_CODING_NIBBLES)
+    if (job.codes != nullptr && job.walks.graph.coding == VSS_DEVICE_CODING_NIBBLES)
         return launches_nibbles(stream, job, err);
     switch (job.rows.kind) {
     case Kind::f32:

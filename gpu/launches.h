@@ -37,7 +37,7 @@ struct WalkJob {
     Walks walks;
     Rows rows;
     Queries queries;
-    const uint8_t *codes; /* [queries.n][code_stride]: of the queries, as the graph's are filled up; NULL without */
+    const uint8_t *codes; /* [queries.n][code_stride]: of the queries, as the graph's are filled up; NULL: by vectors */
     uint64_t code_stride;
 };
 

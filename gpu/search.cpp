@@ -220,9 +220,9 @@ static vss_status search_walk(const Search &s, const uint32_t *indices, vss_erro
     job.walks.scored = search_at<uint32_t>(s, p.out_scored);
     job.rows = *s.rows;
     job.queries = s.queries;
-    job.codes = codes;
     job.code_stride = p.code_stride;
     if (p.code_stride > 0) {
+        job.codes = codes;
         walks_codes(*s.graph, s.asked, indices, s.n, pinned);
         VSSG_TRY(runtime_copy_up(s.call->stream, codes, pinned, s.n * p.code_stride, err));
     }

@@ -14,9 +14,11 @@ constexpr uint32_t WALKS_FAR = 4096;  /* places that a walk follows, at most, */
 constexpr uint32_t WALKS_POOLS = 4;   /* beside so many times those of its pool */
 
 /* Pieces of a query's code, each as long as a code of the graph. */
-static uint32_t walks_pieces(const Graph &graph)
+static uint32_t walks_pieces(const Graph &graph, const vss_device_search *search)
 {
-    return graph.coding == VSS_DEVICE_CODING_NIBBLES ? 2 : graph.coding == VSS_DEVICE_CODING_BYTES ? 1 : 0;
+    if (search->codes == nullptr || graph.coding == VSS_DEVICE_CODING_NONE)
+        return 0;
+    return graph.coding == VSS_DEVICE_CODING_NIBBLES ? 2 : 1;
 }
 
 ProbeSizes walks_measure(const Graph &graph, const vss_device_search *search)
@@ -25,7 +27,7 @@ ProbeSizes walks_measure(const Graph &graph, const vss_device_search *search)
     sizes.walks = true;
     sizes.parts = 1;
     sizes.rows = search->pool;
-    sizes.code_stride = walks_pieces(graph) * graph.code_stride;
+    sizes.code_stride = walks_pieces(graph, search) * graph.code_stride;
     sizes.held = graph.n * (size_t{graph.stride} * sizeof(uint32_t) + graph.code_stride + sizeof(uint32_t));
     return sizes;
 }
@@ -45,7 +47,7 @@ Walks walks_plan(const Graph &graph, const vss_device_search *search)
 
 void walks_codes(const Graph &graph, const vss_device_search *search, const uint32_t *indices, uint32_t n, uint8_t *to)
 {
-    const uint32_t pieces = walks_pieces(graph);
+    const uint32_t pieces = walks_pieces(graph, search);
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t *from = static_cast<const uint8_t *>(search->codes) + indices[i] * search->code_stride;
         for (uint32_t piece = 0; piece < pieces; piece++, to += graph.code_stride) {

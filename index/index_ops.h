@@ -126,7 +126,7 @@ typedef struct vssi_probes {
 typedef struct vssi_walks {
     vss_device_graph graph;
     uint32_t pool;
-    const void *codes; /* [n][code_stride]: the queries as the graph's codes want them; NULL without */
+    const void *codes; /* [n][code_stride]: the queries as the graph's codes want them; NULL: by vectors */
     size_t code_stride;
     const bool *outside; /* [n]: the codes say too little of the query, the index's own search is to do it */
 } vssi_walks;

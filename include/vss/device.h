@@ -83,7 +83,7 @@ typedef struct vss_device_search {
     void **graph_place;     /* the device's own note of the graph */
     uint32_t pool;          /* rows that a walk keeps in view, k or more: the k nearest of those of them that are
                              * allowed are wanted */
-    const void *codes;      /* [n_queries] as the graph's codes want them; NULL without */
+    const void *codes;      /* [n_queries] as the graph's codes want them; NULL: walks compare the rows' vectors */
     size_t code_stride;     /* bytes from one to the next */
     void *state;
     int (*stopped)(void *state); /* 1: the caller wants no more, return CANCELLED; ask now and then */

@@ -2,8 +2,8 @@
  * hnsw_walks.c - the graph and the queries as a device wants them (vss/device.h)
  *
  * A device walks on the codes that the index has, whole numbers both on the CPU and there; f16 codes, which are none,
- * it leaves alone and walks on the vectors. Queries are coded here as ever. One that is far outside the grid of the
- * codes is marked: the device's answer for it counts for nothing, as such queries are rare and all go in one call.
+ * it leaves alone and walks on the vectors. Queries are coded here as ever. Where more than a few are far outside the
+ * grid of the codes, all walk on the vectors. Few are only marked: the device's answer for them counts for nothing.
  * Cost: a query's code.
  */
 #include <math.h>
@@ -13,6 +13,7 @@
 #include "hnsw.h"
 
 #define WALKS_DEVIATIONS 3.0 /* of how many allowed rows are among a pool's */
+#define WALKS_OUTSIDE 16u    /* one query in so many may be outside the grid */
 
 static const vss_device_coding walks_codings[] = {[HNSW_CODES_NONE] = VSS_DEVICE_CODING_NONE,
                                                   [HNSW_CODES_SQ8] = VSS_DEVICE_CODING_BYTES,
@@ -43,15 +44,17 @@ static size_t walks_pool(const vssi_query *query, size_t rows, size_t k, size_t 
     return vssi_max(capacity, (size_t)fmin(wide, (double)vssi_min(most, rows)));
 }
 
-/* The queries' codes into codes[n][stride], and which of them say too little. */
+/* The queries' codes into codes[n][stride], which of them say too little, and how many do. */
 static vss_status walks_codes(const vssi_hnsw_index *index, const vssi_query *queries, size_t n, size_t stride,
-                              vssi_scratch *scratch, uint8_t *codes, bool *outside, vss_error *err)
+                              vssi_scratch *scratch, uint8_t *codes, bool *outside, size_t *n_outside, vss_error *err)
 {
     const size_t size = index->sq8.model.size;
+    *n_outside = 0;
     for (size_t q = 0; q < n; q++) {
         vssi_hnsw_query query;
         VSSI_TRY(vssi_hnsw_form_prepare(index, &queries[q].probe, scratch, &query, err));
         outside[q] = !vssi_hnsw_inside(index, &query);
+        *n_outside += outside[q];
         if (index->form == HNSW_CODES_SQ8) {
             memcpy(codes + q * stride, query.code.code, size);
         } else {
@@ -66,6 +69,7 @@ vss_status vssi_hnsw_walks(const void *opened, const vssi_vectors *vectors, cons
                            size_t k, size_t most, vssi_scratch *scratch, vssi_walks *out, vss_error *err)
 {
     const vssi_hnsw_index *index = opened;
+    size_t n_outside;
     uint8_t *codes;
     *out = (vssi_walks){.pool = (uint32_t)walks_pool(queries, vectors->rows, k, most)};
     if (out->pool > most)
@@ -78,6 +82,10 @@ vss_status vssi_hnsw_walks(const void *opened, const vssi_vectors *vectors, cons
     memset(outside, 0, n * sizeof *outside);
     if (out->graph.coding == VSS_DEVICE_CODING_NONE)
         return VSS_OK;
-    out->codes = codes;
-    return walks_codes(index, queries, n, out->code_stride, scratch, codes, outside, err);
+    VSSI_TRY(walks_codes(index, queries, n, out->code_stride, scratch, codes, outside, &n_outside, err));
+    if (n_outside * WALKS_OUTSIDE <= n)
+        out->codes = codes;
+    else
+        memset(outside, 0, n * sizeof *outside);
+    return VSS_OK;
 }

@@ -114,7 +114,7 @@ static uint32_t graphs_row(const gpu_graph *g, uint32_t place) { return g->map !
 
 static double graphs_score(const graph_walk *w, uint32_t place)
 {
-    if (w->g->spec.coding != VSS_DEVICE_CODING_NONE)
+    if (w->g->spec.coding != VSS_DEVICE_CODING_NONE && !w->g->spec.uncoded)
         return graphs_code_score(w->g, w->query, place);
     if (w->c->spec.metric == VSS_METRIC_COSINE)
         return -(double)gpu_case_share(w->c, w->query, graphs_row(w->g, place));
@@ -253,7 +253,7 @@ void gpu_graph_make(gpu_graph *g, gpu_case *c, const gpu_graph_spec *spec)
     c->search.graph = &g->graph;
     c->search.graph_place = &g->place;
     c->search.pool = spec->pool;
-    c->search.codes = g->query_codes;
+    c->search.codes = spec->uncoded ? NULL : g->query_codes;
     c->search.code_stride = spec->code_size * (spec->coding == VSS_DEVICE_CODING_NIBBLES ? 2 : 1);
     c->hits.scored = g->scored;
     c->members = g->members;

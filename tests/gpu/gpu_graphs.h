@@ -15,6 +15,7 @@ typedef struct gpu_graph_spec {
     uint32_t entries, groups;
     vss_device_coding coding;
     uint32_t code_size;
+    bool uncoded;          /* walks are by vectors all the same */
     bool mapped;
     bool line;             /* place p leads to p + 1 alone; else links lead anywhere */
     bool wild;             /* counts, links, entries and groups may be any numbers */

@@ -106,10 +106,11 @@ static void test_random(void **state)
         graph.mapped = gpu_random(&random) % 2 == 0;
         graph.code_size = (uint32_t)(1 + gpu_random(&random) % 200);
         graph.coding = (vss_device_coding)(gpu_random(&random) % 3);
-        if (graph.coding == VSS_DEVICE_CODING_NONE) {
+        graph.uncoded = gpu_random(&random) % 8 == 0;
+        if (graph.coding == VSS_DEVICE_CODING_NONE)
             graph.code_size = 0;
+        if (graph.coding == VSS_DEVICE_CODING_NONE || graph.uncoded)
             spec.data = GPU_DATA_TIES; /* whose float32 sums are exact */
-        }
         spec.k = spec.k > 200 ? 200 : spec.k;
         spec.width = spec.rows; /* ties have room */
         graph.pool = (uint32_t)(1 + gpu_random(&random) % (gpu_random(&random) % 4 == 0 ? POOL : 3 * spec.k));
