@@ -13,6 +13,7 @@
 #include "hnsw.h"
 
 #define WALKS_DEVIATIONS 3.0 /* of how many allowed rows are among a pool's */
+#define WALKS_WIDEN 2.0
 #define WALKS_OUTSIDE 16u    /* one query in so many may be outside the grid */
 
 static const vss_device_coding walks_codings[] = {[HNSW_CODES_NONE] = VSS_DEVICE_CODING_NONE,
@@ -32,15 +33,18 @@ static void walks_graph(const vssi_hnsw_index *index, vss_device_graph *graph)
     }
 }
 
-/* The pool that a search here has, or one in which most queries find k allowed rows where those lie as everywhere: the
- * CPU does anew what finds fewer. */
+/* The pool that a search here begins with; where not nearly all queries would find k allowed rows in it, if those lie
+ * as everywhere, the pool that it goes on with: the CPU has to do anew what finds fewer. */
 static size_t walks_pool(const vssi_query *query, size_t rows, size_t k, size_t most)
 {
     const size_t capacity = vssi_hnsw_capacity(query, rows, k);
     if (query->allow == NULL || query->n_allow >= rows)
         return capacity;
+    const double share = (double)query->n_allow / (double)rows;
     const double wanted = (double)k + WALKS_DEVIATIONS * sqrt((double)k);
-    const double wide = ceil(wanted * (double)rows / (double)query->n_allow);
+    if ((double)capacity * share >= wanted)
+        return capacity;
+    const double wide = fmax(WALKS_WIDEN * (double)capacity, ceil(wanted / share));
     return vssi_max(capacity, (size_t)fmin(wide, (double)vssi_min(most, rows)));
 }
 
