@@ -69,8 +69,9 @@ static vss_status background_pass(vss_collection *col, bool *did)
     return status;
 }
 
-/* After a pass: true, and the task is no longer the collection's, unless there may be more to do. */
-static bool background_over(vss_collection *col, vss_status status, bool wanted, bool did)
+/* After a pass, which did something or left what it could not do: true, and the task is no longer the collection's,
+ * unless there may be more to do. */
+static bool background_over(vss_collection *col, vss_status status, bool wanted, bool did, bool left)
 {
     vssi_mutex_lock(&col->background_mutex);
     const bool more = status == VSS_OK && !atomic_load(&col->closing) && (did || col->background_missed);
@@ -78,7 +79,7 @@ static bool background_over(vss_collection *col, vss_status status, bool wanted,
     if (wanted)
         col->background_status = status;
     if (!more) {
-        if (status != VSS_OK || (wanted && !did))
+        if (left)
             col->background_pause_ns = vssi_now_ns() + BACKGROUND_PAUSE_NS;
         background_unref(col->background);
         col->background = NULL;
@@ -90,12 +91,14 @@ static bool background_over(vss_collection *col, vss_status status, bool wanted,
 static void background_work(vss_collection *col)
 {
     vss_status status;
-    bool wanted, did;
+    bool wanted, did, left;
     do {
         did = false;
         wanted = background_wanted(col);
         status = wanted ? background_pass(col, &did) : VSS_OK;
-    } while (!background_over(col, status, wanted, did));
+        /* Where nothing was done because the caller did it meanwhile, nothing is left. */
+        left = status != VSS_OK || (wanted && !did && background_wanted(col));
+    } while (!background_over(col, status, wanted, did, left));
 }
 
 static void background_task(void *arg)

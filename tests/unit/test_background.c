@@ -271,6 +271,40 @@ static void background__nothing_is_missed(void **state)
     assert_int_equal(count(f, NULL), 2500);
 }
 
+static void work_beside(void *arg, const char *name)
+{
+    fixture *f = arg;
+    pthread_t thread;
+    (void)name;
+    f->faults.before_put = NULL;
+    atomic_fetch_add(&f->host.threads, 1);
+    assert_int_equal(pthread_create(&thread, NULL, host_thread, &f->host), 0);
+    (void)pthread_detach(thread);
+    (void)usleep(50000); /* it finds deleted rows, and waits for the compaction that takes them away */
+}
+
+/* A task that the caller forestalls has not failed: the next write that leaves work asks for one at once. */
+static void background__forestalled(void **state)
+{
+    fixture *f = *state;
+    vss_error err;
+    f->host.how = KEEP;
+    insert(f, 4);
+    MUST(vss_collection_flush(f->col, &err));
+    MUST(vss_collection_delete_where(f->col, "id < 1000", NULL, &err));
+    assert_int_equal(atomic_load(&f->host.asked), 1);
+    f->faults.before_arg = f;
+    f->faults.before_put = work_beside;
+    MUST(vss_collection_compact(f->col, &err));
+    assert_null(f->faults.before_put);
+    while (atomic_load(&f->host.threads) > 0)
+        (void)usleep(100);
+    f->host.how = AT_ONCE;
+    MUST(vss_collection_delete_where(f->col, "id < 1500", NULL, &err));
+    assert_int_equal(atomic_load(&f->host.asked), 2);
+    assert_int_equal(stats_of(f).deleted, 0);
+}
+
 /* A failure is told, changes nothing, and is made good later. */
 static void background__fails(void **state)
 {
@@ -302,6 +336,7 @@ int main(void)
         CASE(background__after_the_close),
         CASE(background__refused),
         CASE(background__nothing_is_missed),
+        CASE(background__forestalled),
         CASE(background__fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -330,24 +329,6 @@ static void test_exact_values(void **state)
     assert_true(vssi_exact(VSSI_SIMD_BITS, VSSI_SIMD_JACCARD, none, bytes[0], 16) == 1);
 }
 
-static void test_chosen_level(void **state)
-{
-    (void)state;
-    const vssi_kernels *chosen = vssi_simd();
-    const char *wanted = getenv("VSS_SIMD");
-    size_t levels = vssi_simd_detect(), known = 0;
-    for (size_t i = 0; i < levels; i++)
-        known += vssi_simd_level(i) == chosen;
-    assert_int_equal(known, 1);
-    assert_null(vssi_simd_level(levels));
-    assert_string_equal(vssi_simd_level(0)->level, "scalar");
-    for (size_t i = 1; i < levels; i++)
-        assert_ptr_equal(vssi_simd_level(i)->below, vssi_simd_level(i - 1));
-    if (!wanted)
-        assert_ptr_equal(chosen, vssi_simd_level(levels - 1));
-    assert_ptr_equal(chosen, vssi_simd());
-}
-
 static int simd_setup(void **state)
 {
     (void)state;
@@ -367,7 +348,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_levels_match_exact), cmocka_unit_test(test_widen),
         cmocka_unit_test(test_exact_order),        cmocka_unit_test(test_exact_values),
-        cmocka_unit_test(test_chosen_level),
     };
     return cmocka_run_group_tests(tests, simd_setup, simd_teardown);
 }
