@@ -113,16 +113,6 @@ VSSG_BOTH uint32_t count_bits(uint32_t word)
 #endif
 }
 
-/* The place of the lowest bit that is set; one is. */
-VSSG_BOTH uint32_t lowest_bit(uint32_t word)
-{
-#if defined(__CUDA_ARCH__)
-    return static_cast<uint32_t>(__ffs(static_cast<int>(word)) - 1);
-#else
-    return static_cast<uint32_t>(__builtin_ctz(word));
-#endif
-}
-
 /* sum + the products of four bytes each. */
 template <bool SIGNED> VSSG_BOTH int32_t dot_bytes(uint32_t a, uint32_t b, int32_t sum)
 {

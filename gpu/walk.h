@@ -24,9 +24,10 @@
  *
  * Cost. Of a query with a pool of L: about L + 20 rows of links and 15 L scores, so at L = 64, m = 24 and codes of 128
  * bytes 21 KB of links and 120 KB of codes from anywhere: on an H200, at 4.8 TB/s, 34 million queries a second would be
- * all there is. What bounds it is waiting: some 20 rounds of two dependent reads and 15 phases, 1.5 us each; with 41
- * KB of shared memory a block, five blocks hide each other's waits on a multiprocessor, 660 on the card. One query
- * takes some 40 us, however idle the rest of the card.
+ * all there is. What bounds it is waiting: some 20 rounds of two dependent reads and a dozen phases, 1 to 2 us each;
+ * by their registers three or four blocks hide each other's waits on a multiprocessor, some 500 on the card (42 KB of
+ * shared memory would let five). One query takes some 40 us, however idle the rest of the card. The table is large
+ * enough for pools of a few hundred: beyond, more and more is scored again.
  */
 #ifndef VSS_GPU_WALK_H
 #define VSS_GPU_WALK_H
@@ -108,12 +109,11 @@ VSSG_BOTH bool walk_see(WalkShared &s, uint32_t place)
     return atomic_swap(&s.seen[set + (mixed >> 6) % WALK_SET], place) != place;
 }
 
-/* Merge the new keys, sorted [n_new], whose places are in target, into the pool, in place: from the end of the pool
+/* Merge the `fresh` new keys, sorted, whose places are in target, into the pool, in place: from the end of the pool
  * what is behind the first of them moves back, at most 256 places, 256 at a time. */
-VSSG_BOTH void walk_merge(const Block &block, WalkShared &s, uint32_t capacity)
+VSSG_BOTH void walk_merge(const Block &block, WalkShared &s, uint32_t fresh, uint32_t capacity)
 {
-    const uint32_t old = block.uniform(s.n), fresh = block.uniform(s.n_new);
-    const uint32_t first = block.uniform(s.merge.target[0]);
+    const uint32_t first = s.merge.target[0], old = block.uniform(s.n);
     for (uint32_t end = old; end > first;) {
         const uint32_t begin = end > THREADS ? end - THREADS : 0;
         block.each([&](uint32_t t) {
@@ -135,6 +135,7 @@ VSSG_BOTH void walk_merge(const Block &block, WalkShared &s, uint32_t capacity)
         if (t == 0) {
             s.n = old + fresh < capacity ? old + fresh : capacity;
             s.at = first < s.at ? first : s.at;
+            s.n_new = 0;
         }
     });
 }
@@ -145,11 +146,7 @@ VSSG_BOTH void walk_insert(const Block &block, WalkShared &s, uint32_t capacity)
     const uint32_t n = block.uniform(s.n_keys);
     block.each([&](uint32_t t) {
         if (t == 0)
-            s.n_new = s.n_fresh = s.n_keys = 0;
-    });
-    if (n == 0)
-        return;
-    block.each([&](uint32_t t) {
+            s.n_fresh = s.n_keys = 0;
         if (t >= n)
             return;
         const uint64_t key = s.keys[t];
@@ -162,7 +159,8 @@ VSSG_BOTH void walk_insert(const Block &block, WalkShared &s, uint32_t capacity)
         if (!known)
             (void)atomic_add(&s.n_new, 1);
     });
-    if (block.uniform(s.n_new) == 0)
+    const uint32_t fresh = s.n_new;
+    if (fresh == 0)
         return;
     block.each([&](uint32_t t) {
         const uint64_t key = t < n ? s.merge.hold[t] : WALK_NO_KEY;
@@ -174,7 +172,7 @@ VSSG_BOTH void walk_insert(const Block &block, WalkShared &s, uint32_t capacity)
         s.sorted[rank] = key;
         s.merge.target[rank] = rank + s.merge.below[t];
     });
-    walk_merge(block, s, capacity);
+    walk_merge(block, s, fresh, capacity);
 }
 
 template <class Form> struct Walk {
@@ -241,10 +239,12 @@ template <class Form> struct Walk {
     {
         block.each([&](uint32_t t) {
             const uint32_t place = place_at(t);
+            if (t < THREADS / 32)
+                s.open[t] = 0;
             if (place != LOST && walk_see(s, place))
                 s.fresh[atomic_add(&s.n_fresh, 1)] = place;
         });
-        score(block, s, block.uniform(s.n_fresh), [&](uint32_t i, uint32_t order) {
+        score(block, s, s.n_fresh, [&](uint32_t i, uint32_t order) {
             const uint64_t key = static_cast<uint64_t>(order) << 32 | static_cast<uint64_t>(s.fresh[i]) << 1;
             if (s.n < walks.pool || key < s.pool[walks.pool - 1])
                 s.keys[atomic_add(&s.n_keys, 1)] = key;
@@ -309,43 +309,47 @@ template <class Form> struct Walk {
         enter(block, s, everywhere ? 0 : best, everywhere ? graph.n_groups : best + 1);
     }
 
-    /* One thread: the nearest places that are open, of 256 from `at` on. */
-    VSSG_BOTH void pick(Shared &s, uint32_t at) const
+    /* In a phase: thread t's place of the pool, of 256 from `at` on, is among those to follow where it is open and few
+     * before it are. */
+    VSSG_BOTH void pick(Shared &s, uint32_t at, uint32_t t) const
     {
-        uint32_t n = 0, next = at + THREADS;
-        for (uint32_t word = 0; word < THREADS / 32; word++) {
-            for (uint32_t left = s.open[word]; left != 0 && n < walks.follow; left &= left - 1) {
-                const uint32_t place = at + word * 32 + lowest_bit(left);
-                s.chosen[n++] = static_cast<uint32_t>(s.pool[place]) >> 1;
-                s.pool[place] |= WALK_FOLLOWED;
-                next = n == walks.follow ? place + 1 : next;
-            }
-            s.open[word] = 0;
+        const uint32_t word = t / 32, bit = 1u << t % 32;
+        uint32_t before = 0, all = 0;
+        for (uint32_t i = 0; i < THREADS / 32; i++) {
+            const uint32_t open = s.open[i];
+            all += count_bits(open);
+            before += count_bits(i < word ? open : i == word ? open & (bit - 1) : 0);
         }
-        s.n_chosen = n;
-        s.followed += n;
-        s.at = next;
+        if (t == 0) {
+            s.n_chosen = all < walks.follow ? all : walks.follow;
+            s.followed += s.n_chosen;
+            if (all < walks.follow)
+                s.at = at + THREADS;
+        }
+        if ((s.open[word] & bit) == 0 || before >= walks.follow)
+            return;
+        s.chosen[before] = static_cast<uint32_t>(s.pool[at + t]) >> 1;
+        s.pool[at + t] |= WALK_FOLLOWED;
+        if (before + 1 == walks.follow)
+            s.at = at + t + 1;
     }
 
     /* Choose the places to follow. Returns how many; 0: there are none, or too many were followed. */
     VSSG_BOTH uint32_t choose(const Block &block, Shared &s) const
     {
-        for (;;) {
-            const uint32_t n = block.uniform(s.n), at = block.uniform(s.at);
-            if (at >= n || block.uniform(s.followed) > walks.most)
+        uint32_t chosen = 0;
+        while (chosen == 0) {
+            const uint32_t n = s.n, at = s.at;
+            if (at >= n || s.followed > walks.most)
                 return 0;
             block.each([&](uint32_t t) {
                 if (at + t < n && (s.pool[at + t] & WALK_FOLLOWED) == 0)
                     (void)atomic_add(&s.open[t / 32], 1u << t % 32);
             });
-            block.each([&](uint32_t t) {
-                if (t == 0)
-                    pick(s, at);
-            });
-            const uint32_t chosen = block.uniform(s.n_chosen);
-            if (chosen > 0)
-                return chosen;
+            block.each([&](uint32_t t) { pick(s, at, t); });
+            chosen = s.n_chosen;
         }
+        return chosen;
     }
 
     /* The place that a slot of the links of those chosen leads to; LOST: none. */
@@ -360,8 +364,8 @@ template <class Form> struct Walk {
     /* The allowed rows at the places of the pool. */
     VSSG_BOTH void end(const Block &block, Shared &s) const
     {
-        const uint32_t query = block.x, n = block.uniform(s.n), *map = walks.graph.map;
-        const bool whole = block.uniform(s.at) >= n;
+        const uint32_t query = block.x, n = s.n, *map = walks.graph.map;
+        const bool whole = s.at >= n;
         const uint64_t list = static_cast<uint64_t>(query) * walks.pool;
         block.each([&](uint32_t t) {
             for (uint32_t i = t; i < n; i += THREADS) {
