@@ -12,7 +12,7 @@
  * Several places at once instead of one (as CAGRA of Ootomo et al., 2023, has it) means fewer waits for memory; it
  * costs some scores of places that one at a time would not have come to, and loses none.
  *
- * What was seen stays in a table of 4,096 places in sets of four, where a fifth drives out another: a place that was
+ * What was seen stays in a table of 5,632 places in sets of four, where a fifth drives out another: a place that was
  * forgotten is scored again, none is skipped that was not seen. A score depends on query and place alone, so what comes
  * again is either above the pool's last, as it was when it fell out, or equal to a key of the pool, and dropped: each
  * place enters the pool once. Hence the same result in any order of threads, and an end on any graph; a walk that
@@ -25,8 +25,8 @@
  * Cost. Of a query with a pool of L: about L + 20 rows of links and 15 L scores, so at L = 64, m = 24 and codes of 128
  * bytes 21 KB of links and 120 KB of codes from anywhere: on an H200, at 4.8 TB/s, 34 million queries a second would be
  * all there is. What bounds it is waiting: some 20 rounds of two dependent reads and a dozen phases, 1 to 2 us each;
- * by their registers three or four blocks hide each other's waits on a multiprocessor, some 500 on the card (42 KB of
- * shared memory would let five). One query takes some 40 us, however idle the rest of the card. The table is large
+ * by their registers three or four blocks hide each other's waits on a multiprocessor, some 500 on the card (48 KB of
+ * shared memory would let four). One query takes some 40 us, however idle the rest of the card. The table is large
  * enough for pools of a few hundred: beyond, more and more is scored again.
  */
 #ifndef VSS_GPU_WALK_H
@@ -38,8 +38,8 @@
 namespace vssg {
 
 constexpr uint32_t WALK_POOL = 2048;  /* places of a pool, at most */
-constexpr uint32_t WALK_SEEN = 4096;  /* places that are remembered, a power of two */
-constexpr uint32_t WALK_SET = 4;      /* of them compete */
+constexpr uint32_t WALK_SET = 4;      /* places that compete in the table of those seen */
+constexpr uint32_t WALK_SEEN = 1408 * WALK_SET; /* what 48 KB of shared memory have room for */
 constexpr uint32_t WALK_FOLLOW = 8;   /* places that are followed at once, at most */
 constexpr uint32_t WALK_FLIGHT = 4;   /* rows that eight threads score at once */
 constexpr uint32_t WALK_STRIP = GROUPS * WALK_FLIGHT;
@@ -100,7 +100,8 @@ VSSG_BOTH uint32_t walk_below(const uint64_t *keys, uint32_t n, uint64_t key)
 /* In a phase: remember the place. False: it was known. */
 VSSG_BOTH bool walk_see(WalkShared &s, uint32_t place)
 {
-    const uint32_t mixed = place * 0x9e3779b1u, set = (mixed >> 8) % (WALK_SEEN / WALK_SET) * WALK_SET;
+    const uint32_t mixed = place * 0x9e3779b1u;
+    const uint32_t set = static_cast<uint32_t>(static_cast<uint64_t>(mixed) * (WALK_SEEN / WALK_SET) >> 32) * WALK_SET;
     for (uint32_t i = 0; i < WALK_SET; i++) {
         const uint32_t there = atomic_swap_if(&s.seen[set + i], LOST, place);
         if (there == LOST || there == place)
