@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "gpu_graphs.h"
+#include "gpu_walks.h"
 #include "gpu_lists.h"
 #include "gpu_open.h"
 #include "tier.h"
@@ -24,24 +24,24 @@ typedef enum where {
 
 typedef struct through {
     gpu_lists lists;
-    gpu_graph graph;
+    gpu_walks walks;
 } through;
 
 static void through_make(through *t, gpu_case *c, where way)
 {
-    const gpu_graph_spec spec = {.stride = 16, .pool = 20, .entries = 20, .groups = 4, .mapped = true,
+    const gpu_walks_spec spec = {.stride = 16, .pool = 20, .entries = 20, .groups = 4, .mapped = true,
                                  .coding = VSS_DEVICE_CODING_BYTES, .code_size = 20};
     *t = (through){.lists = {.begins = NULL}};
     if (way == IN_LISTS)
         gpu_lists_make(&t->lists, c, 20, 4, true);
     if (way == BY_GRAPH)
-        gpu_graph_make(&t->graph, c, &spec);
+        gpu_walks_make(&t->walks, c, &spec);
 }
 
 static void through_check(const through *t, const gpu_case *c, where way)
 {
     if (way == BY_GRAPH)
-        gpu_graph_check(&t->graph, c);
+        gpu_walks_check(&t->walks, c);
     else
         assert_int_equal(gpu_case_check(c), 0);
 }
@@ -49,7 +49,7 @@ static void through_check(const through *t, const gpu_case *c, where way)
 static void through_free(through *t, gpu_case *c, const vss_device *device)
 {
     gpu_lists_free(&t->lists, c, device);
-    gpu_graph_free(&t->graph, c, device);
+    gpu_walks_free(&t->walks, c, device);
 }
 
 /* Each call of the runtime in a search of the spec fails once, and the search after it is right. Returns how many

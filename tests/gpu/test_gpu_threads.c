@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "gpu_graphs.h"
+#include "gpu_walks.h"
 #include "gpu_lists.h"
 #include "gpu_open.h"
 #include "gpu_points.h"
@@ -21,7 +21,7 @@ enum { THREADS = 7, SEGMENTS = 4 };
 typedef struct work {
     const vss_device *device;
     gpu_case *segments;
-    gpu_graph *graphs;
+    gpu_walks *walks;
     gpu_points *points;
     void **places, **point_places;
     size_t turns, searched, refused, wrong;
@@ -62,7 +62,7 @@ static void *work_run(void *state)
         vss_status status =
             w->device->search(w->device->state, &w->places[at], &mine.vectors, &mine.search, &mine.hits, &err);
         if (status == VSS_OK && mine.search.graph != NULL)
-            gpu_graph_check(&w->graphs[at], &mine);
+            gpu_walks_check(&w->walks[at], &mine);
         else if (status == VSS_OK)
             w->wrong += gpu_case_check(&mine);
         work_count(w, status);
@@ -79,7 +79,7 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
 {
     gpu_case segments[SEGMENTS];
     gpu_lists lists[SEGMENTS];
-    gpu_graph graphs[SEGMENTS];
+    gpu_walks walks[SEGMENTS];
     gpu_points points[SEGMENTS];
     void *places[SEGMENTS] = {NULL}, *lists_places[SEGMENTS] = {NULL}, *point_places[SEGMENTS] = {NULL};
     work works[THREADS];
@@ -97,15 +97,15 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
         if (i % 3 == 2)
             gpu_lists_make(&lists[i], &segments[i], 20, 5, true);
         segments[i].search.lists_place = &lists_places[i];
-        graphs[i] = (gpu_graph){.place = NULL};
+        walks[i] = (gpu_walks){.place = NULL};
         if (i == 3)
-            gpu_graph_make(&graphs[i], &segments[i],
-                           &(gpu_graph_spec){.stride = 16, .pool = 20, .entries = 20, .groups = 4, .code_size = 20,
+            gpu_walks_make(&walks[i], &segments[i],
+                           &(gpu_walks_spec){.stride = 16, .pool = 20, .entries = 20, .groups = 4, .code_size = 20,
                                              .coding = VSS_DEVICE_CODING_NIBBLES});
         gpu_points_make(&points[i], &(gpu_point_spec){.size = 64, .centers = 9, .rows = 3000, .seed = i});
     }
     for (size_t i = 0; i < THREADS; i++) {
-        works[i] = (work){.device = device, .segments = segments, .graphs = graphs, .points = points, .places = places,
+        works[i] = (work){.device = device, .segments = segments, .walks = walks, .points = points, .places = places,
                           .point_places = point_places, .turns = turns, .random = i};
         assert_int_equal(pthread_create(&threads[i], NULL, work_run, &works[i]), 0);
     }
@@ -118,7 +118,7 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
     }
     for (size_t i = 0; i < SEGMENTS; i++) {
         gpu_lists_free(&lists[i], &segments[i], device);
-        gpu_graph_free(&graphs[i], &segments[i], device);
+        gpu_walks_free(&walks[i], &segments[i], device);
         device->forget(device->state, places[i]);
         device->forget(device->state, lists_places[i]);
         device->forget(device->state, point_places[i]);

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "gpu_graphs.h"
+#include "gpu_walks.h"
 #include "gpu_open.h"
 #include "tier.h"
 
@@ -19,33 +19,33 @@ enum { POOL = 2048 }; /* at most */
 typedef struct one_case {
     const vss_device *device;
     gpu_case c;
-    gpu_graph g;
+    gpu_walks g;
     vss_error err;
 } one_case;
 
-static void begin_case(one_case *o, const vss_device *device, const gpu_spec *spec, const gpu_graph_spec *graph)
+static void begin_case(one_case *o, const vss_device *device, const gpu_spec *spec, const gpu_walks_spec *graph)
 {
     *o = (one_case){.device = device};
     gpu_case_make(&o->c, spec);
-    gpu_graph_make(&o->g, &o->c, graph);
+    gpu_walks_make(&o->g, &o->c, graph);
 }
 
 static void search_case(one_case *o)
 {
     if (gpu_case_search(&o->c, o->device, &o->err) != VSS_OK)
         fail_msg("%s", o->err.message);
-    gpu_graph_check(&o->g, &o->c);
+    gpu_walks_check(&o->g, &o->c);
 }
 
 static void end_case(one_case *o)
 {
-    gpu_graph_free(&o->g, &o->c, o->device);
+    gpu_walks_free(&o->g, &o->c, o->device);
     if (o->c.place != NULL)
         o->device->forget(o->device->state, o->c.place);
     gpu_case_free(&o->c);
 }
 
-static void run_case(const vss_device *device, const gpu_spec *spec, const gpu_graph_spec *graph)
+static void run_case(const vss_device *device, const gpu_spec *spec, const gpu_walks_spec *graph)
 {
     one_case o;
     begin_case(&o, device, spec, graph);
@@ -64,7 +64,7 @@ static void test_pairs(void **state)
             gpu_spec spec = {.data = GPU_DATA_TIES, .dim = 17 + 40 * turn, .k = 6, .width = 700, .rows = 700,
                              .queries = turn == 0 ? 1 : 12, .allow = turn % 2 == 0 ? -1 : .6, .limits = turn == 2,
                              .seed = i * 10 + turn};
-            gpu_graph_spec graph = {.stride = 16, .pool = 20 + 30 * turn, .entries = 40, .groups = 6,
+            gpu_walks_spec graph = {.stride = 16, .pool = 20 + 30 * turn, .entries = 40, .groups = 6,
                                     .mapped = turn >= 2};
             gpu_pair(i, &spec.type, &spec.metric);
             gpu_order((uint32_t)i + turn);
@@ -83,7 +83,7 @@ static void test_codes(void **state)
         for (int nibbles = 0; nibbles < 2; nibbles++) {
             gpu_spec spec = {.type = VSS_TYPE_VECTOR_F16, .metric = VSS_METRIC_IP, .dim = 9, .k = 5, .width = 40,
                              .rows = 900, .queries = 9, .allow = i % 3 == 0 ? .5 : -1, .seed = i};
-            gpu_graph_spec graph = {.stride = 32, .pool = 40, .entries = 50, .groups = 7, .mapped = i % 2 == 0,
+            gpu_walks_spec graph = {.stride = 32, .pool = 40, .entries = 50, .groups = 7, .mapped = i % 2 == 0,
                                     .coding = nibbles ? VSS_DEVICE_CODING_NIBBLES : VSS_DEVICE_CODING_BYTES,
                                     .code_size = sizes[i]};
             gpu_order((uint32_t)i * 2);
@@ -101,7 +101,7 @@ static void test_random(void **state)
     uint64_t random = 21;
     for (size_t i = 0; i < tier_count(80, 400, 4000); i++) {
         gpu_spec spec = gpu_spec_draw(&random, 30, i);
-        gpu_graph_spec graph = {.stride = strides[gpu_random(&random) % 10]};
+        gpu_walks_spec graph = {.stride = strides[gpu_random(&random) % 10]};
         graph.wild = gpu_random(&random) % 2 == 0;
         graph.mapped = gpu_random(&random) % 2 == 0;
         graph.code_size = (uint32_t)(1 + gpu_random(&random) % 200);
@@ -132,7 +132,7 @@ static void test_floats(void **state)
             one_case o;
             gpu_spec spec = {.data = (gpu_data)data, .dim = 24, .k = 900, .width = 900, .rows = 900, .queries = 5,
                              .allow = -1, .seed = i * 10 + (size_t)data};
-            gpu_graph_spec graph = {.stride = 64, .pool = 1000, .entries = 40, .groups = 6, .mapped = i % 2 == 0};
+            gpu_walks_spec graph = {.stride = 64, .pool = 1000, .entries = 40, .groups = 6, .mapped = i % 2 == 0};
             gpu_pair(i, &spec.type, &spec.metric);
             begin_case(&o, device, &spec, &graph);
             search_case(&o); /* the pool has room for all rows: all are found, whatever their scores */
@@ -148,7 +148,7 @@ static void test_orders(void **state)
     const vss_device *device = open_device(GPU_OPTIONS);
     gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_COSINE, .dim = 40, .k = 300, .width = 340,
                      .rows = 9000, .queries = 4, .allow = -1, .seed = 4};
-    gpu_graph_spec graph = {.stride = 64, .pool = 300, .entries = 60, .groups = 8};
+    gpu_walks_spec graph = {.stride = 64, .pool = 300, .entries = 60, .groups = 8};
     one_case o;
     begin_case(&o, device, &spec, &graph);
     uint64_t sums[4] = {0};
@@ -181,7 +181,7 @@ static void test_edges(void **state)
             for (uint32_t kind = 0; kind < 4; kind++) {
                 gpu_spec spec = {.type = VSS_TYPE_VECTOR_I8, .metric = VSS_METRIC_L2, .dim = 5, .k = 1,
                                  .width = rows[i], .rows = rows[i], .queries = 3, .allow = -1, .seed = i};
-                gpu_graph_spec graph = {.stride = kind == 0 ? 1 : 20, .pool = pools[j], .entries = kind == 1 ? 0 : 3,
+                gpu_walks_spec graph = {.stride = kind == 0 ? 1 : 20, .pool = pools[j], .entries = kind == 1 ? 0 : 3,
                                         .groups = kind == 2 ? 0 : kind == 1 ? 0 : kind};
                 graph.groups = graph.groups > 3 ? 3 : graph.groups;
                 gpu_order(kind);
@@ -200,7 +200,7 @@ static void test_line(void **state)
         one_case o;
         gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .data = GPU_DATA_TIES, .dim = 3, .k = 3,
                          .width = 64, .rows = rows[i], .queries = 1, .allow = -1, .seed = i};
-        gpu_graph_spec graph = {.stride = 3, .pool = 4, .entries = 1, .groups = 1, .line = true,
+        gpu_walks_spec graph = {.stride = 3, .pool = 4, .entries = 1, .groups = 1, .line = true,
                                 .coding = VSS_DEVICE_CODING_BYTES, .code_size = 40};
         begin_case(&o, device, &spec, &graph);
         memset(o.g.query_codes, 255, 40);
@@ -208,7 +208,7 @@ static void test_line(void **state)
             uint32_t left = at / 40 > at % 40 * 255 ? at / 40 - at % 40 * 255 : 0;
             o.g.codes[at] = (uint8_t)(left < 255 ? left : 255);
         }
-        gpu_graph_walk(&o.g, &o.c);
+        gpu_walks_run(&o.g, &o.c);
         search_case(&o);
         assert_int_equal(o.c.hits.counts[0] == VSS_DEVICE_UNSETTLED, rows[i] > 4112);
         end_case(&o);
@@ -224,7 +224,7 @@ static void test_maps(void **state)
     const vss_device *device = open_device(GPU_OPTIONS);
     gpu_spec spec = {.type = VSS_TYPE_VECTOR_U8, .metric = VSS_METRIC_COSINE, .data = GPU_DATA_TIES, .dim = 20, .k = 6,
                      .width = 500, .rows = 500, .queries = 4, .allow = .8, .seed = 9};
-    gpu_graph_spec graph = {.stride = 16, .pool = 60, .entries = 20, .groups = 4, .mapped = true};
+    gpu_walks_spec graph = {.stride = 16, .pool = 60, .entries = 20, .groups = 4, .mapped = true};
     for (size_t i = 0; i < 4; i++) {
         one_case o;
         begin_case(&o, device, &spec, &graph);
@@ -253,7 +253,7 @@ static void test_passes(void **state)
         const vss_device *device = open_device(options[i]);
         gpu_spec spec = {.type = VSS_TYPE_VECTOR_U8, .metric = VSS_METRIC_L2, .dim = 16, .k = 4, .width = 60,
                          .rows = 600, .queries = i == 0 ? 4500 : 300, .allow = .9, .limits = true, .seed = i};
-        gpu_graph_spec graph = {.stride = 16, .pool = 20, .entries = 20, .groups = 4,
+        gpu_walks_spec graph = {.stride = 16, .pool = 20, .entries = 20, .groups = 4,
                                 .coding = VSS_DEVICE_CODING_NIBBLES, .code_size = 8};
         run_case(device, &spec, &graph);
         vssg_close(device);
@@ -267,7 +267,7 @@ static void test_none_allowed(void **state)
     const vss_device *device = open_device(GPU_OPTIONS);
     gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .dim = 8, .k = 4, .width = 40, .rows = 300,
                      .queries = 3, .allow = 0};
-    gpu_graph_spec graph = {.stride = 16, .pool = 20, .entries = 20, .groups = 4};
+    gpu_walks_spec graph = {.stride = 16, .pool = 20, .entries = 20, .groups = 4};
     one_case o;
     begin_case(&o, device, &spec, &graph);
     assert_int_equal(gpu_case_search(&o.c, device, &o.err), VSS_OK);
@@ -292,7 +292,7 @@ static void test_refused(void **state)
     const vss_device *device = open_device(GPU_OPTIONS);
     gpu_spec spec = {.type = VSS_TYPE_VECTOR_I8, .metric = VSS_METRIC_COSINE, .data = GPU_DATA_TIES, .dim = 10, .k = 6,
                      .width = 500, .rows = 500, .queries = 4, .allow = -1, .seed = 3};
-    gpu_graph_spec graph = {.stride = 16, .pool = 30, .entries = 20, .groups = 4,
+    gpu_walks_spec graph = {.stride = 16, .pool = 30, .entries = 20, .groups = 4,
                             .coding = VSS_DEVICE_CODING_BYTES, .code_size = 8};
     one_case o;
     begin_case(&o, device, &spec, &graph);

@@ -1,7 +1,7 @@
 /*
- * gpu_graphs.c - random graphs for the searches of gpu_case.h, and what walks over them find, by a plain walk
+ * gpu_walks.c - random graphs for the searches of gpu_case.h, and what walks over them find, by a plain walk
  */
-#include "gpu_graphs.h"
+#include "gpu_walks.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -21,7 +21,7 @@ typedef struct graph_place {
 
 /* One query's walk. */
 typedef struct graph_walk {
-    const gpu_graph *g;
+    const gpu_walks *g;
     const gpu_case *c;
     size_t query;
     graph_place *pool; /* [capacity + 1] */
@@ -47,9 +47,9 @@ static uint32_t graphs_number(uint64_t *state, uint32_t n, bool wild)
     return graphs_below(state, n);
 }
 
-static void graphs_links(gpu_graph *g, uint32_t rows, uint64_t *state)
+static void graphs_links(gpu_walks *g, uint32_t rows, uint64_t *state)
 {
-    const gpu_graph_spec *s = &g->spec;
+    const gpu_walks_spec *s = &g->spec;
     g->links = graphs_block((size_t)rows * s->stride, sizeof *g->links);
     for (uint32_t place = 0; place < rows; place++) {
         uint32_t *links = g->links + (size_t)place * s->stride;
@@ -59,9 +59,9 @@ static void graphs_links(gpu_graph *g, uint32_t rows, uint64_t *state)
     }
 }
 
-static void graphs_entries(gpu_graph *g, uint32_t rows, uint64_t *state)
+static void graphs_entries(gpu_walks *g, uint32_t rows, uint64_t *state)
 {
-    const gpu_graph_spec *s = &g->spec;
+    const gpu_walks_spec *s = &g->spec;
     const uint32_t members = s->entries - s->groups;
     g->entries = graphs_block(s->entries, sizeof *g->entries);
     g->groups = graphs_block(s->groups + 1, sizeof *g->groups);
@@ -72,7 +72,7 @@ static void graphs_entries(gpu_graph *g, uint32_t rows, uint64_t *state)
                                : s->groups > 0 ? (uint32_t)((uint64_t)members * i / s->groups) : 0;
 }
 
-static void graphs_map(gpu_graph *g, uint32_t rows, uint64_t *state)
+static void graphs_map(gpu_walks *g, uint32_t rows, uint64_t *state)
 {
     g->map = graphs_block(rows, sizeof *g->map);
     for (uint32_t i = 0; i < rows; i++)
@@ -84,7 +84,7 @@ static void graphs_map(gpu_graph *g, uint32_t rows, uint64_t *state)
     }
 }
 
-static void graphs_codes(gpu_graph *g, const gpu_case *c, uint64_t *state)
+static void graphs_codes(gpu_walks *g, const gpu_case *c, uint64_t *state)
 {
     const size_t size = g->spec.code_size, queries = c->spec.queries;
     const bool nibbles = g->spec.coding == VSS_DEVICE_CODING_NIBBLES;
@@ -96,7 +96,7 @@ static void graphs_codes(gpu_graph *g, const gpu_case *c, uint64_t *state)
         g->query_codes[i] = (uint8_t)(nibbles ? gpu_random(state) % 255 - 127 : gpu_random(state));
 }
 
-static double graphs_code_score(const gpu_graph *g, size_t query, uint32_t place)
+static double graphs_code_score(const gpu_walks *g, size_t query, uint32_t place)
 {
     const size_t size = g->spec.code_size;
     const bool nibbles = g->spec.coding == VSS_DEVICE_CODING_NIBBLES;
@@ -110,7 +110,7 @@ static double graphs_code_score(const gpu_graph *g, size_t query, uint32_t place
     return sum;
 }
 
-static uint32_t graphs_row(const gpu_graph *g, uint32_t place) { return g->map != NULL ? g->map[place] : place; }
+static uint32_t graphs_row(const gpu_walks *g, uint32_t place) { return g->map != NULL ? g->map[place] : place; }
 
 static double graphs_score(const graph_walk *w, uint32_t place)
 {
@@ -147,7 +147,7 @@ static void graphs_take(graph_walk *w, uint32_t place)
 
 static void graphs_start(graph_walk *w)
 {
-    const gpu_graph *g = w->g;
+    const gpu_walks *g = w->g;
     const uint32_t groups = g->spec.groups, members = g->spec.entries - groups, rows = w->c->spec.rows;
     const bool everywhere = w->c->allow != NULL || g->spec.pool >= 4 * groups;
     uint32_t best = 0;
@@ -194,7 +194,7 @@ static bool graphs_allowed(const gpu_case *c, uint32_t row)
     return c->allow == NULL || (c->allow[row / 64] >> row % 64 & 1) != 0;
 }
 
-static void graphs_end(gpu_graph *g, gpu_case *c, const graph_walk *w, bool far)
+static void graphs_end(gpu_walks *g, gpu_case *c, const graph_walk *w, bool far)
 {
     uint8_t *members = g->members + w->query * c->spec.rows;
     uint64_t allowed = 0;
@@ -211,7 +211,7 @@ static void graphs_end(gpu_graph *g, gpu_case *c, const graph_walk *w, bool far)
     g->visited[w->query] = w->visited;
 }
 
-void gpu_graph_walk(gpu_graph *g, gpu_case *c)
+void gpu_walks_run(gpu_walks *g, gpu_case *c)
 {
     graph_walk w = {.g = g, .c = c, .capacity = g->spec.pool};
     w.pool = graphs_block(w.capacity + 1, sizeof *w.pool);
@@ -230,11 +230,11 @@ void gpu_graph_walk(gpu_graph *g, gpu_case *c)
     free(w.seen);
 }
 
-void gpu_graph_make(gpu_graph *g, gpu_case *c, const gpu_graph_spec *spec)
+void gpu_walks_make(gpu_walks *g, gpu_case *c, const gpu_walks_spec *spec)
 {
     uint64_t state = c->spec.seed + 99;
     const size_t queries = c->spec.queries;
-    *g = (gpu_graph){.spec = *spec};
+    *g = (gpu_walks){.spec = *spec};
     g->members = graphs_block(queries * c->spec.rows, 1);
     g->lost = graphs_block(queries, sizeof *g->lost);
     g->visited = graphs_block(queries, sizeof *g->visited);
@@ -249,7 +249,7 @@ void gpu_graph_make(gpu_graph *g, gpu_case *c, const gpu_graph_spec *spec)
                                   .n_entries = spec->entries, .n_groups = spec->groups, .entries = g->entries,
                                   .groups = g->groups, .map = g->map, .coding = spec->coding,
                                   .code_size = spec->code_size, .codes = g->codes};
-    gpu_graph_walk(g, c);
+    gpu_walks_run(g, c);
     c->search.graph = &g->graph;
     c->search.graph_place = &g->place;
     c->search.pool = spec->pool;
@@ -259,7 +259,7 @@ void gpu_graph_make(gpu_graph *g, gpu_case *c, const gpu_graph_spec *spec)
     c->members = g->members;
 }
 
-void gpu_graph_check(const gpu_graph *g, const gpu_case *c)
+void gpu_walks_check(const gpu_walks *g, const gpu_case *c)
 {
     size_t lost = 0;
     for (size_t q = 0; q < c->spec.queries; q++) {
@@ -276,7 +276,7 @@ void gpu_graph_check(const gpu_graph *g, const gpu_case *c)
     assert_int_equal(gpu_case_check(c), lost); /* of those no row is wanted */
 }
 
-void gpu_graph_free(gpu_graph *g, gpu_case *c, const vss_device *device)
+void gpu_walks_free(gpu_walks *g, gpu_case *c, const vss_device *device)
 {
     if (g->place != NULL)
         device->forget(device->state, g->place);
@@ -293,5 +293,5 @@ void gpu_graph_free(gpu_graph *g, gpu_case *c, const vss_device *device)
     free(g->members);
     free(g->lost);
     free(g->visited);
-    *g = (gpu_graph){.place = NULL};
+    *g = (gpu_walks){.place = NULL};
 }
