@@ -13,7 +13,7 @@
 #include "../support/maker.h"
 #include "../support/tier.h"
 
-enum { DIM = 24, ROWS = 9000, K = 10, QUERIES = 60, AT_ONCE = 8 };
+enum { DIM = 24, ROWS = 6200, K = 10, QUERIES = 50, AT_ONCE = 8 };
 
 static struct guide {
     int walks, scans, made, forgotten;
@@ -461,9 +461,9 @@ static void test_failures(void **state)
     guide.fails = VSS_OK;
     request.device_required = 1;
     guide.stray = ROWS;
-    world_refuses(&w, &request, VSS_ERR_DEVICE, "row 9000 for query 0, of 9000 rows, is not there");
+    world_refuses(&w, &request, VSS_ERR_DEVICE, "row 6200 for query 0, of 6200 rows, is not there");
     guide.stray = 3; /* deleted */
-    world_refuses(&w, &request, VSS_ERR_DEVICE, "row 3 for query 0, of 9000 rows, is not allowed");
+    world_refuses(&w, &request, VSS_ERR_DEVICE, "row 3 for query 0, of 6200 rows, is not allowed");
     guide.stray = 0;
     guide.too_many = K + 100;
     world_refuses(&w, &request, VSS_ERR_DEVICE, "110 rows for query 0");
