@@ -86,7 +86,7 @@ static void pass_divide(const Rows &rows, const vss_device_search *search, const
     pass->shares = pass_carve(&at, probed != nullptr ? n * sizeof(Share) : 0);
     pass->parts = pass_carve(&at, n * pass->parts_most * sizeof(Part));
     pass->numbers = pass_carve(&at, walks ? n * probed->rows * sizeof(uint32_t) : 0);
-    pass->codes = pass_carve(&at, n * pass->code_stride);
+    pass->walk_codes = pass_carve(&at, n * pass->code_stride);
     pass->found = pass_carve(&at, n * sizeof(uint32_t));
     pass->rows = pass_carve(&at, n * pass->capacity * sizeof(uint32_t));
     pass->values = pass_carve(&at, n * pass->capacity * sizeof(float));

@@ -33,7 +33,7 @@ struct Pass {
     size_t out_bytes;       /* of counts, rows, values and scored, which lie together */
     /* Places in the scratch memory. */
     size_t allow, data, halves, squares, reaches, limits, offsets, cuts, spread, bases, weights, tile, counts, entries,
-        shares, parts, numbers, codes, found, rows, values, out_counts, out_rows, out_values, out_scored;
+        shares, parts, numbers, walk_codes, found, rows, values, out_counts, out_rows, out_values, out_scored;
 };
 
 /* A pass of n queries or fewer. probed: what a query of a search with lists or a graph has at most, else NULL. */

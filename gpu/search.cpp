@@ -210,7 +210,7 @@ static vss_status search_tiles(const Search &s, vss_error *err)
 static vss_status search_walk(const Search &s, const uint32_t *indices, vss_error *err)
 {
     const Pass &p = s.pass;
-    uint8_t *codes = search_at<uint8_t>(s, p.codes), *pinned = static_cast<uint8_t *>(s.call->pinned) + p.up_codes;
+    uint8_t *codes = search_at<uint8_t>(s, p.walk_codes), *pinned = static_cast<uint8_t *>(s.call->pinned) + p.up_codes;
     WalkJob job{};
     job.walks = walks_plan(*s.graph, s.asked);
     job.walks.allow = s.lists.allow;
