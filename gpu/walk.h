@@ -25,9 +25,9 @@
  * Cost. Of a query with a pool of L: about L + 20 rows of links and 15 L scores, so at L = 64, m = 24 and codes of 128
  * bytes 21 KB of links and 120 KB of codes from anywhere: on an H200, at 4.8 TB/s, 34 million queries a second would be
  * all there is. What bounds it is waiting: some 20 rounds of two dependent reads and a dozen phases, 1 to 2 us each;
- * by their registers three or four blocks hide each other's waits on a multiprocessor, some 500 on the card (48 KB of
- * shared memory would let four). One query takes some 40 us, however idle the rest of the card. The table is large
- * enough for pools of a few hundred: beyond, more and more is scored again.
+ * with 48 KB of shared memory and 64 registers four blocks hide each other's waits on a multiprocessor, 528 on the
+ * card. One query takes some 40 us, however idle the rest of the card. The table is large enough for pools of a few
+ * hundred: beyond, more and more is scored again.
  */
 #ifndef VSS_GPU_WALK_H
 #define VSS_GPU_WALK_H
@@ -176,8 +176,16 @@ VSSG_BOTH void walk_insert(const Block &block, WalkShared &s, uint32_t capacity)
     walk_merge(block, s, fresh, capacity);
 }
 
+/* A walk's, in this order; the last until there are no more. */
+enum class WalkStage : uint32_t { centers, group, entries, links };
+
+struct WalkSpan {
+    uint32_t first, end;
+};
+
 template <class Form> struct Walk {
     using Shared = WalkShared;
+    static constexpr int BLOCKS = 4; /* what shared memory lets; more hide each other's waits */
     static const char *name() { return "walk"; }
 
     Walks walks;
@@ -196,6 +204,9 @@ template <class Form> struct Walk {
             sums[f] = typename Form::Sum{};
             row[f] = f < mine ? form.at(s.fresh[begin + f * GROUPS]) : nullptr;
         }
+#if defined(__CUDA_ARCH__)
+#pragma unroll 1
+#endif
         for (uint64_t at = t % LANES * sizeof(Piece); mine > 0 && at < form.bytes(); at += LANES * sizeof(Piece)) {
             Piece piece[WALK_FLIGHT] = {};
 #if defined(__CUDA_ARCH__)
@@ -216,40 +227,55 @@ template <class Form> struct Walk {
             s.partial[f][t] = form.part(sums[f]);
     }
 
-    /* Call offer(i, order) for fresh [n], in a phase. */
-    template <class Offer>
-    VSSG_BOTH void score(const Block &block, Shared &s, uint32_t n, const Offer &offer) const
+    /* In a phase: what fresh place i has come to. */
+    VSSG_BOTH void offer(Shared &s, uint32_t i, uint32_t first, uint32_t order, bool centers) const
+    {
+        if (centers) {
+            atomic_max_wide(&s.best, ~(static_cast<uint64_t>(order) << 32 | (first + i)));
+            return;
+        }
+        const uint64_t key = static_cast<uint64_t>(order) << 32 | static_cast<uint64_t>(s.fresh[i]) << 1;
+        if (s.n < walks.pool || key < s.pool[walks.pool - 1])
+            s.keys[atomic_add(&s.n_keys, 1)] = key;
+    }
+
+    /* Score fresh [n_fresh], of the strip that begins at `first`. */
+    VSSG_BOTH void score(const Block &block, Shared &s, uint32_t first, bool centers) const
     {
         const uint8_t *query = form.queries + block.x * form.query_stride;
-        for (uint32_t first = 0; first < n; first += WALK_STRIP) {
-            block.each([&](uint32_t t) { multiply(s, query, first, n, t); });
+        const uint32_t n = s.n_fresh;
+        for (uint32_t done = 0; done < n; done += WALK_STRIP) {
+            block.each([&](uint32_t t) { multiply(s, query, done, n, t); });
             block.each([&](uint32_t t) {
-                const uint32_t at = first + t;
-                if (t < WALK_STRIP && at < n) {
+                const uint32_t i = done + t;
+                if (t < WALK_STRIP && i < n) {
                     const Eight part = load_eight(s.partial[t / GROUPS] + t % GROUPS * LANES);
-                    offer(at, form.order(part, s.square, s.fresh[at]));
+                    offer(s, i, first, form.order(part, s.square, s.fresh[i]), centers);
                 }
                 if (t == 0)
-                    s.scored += n - first < WALK_STRIP ? n - first : WALK_STRIP;
+                    s.scored += n - done < WALK_STRIP ? n - done : WALK_STRIP;
             });
         }
     }
 
-    /* Score the strip of places that place_at(t) names, LOST for none, and take them into the pool. */
-    template <class PlaceAt> VSSG_BOTH void take(const Block &block, Shared &s, const PlaceAt &place_at) const
+    /* Score a strip of what the stage goes through, from the first on and before `end`, and take it into the pool; of
+     * the centers find the best instead. */
+    VSSG_BOTH void take(const Block &block, Shared &s, WalkStage stage, uint32_t first, uint32_t end) const
     {
+        const bool centers = stage == WalkStage::centers;
         block.each([&](uint32_t t) {
-            const uint32_t place = place_at(t);
             if (t < THREADS / 32)
                 s.open[t] = 0;
-            if (place != LOST && walk_see(s, place))
-                s.fresh[atomic_add(&s.n_fresh, 1)] = place;
+            if (first + t >= end)
+                return;
+            const uint32_t place =
+                stage == WalkStage::links ? link(s, first + t) : bounded(walks.graph.entries[first + t]);
+            if (place == LOST || (!centers && !walk_see(s, place)))
+                return;
+            const uint32_t at = atomic_add(&s.n_fresh, 1);
+            s.fresh[centers ? t : at] = place;
         });
-        score(block, s, s.n_fresh, [&](uint32_t i, uint32_t order) {
-            const uint64_t key = static_cast<uint64_t>(order) << 32 | static_cast<uint64_t>(s.fresh[i]) << 1;
-            if (s.n < walks.pool || key < s.pool[walks.pool - 1])
-                s.keys[atomic_add(&s.n_keys, 1)] = key;
-        });
+        score(block, s, first, centers);
         walk_insert(block, s, walks.pool);
     }
 
@@ -271,43 +297,6 @@ template <class Form> struct Walk {
             if constexpr (Form::SQUARED)
                 (void)atomic_add(&s.square, form.square(query, t));
         });
-    }
-
-    /* The center that is nearest; LOST: there is none. */
-    VSSG_BOTH uint32_t center(const Block &block, Shared &s) const
-    {
-        const uint32_t groups = walks.graph.n_groups;
-        for (uint32_t first = 0; first < groups; first += THREADS) {
-            const uint32_t n = groups - first < THREADS ? groups - first : THREADS;
-            block.each([&](uint32_t t) {
-                if (t < n)
-                    s.fresh[t] = bounded(walks.graph.entries[first + t]);
-            });
-            score(block, s, n, [&](uint32_t i, uint32_t order) {
-                atomic_max_wide(&s.best, ~(static_cast<uint64_t>(order) << 32 | (first + i)));
-            });
-        }
-        return static_cast<uint32_t>(~block.uniform(s.best));
-    }
-
-    /* Take the entries from the first on, before `end`. */
-    VSSG_BOTH void enter(const Block &block, Shared &s, uint32_t first, uint32_t end) const
-    {
-        for (uint32_t at = first; at < end; at += THREADS)
-            take(block, s, [&](uint32_t t) { return at + t < end ? bounded(walks.graph.entries[at + t]) : LOST; });
-    }
-
-    VSSG_BOTH void start(const Block &block, Shared &s) const
-    {
-        const Graph &graph = walks.graph;
-        const bool everywhere = walks.allow != nullptr || walks.pool >= WALK_EVERYWHERE * graph.n_groups;
-        const uint32_t best = center(block, s), members = graph.n_entries - graph.n_groups;
-        if (best == LOST)
-            return;
-        const uint32_t first = graph.groups[best], end = graph.groups[best + 1];
-        enter(block, s, graph.n_groups + (first < members ? first : members),
-              graph.n_groups + (end < members ? end : members));
-        enter(block, s, everywhere ? 0 : best, everywhere ? graph.n_groups : best + 1);
     }
 
     /* In a phase: thread t's place of the pool, of 256 from `at` on, is among those to follow where it is open and few
@@ -385,14 +374,37 @@ template <class Form> struct Walk {
         });
     }
 
+    /* What the stage goes through: entries, or links of those chosen. */
+    VSSG_BOTH WalkSpan span(const Block &block, Shared &s, WalkStage stage) const
+    {
+        const Graph &graph = walks.graph;
+        const uint32_t groups = graph.n_groups, members = graph.n_entries - groups;
+        if (stage == WalkStage::centers)
+            return WalkSpan{0, groups};
+        if (stage == WalkStage::links)
+            return WalkSpan{0, choose(block, s) * graph.stride};
+        const uint32_t best = static_cast<uint32_t>(~s.best);
+        if (best == LOST)
+            return WalkSpan{0, 0};
+        if (stage == WalkStage::group) {
+            const uint32_t first = graph.groups[best], end = graph.groups[best + 1];
+            return WalkSpan{groups + (first < members ? first : members), groups + (end < members ? end : members)};
+        }
+        const bool everywhere = walks.allow != nullptr || walks.pool >= WALK_EVERYWHERE * groups;
+        return everywhere ? WalkSpan{0, groups} : WalkSpan{best, best + 1};
+    }
+
+    /* One loop, so that there is the code of one: it is long. */
     VSSG_BOTH void operator()(const Block &block, Shared &s) const
     {
         begin(block, s);
-        start(block, s);
-        while (const uint32_t chosen = choose(block, s)) {
-            const uint32_t slots = chosen * walks.graph.stride;
-            for (uint32_t first = 0; first < slots; first += THREADS)
-                take(block, s, [&](uint32_t t) { return first + t < slots ? link(s, first + t) : LOST; });
+        for (uint32_t i = 0;; i++) {
+            const WalkStage stage = i < 3 ? static_cast<WalkStage>(i) : WalkStage::links;
+            const WalkSpan span = this->span(block, s, stage);
+            if (stage == WalkStage::links && span.end == 0)
+                break;
+            for (uint32_t first = span.first; first < span.end; first += THREADS)
+                take(block, s, stage, first, span.end);
         }
         end(block, s);
     }

@@ -118,7 +118,7 @@ template <Kind KIND, bool IP> struct WalkVectors {
         }
         if (!jaccard)
             return differ;
-        return order_of(either == 0 ? 0 : static_cast<float>(differ) / static_cast<float>(either));
+        return order_of(either == 0 ? 0 : quotient(static_cast<float>(differ), static_cast<float>(either)));
     }
 
     /* Rises with the distance of the place. */
@@ -132,12 +132,12 @@ template <Kind KIND, bool IP> struct WalkVectors {
                 return square + sum;
             if (lengths == nullptr)
                 return order_whole(0u - sum);
-            return order_of(-static_cast<float>(static_cast<int32_t>(sum)) / lengths[row(place)]);
+            return order_of(quotient(-static_cast<float>(static_cast<int32_t>(sum)), lengths[row(place)]));
         } else {
             float sum = 0;
             for (uint32_t i = 0; i < LANES; i++)
                 sum += float_of(part.at[i]);
-            return order_of(!IP ? sum : lengths == nullptr ? -sum : -sum / lengths[row(place)]);
+            return order_of(!IP ? sum : lengths == nullptr ? -sum : quotient(-sum, lengths[row(place)]));
         }
     }
 };
