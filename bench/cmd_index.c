@@ -16,7 +16,7 @@ static const cli_option index_options[] = {
     {"set", "K=V,...", "parameters of the index, see below", true},
     {"memory", "MIB", "with auto: the most that the index may take, in MiB (0: no limit)", false},
     {"model-of", "DB/COLL", "take the trained model of that collection's index, of the field of the same name", false},
-    {"device", "NAME", "what trains and fills inverted lists, as cuda: see vss help; the processor by default", false},
+    {"device", "NAME", "what trains and fills lists, compares rows for graphs, as cuda: see vss help", false},
     {"threads", "N", "threads that build (the processors this process may use)", false},
     {NULL, NULL, NULL, false},
 };

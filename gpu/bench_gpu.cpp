@@ -1,6 +1,6 @@
 /*
- * bench_gpu.cpp - what searches on a card do, of all rows and of inverted lists, and k-means; what share that is of
- * what the card can do
+ * bench_gpu.cpp - what searches on a card do, of all rows and of inverted lists, and k-means, and what a graph asks for
+ * (bench_graph.cpp); what share that is of what the card can do
  *
  * vss-bench-gpu [ROWS [BATCH]]: rows of 128 and of 960 components (1,000,000 unless said otherwise), float32, under
  * l2, k = 10, in batches of 1, 10, 100 and 10,000 queries (BATCH at most). Rows are made on the card by a seeded
@@ -22,6 +22,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "bench_graph.h"
 #include "fail.h"
 #include "generate.h"
 #include "pass.h"
@@ -398,6 +399,8 @@ static vss_status bench_all(Bench *bench, vss_error *err)
         if (status == VSS_OK && bench->device->card.products)
             status = bench_kmeans(bench, err);
         call_give(bench->device, bench->call);
+        if (status == VSS_OK)
+            status = bench_graph(bench->device, bench->rows, bench->copies, err);
     }
     std::free(queries);
     std::free(counts);

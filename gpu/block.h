@@ -4,8 +4,9 @@
  * A kernel is a struct with its arguments, a name, a nested Shared and operator()(const Block &, Shared &). It works in
  * phases: block.each(f) calls f(t) for every thread t of the block and returns when all are done: on the card one call
  * of f and a barrier, on the host a loop. So nothing that a thread keeps in variables of its own outlives a phase; what
- * has to is in Shared, or is the same in all threads. Between phases every thread runs the same code: a condition there
- * that is read from memory which the next phase may write goes through block.uniform, which waits for all readers.
+ * has to is in Shared or in an Own, or is the same in all threads. Between phases every thread runs the same code: a
+ * condition there that is read from memory which the next phase may write goes through block.uniform, which waits for
+ * all readers.
  *
  * Within a phase threads meet in atomics only. The host runs the threads of a phase, and the blocks of a grid, one
  * after another in an order that tests can choose, and fills Shared with rubbish first: what depends on the order, or
@@ -27,12 +28,30 @@
 #define VSSG_BOTH inline
 #endif
 
+/* Before a loop of so many rounds as the compiler knows. */
+#if defined(__CUDA_ARCH__)
+#define VSSG_UNROLL _Pragma("unroll")
+#else
+#define VSSG_UNROLL
+#endif
+
 namespace vssg {
 
 constexpr uint32_t THREADS = 256; /* of a block, of every kernel */
 
 /* What the order of threads and blocks is made of on the host. */
 uint32_t host_order();
+
+/* What each thread of a block keeps from phase to phase, in registers of the card. */
+template <class Value> struct Own {
+#if defined(__CUDA_ARCH__)
+    Value value;
+    __device__ __forceinline__ Value &of(uint32_t) { return value; }
+#else
+    Value values[THREADS];
+    Value &of(uint32_t t) { return values[t]; }
+#endif
+};
 
 struct Block {
     uint32_t x, y;   /* in the grid */
@@ -48,6 +67,32 @@ struct Block {
         /* An odd factor modulo a power of two: every thread once. */
         for (uint32_t i = 0; i < THREADS; i++)
             phase((i * (2 * order + 1) + 31 * order) % THREADS);
+#endif
+    }
+
+    /* A phase: part(t, numbers) adds to N numbers of each thread, 0 at first; write(t, sums) gets their sums over the
+     * LANES threads, side by side, that t is one of, when these have done their parts; others may not have. */
+    template <uint32_t LANES, uint32_t N, class Part, class Write> VSSG_BOTH void sums(Part part, Write write) const
+    {
+        static_assert(LANES <= 32 && (LANES & (LANES - 1)) == 0, "lanes of a warp");
+#if defined(__CUDA_ARCH__)
+        uint32_t sum[N] = {};
+        part(static_cast<uint32_t>(threadIdx.x), sum);
+        for (uint32_t n = 0; n < N; n++)
+            for (uint32_t step = LANES / 2; step > 0; step /= 2)
+                sum[n] += __shfl_xor_sync(0xffffffffu, sum[n], step);
+        write(static_cast<uint32_t>(threadIdx.x), sum);
+        __syncthreads();
+#else
+        constexpr uint32_t GROUPS = THREADS / LANES;
+        for (uint32_t i = 0; i < GROUPS; i++) {
+            const uint32_t first = (i * (2 * order + 1) + 31 * order) % GROUPS * LANES;
+            uint32_t sum[N] = {};
+            for (uint32_t lane = 0; lane < LANES; lane++)
+                part(first + (lane ^ order % LANES), sum);
+            for (uint32_t lane = 0; lane < LANES; lane++)
+                write(first + (lane ^ order % LANES), sum);
+        }
 #endif
     }
 

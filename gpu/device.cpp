@@ -95,22 +95,75 @@ static vss_status device_compare(Device *device, void **slot, const vss_device_p
     return status;
 }
 
+static constexpr unsigned long long MOST_POINTS = 0xfffffff0ull;
+
+static vss_status device_points(const vss_device_points *points, unsigned long long most, vss_error *err)
+{
+    if (points->size == 0 || points->size % 4 != 0 || points->size > POINT_SIZE)
+        return fail(err, VSS_ERR_UNSUPPORTED, "points of %u bytes, wanted a multiple of 4 to %u", points->size,
+                    POINT_SIZE);
+    if (points->rows == 0 || points->rows > most)
+        return fail(err, VSS_ERR_UNSUPPORTED, "%llu points, wanted 1 to %llu",
+                    static_cast<unsigned long long>(points->rows), most);
+    return VSS_OK;
+}
+
 static vss_status device_nearest(void *state, void **slot, const vss_device_points *points,
                                  const vss_device_nearest *nearest, vss_error *err)
 {
     Device *device = static_cast<Device *>(state);
-    const unsigned long long rows = points->rows, most = nearest->counts != nullptr ? 1ull << 24 : 0xfffffff0ull;
     int before;
-    if (points->size == 0 || points->size % 4 != 0 || points->size > POINT_SIZE)
-        return fail(err, VSS_ERR_UNSUPPORTED, "points of %u bytes, wanted a multiple of 4 to %u", points->size,
-                    POINT_SIZE);
-    if (rows == 0 || rows > most || nearest->n_centers == 0)
-        return fail(err, VSS_ERR_UNSUPPORTED, "%llu points and %u centers, wanted 1 to %llu points and some center",
-                    rows, nearest->n_centers, most);
+    VSSG_TRY(device_points(points, nearest->counts != nullptr ? 1ull << 24 : MOST_POINTS, err));
+    if (nearest->n_centers == 0)
+        return fail(err, VSS_ERR_UNSUPPORTED, "no centers, wanted some");
     VSSG_TRY(runtime_enter(device->card.number, &before, err));
     const vss_status status = device_compare(device, slot, points, nearest, err);
     runtime_leave(before);
     return status;
+}
+
+/* A call that compares points as they are with each other. */
+template <class Asked, class Run>
+static vss_status device_graph(void *state, void **slot, const vss_device_points *points, const Asked *asked, Run run,
+                               vss_error *err)
+{
+    Device *device = static_cast<Device *>(state);
+    Call *call;
+    Place *place;
+    int before;
+    VSSG_TRY(device_points(points, MOST_POINTS, err));
+    VSSG_TRY(runtime_enter(device->card.number, &before, err));
+    vss_status status = call_take(device, asked->stopped, asked->state, &call, err);
+    if (status == VSS_OK) {
+        status = grid_take(device, call, slot, points, &place, err);
+        if (status == VSS_OK) {
+            status = run(device, call, place->grid, asked, err);
+            place_give(device, place);
+        }
+        call_give(device, call);
+    }
+    runtime_leave(before);
+    return status;
+}
+
+static vss_status device_neighbors(void *state, void **slot, const vss_device_points *points,
+                                   const vss_device_neighbors *neighbors, vss_error *err)
+{
+    if (neighbors->keep == 0 || neighbors->keep > VSS_DEVICE_KEEP)
+        return fail(err, VSS_ERR_UNSUPPORTED, "the %u nearest of a group, wanted 1 to %u", neighbors->keep,
+                    VSS_DEVICE_KEEP);
+    return device_graph(state, slot, points, neighbors, neighbors_run, err);
+}
+
+static vss_status device_prune(void *state, void **slot, const vss_device_points *points,
+                               const vss_device_prune *prune, vss_error *err)
+{
+    if (prune->most == 0 || prune->most > VSS_DEVICE_MET || prune->degree == 0 || prune->degree > VSS_DEVICE_MET)
+        return fail(err, VSS_ERR_UNSUPPORTED, "%u links of the %u nearest candidates, wanted 1 to %u", prune->degree,
+                    prune->most, VSS_DEVICE_MET);
+    if (!(prune->factor >= 1))
+        return fail(err, VSS_ERR_UNSUPPORTED, "a factor of %g, wanted 1 or more", static_cast<double>(prune->factor));
+    return device_graph(state, slot, points, prune, prune_run, err);
 }
 
 static void device_forget(void *state, void *place)
@@ -194,6 +247,8 @@ static void device_fill(Device *device)
     face->takes = device_takes;
     face->search = device_search;
     face->nearest = device->card.products ? device_nearest : nullptr;
+    face->neighbors = device_neighbors;
+    face->prune = device_prune;
     face->forget = device_forget;
 }
 

@@ -134,6 +134,33 @@ vss_status launch_tally(Stream *stream, const Tally &job, vss_error *err)
     return launch(stream, launches_blocks(job.n, POINT_GROUPS), 1, job, err);
 }
 
+vss_status launch_square(Stream *stream, const Square &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.grid.n, GRID_GROUPS), 1, job, err);
+}
+
+uint32_t meet_points(uint32_t form) { return THREADS << form; }
+uint32_t meet_queries(uint32_t form) { return MEET_PAIRS >> form; }
+
+vss_status launch_meet(Stream *stream, const MeetJob &job, uint32_t form, uint32_t n_tasks, vss_error *err)
+{
+    switch (form) {
+    case 0:
+        return launch(stream, n_tasks, 1, Meet<1>{job}, err);
+    case 1:
+        return launch(stream, n_tasks, 1, Meet<2>{job}, err);
+    default:
+        return launch(stream, n_tasks, 1, Meet<4>{job}, err);
+    }
+}
+
+vss_status launch_thin(Stream *stream, const ThinJob &job, uint32_t rows, vss_error *err)
+{
+    if (rows == 1)
+        return launch(stream, job.n_tasks, 1, Thin<1>{job}, err);
+    return launch(stream, launches_blocks(job.n_tasks, 4), 1, Thin<4>{job}, err);
+}
+
 vss_status launch_generate(Stream *stream, float *to, uint64_t n, uint64_t seed, vss_error *err)
 {
     return launch(stream, launches_blocks(n, THREADS * GENERATE_EACH), 1, Generate{to, n, seed}, err);

@@ -5,8 +5,10 @@
 #define VSS_GPU_LAUNCHES_H
 
 #include "finish.h"
+#include "meet.h"
 #include "nearest.h"
 #include "prepare.h"
+#include "thin.h"
 #include "tile.h"
 #include "walk.h"
 
@@ -55,6 +57,14 @@ vss_status launch_pick(Stream *stream, const Finals &finals, uint32_t n, vss_err
 vss_status launch_widen(Stream *stream, const Widen &job, vss_error *err);
 vss_status launch_closest(Stream *stream, const Closest &job, vss_error *err);
 vss_status launch_tally(Stream *stream, const Tally &job, vss_error *err);
+vss_status launch_square(Stream *stream, const Square &job, vss_error *err);
+/* Some tasks of one form, which meet meet_points(form) points at most, meet_queries(form) queries in each. */
+constexpr uint32_t MEET_FORMS = 3;
+uint32_t meet_points(uint32_t form);
+uint32_t meet_queries(uint32_t form);
+vss_status launch_meet(Stream *stream, const MeetJob &job, uint32_t form, uint32_t n_tasks, vss_error *err);
+/* Rows of up to 1,024 / rows candidates, `rows` a block: 1 or 4. */
+vss_status launch_thin(Stream *stream, const ThinJob &job, uint32_t rows, vss_error *err);
 /* Rows for the benchmark: components from -1 to 1, by the seed and their place. */
 vss_status launch_generate(Stream *stream, float *to, uint64_t n, uint64_t seed, vss_error *err);
 

@@ -142,6 +142,26 @@ template <bool SIGNED> VSSG_BOTH int32_t dot_bytes(uint32_t a, uint32_t b, int32
 #endif
 }
 
+/* What a thread reads at once. */
+struct alignas(16) Piece {
+    uint32_t word[4];
+};
+
+VSSG_BOTH Piece load_piece(const uint8_t *at)
+{
+    Piece piece;
+#if defined(__CUDA_ARCH__)
+    const uint4 four = __ldg(reinterpret_cast<const uint4 *>(at));
+    piece.word[0] = four.x;
+    piece.word[1] = four.y;
+    piece.word[2] = four.z;
+    piece.word[3] = four.w;
+#else
+    memcpy(&piece, at, sizeof piece);
+#endif
+    return piece;
+}
+
 /* Exact for every half. Subnormals are counted in units of 2^-24, the distance of floats from 0.5 on. */
 VSSG_BOTH float float_of_f16(uint32_t half)
 {

@@ -28,25 +28,6 @@ namespace vssg {
 
 constexpr uint32_t SCAN_SUMS = 8; /* of a thread: queries times rows in flight */
 
-struct alignas(16) Piece {
-    uint32_t word[4];
-};
-
-VSSG_BOTH Piece load_piece(const uint8_t *at)
-{
-    Piece piece;
-#if defined(__CUDA_ARCH__)
-    const uint4 four = __ldg(reinterpret_cast<const uint4 *>(at));
-    piece.word[0] = four.x;
-    piece.word[1] = four.y;
-    piece.word[2] = four.z;
-    piece.word[3] = four.w;
-#else
-    memcpy(&piece, at, sizeof piece);
-#endif
-    return piece;
-}
-
 template <Kind KIND> VSSG_BOTH constexpr bool scan_floats()
 {
     return KIND == Kind::f32 || KIND == Kind::f16 || KIND == Kind::bf16;

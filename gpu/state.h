@@ -13,6 +13,7 @@
 #include <mutex>
 
 #include "graph.h"
+#include "grid.h"
 #include "points.h"
 
 namespace vssg {
@@ -34,6 +35,7 @@ struct Place {
         Inverted inverted;
         Graph graph;
         Points points;
+        Grid grid;
     };
 };
 
@@ -145,6 +147,18 @@ vss_status points_take(Device *device, Call *call, void **slot, const vss_device
 /* ---- nearest.cpp ---- */
 vss_status nearest_run(Device *device, Call *call, const Points &points, const vss_device_nearest *asked,
                        vss_error *err);
+
+/* ---- grid.cpp ---- */
+/* The points as they are, on the card until place_give, as place_take has rows. */
+vss_status grid_take(Device *device, Call *call, void **slot, const vss_device_points *points, Place **out,
+                     vss_error *err);
+
+/* ---- neighbors.cpp ---- */
+vss_status neighbors_run(Device *device, Call *call, const Grid &grid, const vss_device_neighbors *asked,
+                         vss_error *err);
+
+/* ---- prune.cpp ---- */
+vss_status prune_run(Device *device, Call *call, const Grid &grid, const vss_device_prune *asked, vss_error *err);
 
 /* ---- device.cpp ---- */
 vss_status options_read(const char *text, Options *options, vss_error *err);

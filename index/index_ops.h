@@ -142,7 +142,7 @@ typedef struct vssi_index_ops {
     bool exact;                   /* returns what a scan returns */
     bool scattered;               /* its blocks are read at random: better from memory than from a mapped file */
     bool filters;                 /* it takes few passing rows well: fewer than one in 20 (lib/collection/plan.c) */
-    bool device;                  /* its build asks build->device */
+    bool (*device)(const vss_device *device); /* can its build ask such a device; NULL: it asks none */
     bool trusting;                /* open is not safe on hostile bytes: for searches that say trusted=1 only */
     const vssi_param *params;     /* build and search parameters, one table */
     size_t n_params;

@@ -20,6 +20,10 @@ extern "C" {
 #define VSS_DEVICE_ABI 1u        /* of everything in this header; a device of another number is refused */
 #define VSS_DEVICE_MAX 4u        /* in a process */
 #define VSS_DEVICE_UNSETTLED 0xffffffffu
+#define VSS_DEVICE_MET 1024u     /* points that a point is compared with in a group, at most; and members of a group */
+#define VSS_DEVICE_KEEP 24u      /* of them that it keeps, at most */
+#define VSS_DEVICE_NONE 0xffffu  /* in an answer: no other was met */
+#define VSS_DEVICE_FREE 0xffffffffu /* among candidates: none */
 
 /* The vectors of one field of one sealed segment. They never change. */
 typedef struct vss_device_vectors {
@@ -102,8 +106,8 @@ typedef struct vss_device_hits {
     uint32_t *scored; /* [n_queries], with a graph: how many rows the walk has compared, for vss_explain; else NULL */
 } vss_device_hits;
 
-/* Points of a grid of bytes, which k-means and the building of inverted lists compare with centers on the same grid.
- * The distance of two is sum (c - d)^2, a whole number below 2^31. */
+/* Points of a grid of bytes, which k-means and the building of inverted lists compare with centers on the same grid,
+ * and the building of graphs with each other. The distance of two is sum (c - d)^2, a whole number below 2^31. */
 typedef struct vss_device_points {
     uint32_t struct_size;
     uint32_t size;        /* bytes of a point: a multiple of 4, at most 32,772 */
@@ -127,6 +131,46 @@ typedef struct vss_device_nearest {
     int (*stopped)(void *state); /* as in vss_device_search */
 } vss_device_nearest;
 
+/* Points in groups, as the building of graphs compares them: of what the members of a group meet, the nearest to each
+ * member. Members meet the other members of their group, or, where there are pivots, the group's pivots. What is met is
+ * numbered from 0 in the order given; among members a member keeps its number, but does not meet itself. The nearest of
+ * those met has the least key: the distance, rounded to the nearest float32, of whose 32 bits the 9 last are left
+ * out (a sign, 8 bits of exponent, 14 of fraction stay), and of equal ones the least number. */
+typedef struct vss_device_neighbors {
+    uint32_t struct_size;
+    uint32_t keep;           /* 1 to VSS_DEVICE_KEEP */
+    size_t n_groups;
+    const uint64_t *begins;  /* [n_groups + 1]: where each group begins in members, rising from 0; up to VSS_DEVICE_MET
+                                members a group */
+    const uint32_t *members; /* points, below the rows */
+    const uint64_t *pivot_begins; /* [n_groups + 1]: the same in pivots; NULL: members meet each other */
+    const uint32_t *pivots;
+    uint16_t *answer;        /* [begins[n_groups]][keep]: numbers of what is nearest to a member, by rising keys;
+                                VSS_DEVICE_NONE behind them where fewer are met */
+    void *state;
+    int (*stopped)(void *state); /* as in vss_device_search */
+} vss_device_neighbors;
+
+/* Rows with candidates, and which of these become links. What is VSS_DEVICE_FREE, the row's own point, and what came
+ * before in the row's candidates counts for nothing. Up to 128 that are left are put in order as in
+ * vss_device_neighbors, numbered as they come; more by their distances, rounded to float32, and of equal ones the least
+ * point first. Of the `most` first, each is a link unless a link before it is nearer to it, by the factor, than the
+ * row's point: factor * distance to the link < distance to the point, all of it float32; until there are `degree`. */
+typedef struct vss_device_prune {
+    uint32_t struct_size;
+    uint32_t most;              /* 1 to VSS_DEVICE_MET */
+    uint32_t degree;            /* 1 to VSS_DEVICE_MET */
+    float factor;               /* 1 or more; INFINITY: all are links */
+    size_t n_rows;
+    const uint32_t *rows;       /* [n_rows]: the point of each */
+    const uint64_t *begins;     /* [n_rows + 1]: where each row's begin in candidates, rising from 0 */
+    const uint32_t *candidates; /* [begins[n_rows]]: points, below the rows of the points, or VSS_DEVICE_FREE */
+    uint32_t *counts;           /* [n_rows]: links, or VSS_DEVICE_UNSETTLED: more candidates than it takes, the CPU's */
+    uint32_t *links;            /* [n_rows][degree]: points, in the order in which they were chosen */
+    void *state;
+    int (*stopped)(void *state); /* as in vss_device_search */
+} vss_device_prune;
+
 /* Every function may be called on any thread, several at once. Those that fail write one line into err (never NULL
  * there) and return its status: NO_MEMORY or BUDGET where the device's memory does not suffice, UNSUPPORTED where it
  * does not do what it is asked, DEVICE where a call of the device failed, with the call's name; search or build then go
@@ -149,6 +193,11 @@ typedef struct vss_device {
     /* place as above, for points. NULL: this device compares no points. */
     vss_status (*nearest)(void *state, void **place, const vss_device_points *points, const vss_device_nearest *nearest,
                           vss_error *err);
+    /* One place more for points, for these two. Both NULL: this device builds no graphs. */
+    vss_status (*neighbors)(void *state, void **place, const vss_device_points *points,
+                            const vss_device_neighbors *neighbors, vss_error *err);
+    vss_status (*prune)(void *state, void **place, const vss_device_points *points, const vss_device_prune *prune,
+                        vss_error *err);
     /* The vectors, lists, graph or points are gone, or no longer wanted; no call with this place runs or will come. */
     void (*forget)(void *state, void *place);
 } vss_device;

@@ -32,6 +32,8 @@ static vss_status device_valid(const vss_device *device, vss_error *err)
     if (!device->description || !device->takes || !device->search || !device->forget)
         return vssi_fail(err, VSS_ERR_INVALID, "device \"%s\": description, takes, search and forget are required",
                          device->name);
+    if (!device->neighbors != !device->prune)
+        return vssi_fail(err, VSS_ERR_INVALID, "device \"%s\": neighbors and prune go together", device->name);
     return VSS_OK;
 }
 

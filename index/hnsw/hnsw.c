@@ -25,6 +25,7 @@ const vssi_index_ops vssi_hnsw_ops = {
     .format = HNSW_FORMAT,
     .exact = false,
     .scattered = true,
+    .device = vssi_hnsw_device_can,
     .params = hnsw_params,
     .n_params = HNSW_PARAMS,
     .build = vssi_hnsw_build_image,

@@ -140,6 +140,7 @@ typedef struct vssi_hnsw_build {
     uint32_t *groups;        /* [n_groups + 1] */
     size_t n_entries, n_groups;
     uint32_t *map;           /* [rows] once graph and codes go by places of locality (hnsw_order.c) */
+    void *place;             /* the device's, of the codes by place */
     uint64_t total;          /* units of progress */
     _Atomic uint64_t done;
 } vssi_hnsw_build;
@@ -220,13 +221,66 @@ vss_status vssi_hnsw_arrange_back(vssi_hnsw_build *b, vss_error *err);
 vss_status vssi_hnsw_partition_round(vssi_hnsw_build *b, size_t round, vss_error *err);
 vss_status vssi_hnsw_partition_order(vssi_hnsw_build *b, uint32_t *places, vss_error *err);
 
-/* hnsw_leaf.c: compare all pairs of a leaf, instances[n] = place * HNSW_FANOUT + slot; the best of a row go into its
- * chunk b->filled + slot. */
-void vssi_hnsw_leaf(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const uint32_t *instances, size_t n);
+/* Consecutive instances, place * HNSW_FANOUT + slot, of one cell of a partition. */
+typedef struct vssi_hnsw_group {
+    uint32_t cell, begin, end;
+} vssi_hnsw_group;
+
+/* hnsw_leaf.c: compare all pairs of each of n > 0 leaves; the best of a row go into its chunk b->filled + slot. */
+vss_status vssi_hnsw_leaves(vssi_hnsw_build *b, const uint32_t *instances, const vssi_hnsw_group *leaves, size_t n,
+                            vss_error *err);
+
+/* hnsw_device.c: can builds use such a device; is this one's to be asked; where vectors are compared as float32 none
+ * is, which fails if it is required; what it knows of the codes is no longer so. */
+bool vssi_hnsw_device_can(const vss_device *device);
+bool vssi_hnsw_on_device(const vssi_hnsw_build *b);
+vss_status vssi_hnsw_device_check(const vssi_hnsw_build *b, vss_error *err);
+void vssi_hnsw_device_forget(vssi_hnsw_build *b);
+
+/* Groups whose members meet each other, or pivots. Groups count `weight` each in the progress. */
+typedef struct vssi_hnsw_meeting {
+    const uint32_t *instances;
+    const vssi_hnsw_group *groups;
+    size_t n_groups, keep;
+    /* Places of the pivots of a group into places[VSSI_PAIRS_MOST]; returns how many. NULL: none. */
+    size_t (*pivots)(const void *arg, size_t group, uint32_t *places);
+    /* answer[members][keep] of a group, right as numbers; on any thread, groups side by side. */
+    void (*take)(vssi_hnsw_build *b, const void *arg, size_t group, const uint16_t *answer);
+    const void *arg;
+    uint64_t weight;
+} vssi_hnsw_meeting;
+
+/* hnsw_device.c: *done: the device has done it; else the CPU is to. CANCELLED, DEADLINE, its failure where required. */
+vss_status vssi_hnsw_device_meet(vssi_hnsw_build *b, const vssi_hnsw_meeting *meeting, bool *done, vss_error *err);
 
 /* hnsw_prune.c: of worker->ids[n], choose at most `degree` links for the place. Returns how many. */
 size_t vssi_hnsw_prune(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place, size_t n, uint32_t *links);
 vss_status vssi_hnsw_prune_all(vssi_hnsw_build *b, vss_error *err);
+
+#define HNSW_PRUNE_UNIT 256u /* rows */
+
+/* Rows whose candidates are pruned, on any thread, side by side. place: of the row. */
+typedef struct vssi_hnsw_pruning {
+    const uint32_t *rows; /* [n] places; NULL: places below n */
+    size_t n;
+    size_t usual;         /* candidates of a row, about */
+    size_t most, degree;  /* candidates that are looked at, and of which at most so many are taken */
+    float factor;         /* of robust pruning, alpha^2 */
+    size_t (*size)(const vssi_hnsw_build *b, const void *arg, size_t place);
+    void (*copy)(const vssi_hnsw_build *b, const void *arg, size_t place, uint32_t *candidates); /* [size] */
+    void (*take)(vssi_hnsw_build *b, const void *arg, size_t place, const uint32_t *chosen, size_t n);
+    void (*row)(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const void *arg, size_t place); /* the CPU's way, whole */
+    const void *arg;
+    uint64_t weight;      /* of a row in the progress */
+} vssi_hnsw_pruning;
+
+/* What the pruning of links has in common. */
+void vssi_hnsw_prune_links(const vssi_hnsw_build *b, vssi_hnsw_pruning *pruning);
+vss_status vssi_hnsw_prune_rows(vssi_hnsw_build *b, const vssi_hnsw_pruning *pruning, vss_error *err);
+/* hnsw_device_prune.c: *done = NULL, or whether units of HNSW_PRUNE_UNIT rows are done; the caller frees it. CANCELLED,
+ * DEADLINE, the device's failure where required. */
+vss_status vssi_hnsw_device_prune(vssi_hnsw_build *b, const vssi_hnsw_pruning *pruning, bool **done, vss_error *err);
+
 /* Keep only the nearest candidates, in the chunks inside the graph: all others are free then. */
 vss_status vssi_hnsw_prune_narrow(vssi_hnsw_build *b, vss_error *err);
 void vssi_hnsw_sort(uint64_t *keys, size_t n);

@@ -49,6 +49,7 @@ vss_status vssi_hnsw_arrange(vssi_hnsw_build *b, vss_error *err)
     VSSI_TRY(vssi_hnsw_space_sums(b, err));
     VSSI_TRY(vssi_alloc(b->heap, b->rows, sizeof *places, &places, err));
     VSSI_TRY_GOTO(vssi_hnsw_partition_order(b, places, err), done);
+    vssi_hnsw_device_forget(b); /* the codes move */
     for (size_t place = b->n_nodes; place < b->rows; place++)
         places[place] = (uint32_t)place;
     if (b->coded)

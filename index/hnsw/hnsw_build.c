@@ -10,7 +10,7 @@
  *
  * Memory at the peak: the codes, the graph (4 x stride bytes a row; candidates lie there first), the candidates of one
  * or two rounds beside it (12 bytes a round for each that a leaf leaves: 192 at the defaults), some 50 bytes a row, and
- * a worker's packed leaf of at most 16 MiB or 128 rows.
+ * a worker's packed leaf of at most 16 MiB or 128 rows; with a device, parts of 8 MiB a thread, 64 MiB in all.
  */
 #include <string.h>
 
@@ -62,6 +62,7 @@ static vss_status build_space(vssi_hnsw_build *b, vss_error *err)
     VSSI_TRY(vssi_hnsw_workers_make(b, err));
     b->total = b->rows + b->n_nodes * (b->rounds + 2);
     VSSI_TRY(vssi_hnsw_space_make(b, err));
+    VSSI_TRY(vssi_hnsw_device_check(b, err));
     vssi_hnsw_workers_free(b);
     vssi_hnsw_plan_leaves(b);
     return vssi_hnsw_workers_make(b, err);
@@ -95,6 +96,7 @@ static vss_status build_graph(vssi_hnsw_build *b, vss_error *err)
     vssi_free(b->heap, b->spill);
     b->spill = NULL;
     VSSI_TRY(vssi_hnsw_link(b, err));
+    vssi_hnsw_device_forget(b);
     VSSI_TRY(vssi_hnsw_twins_link(b, err));
     VSSI_TRY(vssi_hnsw_entries(b, err));
     VSSI_TRY(vssi_hnsw_repair(b, err));
@@ -152,6 +154,7 @@ vss_status vssi_hnsw_build_image(const vssi_build *in, vssi_image *image, vss_er
         status = build_graph(&b, err);
     if (status == VSS_OK)
         status = build_image(&b, image, err);
+    vssi_hnsw_device_forget(&b);
     vssi_hnsw_workers_free(&b);
     vssi_free(b.heap, b.twins);
     vssi_free(b.heap, b.order);

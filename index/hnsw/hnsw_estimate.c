@@ -43,7 +43,7 @@ void vssi_hnsw_estimate(const vssi_build *in, vssi_cost *cost)
         b.vector_size = code;
     vssi_hnsw_plan_leaves(&b);
     uint64_t spill = rows * (b.chunks - b.inside) * b.keep * sizeof *b.spill + rows * ESTIMATE_PARTITION;
-    uint64_t reverse = rows * (b.degree * 2 / 3 + 4) * sizeof *b.graph;
+    uint64_t reverse = rows * (b.degree * 2 / 3 + 5) * sizeof *b.graph;
     uint64_t copy = stored ? vssi_max(graph, rows * kept) + rows * 4 * sizeof(uint32_t) : 0;
     cost->bytes = graph + (stored ? rows * (kept + sizeof *b.map) : 0);
     cost->build_bytes = graph + rows * code + vssi_max(reverse, vssi_max(spill, copy));

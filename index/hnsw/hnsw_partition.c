@@ -8,6 +8,8 @@
  * and the rows in them keep a fixed order. A partition without overlap, before the rounds, gives the order of the
  * nodes. 30 bytes a row meanwhile.
  */
+#include <string.h>
+
 #include "../../lib/base/checked.h"
 #include "../../lib/base/fail.h"
 #include "../../lib/base/hash.h"
@@ -25,14 +27,10 @@ typedef struct partition_cells {
     size_t n_cells;
 } partition_cells;
 
-typedef struct partition_unit {
-    uint32_t cell, begin, end;
-} partition_unit;
-
 typedef struct partition_split {
     const partition_cells *cells;
     uint16_t *pivots;   /* [n_cells], 0: the cell stays */
-    partition_unit *units;
+    vssi_hnsw_group *units;
     size_t n_units;
     uint16_t *nearest;  /* [instances][fanout] */
     size_t fanout;
@@ -69,26 +67,28 @@ static size_t partition_size(const partition_cells *cells, size_t cell)
     return cells->begin[cell + 1] - cells->begin[cell];
 }
 
-/* Make the pivots of a cell the worker's set: one at random from each of as many equal stretches of it. */
-static void partition_pack(const vssi_hnsw_build *b, const partition_split *split, size_t cell,
-                           vssi_hnsw_worker *worker)
+/* The pivots of a unit's cell: one at random from each of as many equal stretches of it. Returns how many. */
+static size_t partition_choose(const void *arg, size_t unit, uint32_t *places)
 {
+    const partition_split *split = arg;
+    size_t cell = split->units[unit].cell, pivots = split->pivots[cell];
     uint64_t state = split->seed + cell * 0x9e3779b97f4a7c15u, n = partition_size(split->cells, cell);
-    for (size_t j = 0, pivots = split->pivots[cell]; j < pivots; j++) {
+    for (size_t j = 0; j < pivots; j++) {
         uint64_t low = n * j / pivots, high = n * (j + 1) / pivots;
         size_t at = (size_t)(low + vssi_random_next(&state) % (high - low));
-        vssi_hnsw_set_add(b, worker, (uint32_t)j,
-                          split->cells->instances[split->cells->begin[cell] + at] / HNSW_FANOUT);
+        places[j] = split->cells->instances[split->cells->begin[cell] + at] / HNSW_FANOUT;
     }
+    return pivots;
 }
 
 static void partition_assign(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t i)
 {
     const partition_split *split = arg;
-    const partition_unit *unit = &split->units[i];
-    size_t pivots = split->pivots[unit->cell];
-    uint32_t places[VSSI_PAIRS_QUERIES], nearest[HNSW_FANOUT];
-    partition_pack(b, split, unit->cell, worker);
+    const vssi_hnsw_group *unit = &split->units[i];
+    uint32_t places[VSSI_PAIRS_QUERIES], nearest[HNSW_FANOUT], chosen[PARTITION_PIVOTS];
+    size_t pivots = partition_choose(split, i, chosen);
+    for (size_t j = 0; j < pivots; j++)
+        vssi_hnsw_set_add(b, worker, (uint32_t)j, chosen[j]);
     for (size_t at = unit->begin; at < unit->end; at += VSSI_PAIRS_QUERIES) {
         size_t n = vssi_min(VSSI_PAIRS_QUERIES, unit->end - at);
         for (size_t q = 0; q < n; q++)
@@ -100,6 +100,27 @@ static void partition_assign(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void 
                 split->nearest[(at + q) * split->fanout + s] = (uint16_t)vssi_pairs_number(nearest[s]);
         }
     }
+}
+
+/* What a device says of a unit. */
+static void partition_take(vssi_hnsw_build *b, const void *arg, size_t unit, const uint16_t *answer)
+{
+    const partition_split *split = arg;
+    const vssi_hnsw_group *group = &split->units[unit];
+    (void)b;
+    memcpy(split->nearest + group->begin * split->fanout, answer,
+           (group->end - group->begin) * split->fanout * sizeof *answer);
+}
+
+static vss_status partition_meet(vssi_hnsw_build *b, partition_split *split, vss_error *err)
+{
+    const vssi_hnsw_meeting meeting = {.instances = split->cells->instances, .groups = split->units,
+                                       .n_groups = split->n_units, .keep = split->fanout, .pivots = partition_choose,
+                                       .take = partition_take, .arg = split};
+    bool done = false;
+    if (vssi_hnsw_on_device(b))
+        VSSI_TRY(vssi_hnsw_device_meet(b, &meeting, &done, err));
+    return done ? VSS_OK : vssi_hnsw_run(b, split->n_units, 0, partition_assign, split, err);
 }
 
 /* Move the instances of one cell to its children, next in `out`. */
@@ -141,7 +162,7 @@ static vss_status partition_plan(vssi_hnsw_build *b, enum partition_phase phase,
         *cells += vssi_max(pivots, 1);
         for (uint32_t at = in->begin[cell]; pivots && at < in->begin[cell + 1]; at += PARTITION_UNIT) {
             uint32_t end = (uint32_t)vssi_min(at + PARTITION_UNIT, in->begin[cell + 1]);
-            split->units[split->n_units++] = (partition_unit){(uint32_t)cell, at, end};
+            split->units[split->n_units++] = (vssi_hnsw_group){(uint32_t)cell, at, end};
         }
     }
     return vssi_alloc(b->heap, in->begin[in->n_cells] * split->fanout, sizeof *split->nearest, &split->nearest, err);
@@ -153,7 +174,7 @@ static vss_status partition_make(vssi_hnsw_build *b, partition_split *split, siz
     VSSI_TRY(vssi_alloc(b->heap, instances, sizeof *out->instances, &out->instances, err));
     VSSI_TRY(vssi_alloc(b->heap, cells + 1, sizeof *out->begin, &out->begin, err));
     out->begin[0] = 0;
-    VSSI_TRY(vssi_hnsw_run(b, split->n_units, 0, partition_assign, split, err));
+    VSSI_TRY(partition_meet(b, split, err));
     for (size_t cell = 0; cell < split->cells->n_cells; cell++)
         partition_scatter(split, cell, out);
     return VSS_OK;
@@ -193,11 +214,19 @@ static vss_status partition_phase_run(vssi_hnsw_build *b, enum partition_phase p
     return VSS_OK;
 }
 
-static void partition_leaf(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t cell)
+/* Cut the cells into leaves. */
+static vss_status partition_leaves(const vssi_hnsw_build *b, const partition_cells *cells, vssi_hnsw_group **leaves,
+                                   size_t *n, vss_error *err)
 {
-    const partition_cells *cells = arg;
-    for (size_t at = cells->begin[cell]; at < cells->begin[cell + 1]; at += b->leaf_max)
-        vssi_hnsw_leaf(b, worker, cells->instances + at, vssi_min(b->leaf_max, cells->begin[cell + 1] - at));
+    size_t most = cells->begin[cells->n_cells] / b->leaf_max + cells->n_cells;
+    VSSI_TRY(vssi_alloc(b->heap, most, sizeof **leaves, leaves, err));
+    *n = 0;
+    for (size_t cell = 0; cell < cells->n_cells; cell++) {
+        for (size_t at = cells->begin[cell], end = cells->begin[cell + 1]; at < end; at += b->leaf_max)
+            (*leaves)[(*n)++] = (vssi_hnsw_group){(uint32_t)cell, (uint32_t)at,
+                                                  (uint32_t)vssi_min(at + b->leaf_max, end)};
+    }
+    return VSS_OK;
 }
 
 static vss_status partition_start(vssi_hnsw_build *b, partition_cells *cells, vss_error *err)
@@ -215,15 +244,19 @@ static vss_status partition_start(vssi_hnsw_build *b, partition_cells *cells, vs
 vss_status vssi_hnsw_partition_round(vssi_hnsw_build *b, size_t round, vss_error *err)
 {
     partition_cells cells = {0};
+    vssi_hnsw_group *leaves = NULL;
     uint64_t seed = PARTITION_SEED + round;
+    size_t n;
     vss_status status;
     VSSI_TRY_GOTO(partition_start(b, &cells, err), done);
     VSSI_TRY_GOTO(partition_phase_run(b, PARTITION_COARSE, &seed, &cells, err), done);
     VSSI_TRY_GOTO(partition_phase_run(b, PARTITION_SPREAD, &seed, &cells, err), done);
     VSSI_TRY_GOTO(partition_phase_run(b, PARTITION_MEND, &seed, &cells, err), done);
-    status = vssi_hnsw_run(b, cells.n_cells, b->n_nodes / cells.n_cells, partition_leaf, &cells, err);
+    VSSI_TRY_GOTO(partition_leaves(b, &cells, &leaves, &n, err), done);
+    status = vssi_hnsw_leaves(b, cells.instances, leaves, n, err);
     b->filled += HNSW_FANOUT;
 done:
+    vssi_free(b->heap, leaves);
     partition_free(b->heap, &cells);
     return status;
 }

@@ -4,8 +4,10 @@
  * Robust pruning (Vamana): candidates in order of distance; one is passed over when a link chosen before is nearer
  * to it, by the factor alpha, than the row is. Distances are squared here, so the factor is alpha^2. Up to 128
  * candidates are ordered by keys (simd/pairs.h), more by sorting. Cost: a copy of the candidates' vectors, and the
- * distances of each link from those that are not passed over yet, from cache.
+ * distances of each link from those that are not passed over yet, from cache. A device may do it (hnsw_device_prune.c),
+ * by the same rules.
  */
+#include <math.h>
 #include <string.h>
 
 #include "../../lib/base/checked.h"
@@ -13,7 +15,6 @@
 #include "hnsw.h"
 
 #define PRUNE_ALPHA2 1.21f
-#define PRUNE_UNIT 256u  /* rows */
 #define PRUNE_FEW 128u   /* candidates ordered by keys */
 
 static void prune_sift(uint64_t *keys, size_t root, size_t n)
@@ -87,10 +88,13 @@ static float prune_score(uint64_t key)
     return pun.value;
 }
 
-/* The same of any number: the nearest of them, a third more than there may be links. Returns how many. */
+/* Candidates that are looked at: a third more than there may be links. */
+static size_t prune_most(const vssi_hnsw_build *b) { return vssi_min(b->packed_rows, b->degree + b->degree / 3); }
+
+/* The same of any number: as many of the nearest as are looked at. Returns how many. */
 static size_t prune_order(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place, size_t n)
 {
-    size_t most = vssi_min(n, vssi_min(b->packed_rows, b->degree + b->degree / 3));
+    size_t most = vssi_min(n, prune_most(b));
     if (n <= PRUNE_FEW) {
         prune_order_few(b, worker, place, n);
         return most;
@@ -148,43 +152,104 @@ static size_t prune_gather(const vssi_hnsw_build *b, vssi_hnsw_worker *worker, u
     return n;
 }
 
-static void prune_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
+/* The same as it lies there, for a device. */
+static size_t prune_size(const vssi_hnsw_build *b, const void *arg, size_t i)
+{
+    (void)arg, (void)i;
+    return b->filled * b->keep;
+}
+
+static void prune_copy(const vssi_hnsw_build *b, const void *arg, size_t place, uint32_t *candidates)
 {
     (void)arg;
-    size_t end = vssi_min((unit + 1) * PRUNE_UNIT, b->n_nodes);
-    for (size_t i = unit * PRUNE_UNIT; i < end; i++) {
-        uint32_t *links = vssi_hnsw_links(b, i);
-        size_t n = prune_gather(b, worker, (uint32_t)i);
-        links[0] = (uint32_t)vssi_hnsw_prune(b, worker, (uint32_t)i, n, links + 1);
-    }
+    for (size_t c = 0; c < b->filled; c++)
+        memcpy(candidates + c * b->keep, vssi_hnsw_chunk(b, place, c), b->keep * sizeof *candidates);
+}
+
+static void prune_take(vssi_hnsw_build *b, const void *arg, size_t place, const uint32_t *chosen, size_t n)
+{
+    (void)arg;
+    uint32_t *links = vssi_hnsw_links(b, place);
+    memcpy(links + 1, chosen, n * sizeof *links);
+    links[0] = (uint32_t)n;
+}
+
+static void prune_row(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const void *arg, size_t place)
+{
+    (void)arg;
+    uint32_t *links = vssi_hnsw_links(b, place);
+    size_t n = prune_gather(b, worker, (uint32_t)place);
+    links[0] = (uint32_t)vssi_hnsw_prune(b, worker, (uint32_t)place, n, links + 1);
+}
+
+typedef struct prune_work {
+    const vssi_hnsw_pruning *pruning;
+    bool *done; /* [units] that a device has done; NULL: none */
+} prune_work;
+
+static void prune_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
+{
+    const prune_work *work = arg;
+    const vssi_hnsw_pruning *p = work->pruning;
+    size_t end = vssi_min((unit + 1) * HNSW_PRUNE_UNIT, p->n);
+    for (size_t i = unit * HNSW_PRUNE_UNIT; i < end && !(work->done && work->done[unit]); i++)
+        p->row(b, worker, p->arg, p->rows ? p->rows[i] : i);
+}
+
+vss_status vssi_hnsw_prune_rows(vssi_hnsw_build *b, const vssi_hnsw_pruning *pruning, vss_error *err)
+{
+    prune_work work = {pruning, NULL};
+    vss_status status = VSS_OK;
+    if (vssi_hnsw_on_device(b) && pruning->degree > 0) /* narrowed to no chunk, nothing is kept */
+        status = vssi_hnsw_device_prune(b, pruning, &work.done, err);
+    if (status == VSS_OK && (work.done == NULL || !vssi_hnsw_on_device(b)))
+        status = vssi_hnsw_run(b, vssi_hnsw_divide(pruning->n, HNSW_PRUNE_UNIT), pruning->weight * HNSW_PRUNE_UNIT,
+                               prune_unit, &work, err);
+    vssi_free(b->heap, work.done);
+    return status;
+}
+
+void vssi_hnsw_prune_links(const vssi_hnsw_build *b, vssi_hnsw_pruning *pruning)
+{
+    pruning->most = prune_most(b);
+    pruning->degree = b->degree;
+    pruning->factor = PRUNE_ALPHA2;
+    pruning->take = prune_take;
+    pruning->weight = 1;
 }
 
 vss_status vssi_hnsw_prune_all(vssi_hnsw_build *b, vss_error *err)
 {
+    vssi_hnsw_pruning pruning = {.n = b->n_nodes, .usual = b->filled * b->keep, .size = prune_size,
+                                 .copy = prune_copy, .row = prune_row};
+    vssi_hnsw_prune_links(b, &pruning);
     VSSI_TRY(vssi_hnsw_workers_fit(b, b->chunks * b->keep + 1, err));
-    return vssi_hnsw_run(b, vssi_hnsw_divide(b->n_nodes, PRUNE_UNIT), PRUNE_UNIT, prune_unit, NULL, err);
+    return vssi_hnsw_prune_rows(b, &pruning, err);
 }
 
-static void prune_narrow_row(vssi_hnsw_build *b, vssi_hnsw_worker *worker, uint32_t place)
-{
-    size_t n = prune_order(b, worker, place, prune_gather(b, worker, place)), room = b->inside * b->keep;
-    for (size_t c = 0; c < b->filled; c++)
-        memset(vssi_hnsw_chunk(b, place, c), 0xff, b->keep * sizeof(uint32_t)); /* HNSW_FREE */
-    memcpy(vssi_hnsw_links(b, place), worker->ids, vssi_min(n, room) * sizeof(uint32_t));
-}
-
-static void prune_narrow_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, size_t unit)
+/* The nearest candidates into the chunks inside the graph. */
+static void prune_narrow_take(vssi_hnsw_build *b, const void *arg, size_t place, const uint32_t *nearest, size_t n)
 {
     (void)arg;
-    size_t end = vssi_min((unit + 1) * PRUNE_UNIT, b->n_nodes);
-    for (size_t i = unit * PRUNE_UNIT; i < end; i++)
-        prune_narrow_row(b, worker, (uint32_t)i);
+    for (size_t c = 0; c < b->filled; c++)
+        memset(vssi_hnsw_chunk(b, place, c), 0xff, b->keep * sizeof *nearest); /* HNSW_FREE */
+    memcpy(vssi_hnsw_links(b, place), nearest, n * sizeof *nearest);
+}
+
+static void prune_narrow_row(vssi_hnsw_build *b, vssi_hnsw_worker *worker, const void *arg, size_t place)
+{
+    size_t n = prune_order(b, worker, (uint32_t)place, prune_gather(b, worker, (uint32_t)place));
+    prune_narrow_take(b, arg, place, worker->ids, vssi_min(n, b->inside * b->keep));
 }
 
 vss_status vssi_hnsw_prune_narrow(vssi_hnsw_build *b, vss_error *err)
 {
+    const vssi_hnsw_pruning pruning = {.n = b->n_nodes, .usual = b->filled * b->keep, .most = prune_most(b),
+                                       .degree = vssi_min(prune_most(b), b->inside * b->keep), .factor = INFINITY,
+                                       .size = prune_size, .copy = prune_copy, .take = prune_narrow_take,
+                                       .row = prune_narrow_row};
     VSSI_TRY(vssi_hnsw_workers_fit(b, b->chunks * b->keep + 1, err));
-    VSSI_TRY(vssi_hnsw_run(b, vssi_hnsw_divide(b->n_nodes, PRUNE_UNIT), 0, prune_narrow_unit, NULL, err));
+    VSSI_TRY(vssi_hnsw_prune_rows(b, &pruning, err));
     b->filled = b->inside;
     return VSS_OK;
 }

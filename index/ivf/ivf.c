@@ -79,9 +79,11 @@ IVF_TYPE(ivf_sq8, IVF_SQ8)
 IVF_TYPE(ivf_rabitq, IVF_RABITQ)
 IVF_TYPE(ivf_pq, IVF_PQ)
 
+static bool ivf_device(const vss_device *device) { return device->nearest != NULL; }
+
 #define IVF_OPS(type, name_, params_, n_params_)                                                                      \
     {                                                                                                                 \
-        .name = name_, .format = IVF_FORMAT, .filters = true, .device = true, .params = params_,                     \
+        .name = name_, .format = IVF_FORMAT, .filters = true, .device = ivf_device, .params = params_,               \
         .n_params = n_params_,                                                                                        \
         .build = type##_build, .train = type##_train, .suits = type##_suits,                                          \
         .estimate = type##_estimate,                                                                                 \

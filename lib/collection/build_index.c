@@ -160,7 +160,8 @@ static vss_status build_device(const vss_build_options *options, const char *typ
 {
     *use = (vssi_device_use){.required = options->device_required != 0};
     VSSI_TRY(vssi_device_named(options->device, &use->device, err));
-    bool can = use->device != NULL && use->device->nearest != NULL && vssi_index_type_find(type)->device;
+    const vssi_index_ops *ops = vssi_index_type_find(type);
+    bool can = use->device != NULL && ops->device != NULL && ops->device(use->device);
     if (use->device != NULL && use->required && !can)
         return vssi_fail(err, VSS_ERR_UNSUPPORTED, "device \"%s\": indexes of type %s are not built there",
                          use->device->name, type);

@@ -37,6 +37,12 @@ static uint8_t points_byte(gpu_bytes bytes, bool center, size_t i, uint64_t *sta
     }
 }
 
+void gpu_points_bytes(gpu_bytes bytes, uint8_t *to, size_t n, uint32_t size, uint64_t *state)
+{
+    for (size_t at = 0; at < n * size; at++)
+        to[at] = points_byte(bytes, false, at % size, state);
+}
+
 static void points_fill(const gpu_point_spec *s, bool center, uint8_t *to, size_t n, uint64_t *state)
 {
     for (size_t at = 0; at < n * s->size; at++)

@@ -40,6 +40,8 @@ typedef struct gpu_points {
     void *place;           /* for the device */
 } gpu_points;
 
+/* n points of so many bytes. */
+void gpu_points_bytes(gpu_bytes bytes, uint8_t *to, size_t n, uint32_t size, uint64_t *state);
 void gpu_points_make(gpu_points *p, const gpu_point_spec *spec);
 void gpu_points_free(gpu_points *p);
 /* Ask the device for what is wanted; fails the test if an answer is wrong. Changes nothing of p but *place: threads may

@@ -121,10 +121,10 @@ static void test_refused(void **state)
         {0, 1, 1, false, "points of 0 bytes"},
         {6, 1, 1, false, "points of 6 bytes"},
         {32776, 1, 1, false, "points of 32776 bytes"},
-        {4, 0, 1, false, "1 points and 0 centers"},
-        {4, 1, 0, false, "0 points and 1 centers"},
+        {4, 0, 1, false, "no centers"},
+        {4, 1, 0, false, "0 points, wanted 1"},
         {4, 1, UINT64_C(0xfffffff1), false, "4294967281 points"},
-        {4, 1, (1 << 24) + 1, true, "wanted 1 to 16777216 points"},
+        {4, 1, (1 << 24) + 1, true, "wanted 1 to 16777216"},
     };
     const vss_device *device = open_device("");
     const uint8_t codes[8] = {0};

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "gpu_graph.h"
 #include "gpu_walks.h"
 #include "gpu_lists.h"
 #include "gpu_open.h"
@@ -23,7 +24,8 @@ typedef struct work {
     gpu_case *segments;
     gpu_walks *walks;
     gpu_points *points;
-    void **places, **point_places;
+    gpu_graph *graphs;
+    void **places, **point_places, **graph_places;
     size_t turns, searched, refused, wrong;
     uint64_t random;
 } work;
@@ -42,12 +44,20 @@ static void work_points(work *w)
     work_count(w, gpu_points_ask(&w->points[at], w->device, &w->point_places[at], GPU_WANTED - 1, NULL, NULL, &err));
 }
 
+static void work_graph(work *w)
+{
+    size_t at = gpu_random(&w->random) % SEGMENTS;
+    vss_error err;
+    work_count(w, gpu_graph_ask(&w->graphs[at], w->device, &w->graph_places[at], NULL, NULL, &err));
+}
+
 static void *work_run(void *state)
 {
     work *w = state;
     for (size_t i = 0; i < w->turns; i++) {
-        if (gpu_random(&w->random) % 3 == 0) {
-            work_points(w);
+        uint64_t kind = gpu_random(&w->random) % 4;
+        if (kind < 2) {
+            (kind == 0 ? work_points : work_graph)(w);
             continue;
         }
         size_t at = gpu_random(&w->random) % SEGMENTS;
@@ -81,7 +91,9 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
     gpu_lists lists[SEGMENTS];
     gpu_walks walks[SEGMENTS];
     gpu_points points[SEGMENTS];
+    gpu_graph graphs[SEGMENTS];
     void *places[SEGMENTS] = {NULL}, *lists_places[SEGMENTS] = {NULL}, *point_places[SEGMENTS] = {NULL};
+    void *graph_places[SEGMENTS] = {NULL};
     work works[THREADS];
     pthread_t threads[THREADS];
     const vss_device *device;
@@ -103,10 +115,13 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
                            &(gpu_walks_spec){.stride = 16, .pool = 20, .entries = 20, .groups = 4, .code_size = 20,
                                              .coding = VSS_DEVICE_CODING_NIBBLES});
         gpu_points_make(&points[i], &(gpu_point_spec){.size = 64, .centers = 9, .rows = 3000, .seed = i});
+        gpu_graph_make(&graphs[i], &(gpu_graph_spec){.size = 64, .rows = 3000, .groups = 9, .members = 60,
+                                                     .pivots = i % 2 * 20, .keep = 6, .seed = i});
     }
     for (size_t i = 0; i < THREADS; i++) {
         works[i] = (work){.device = device, .segments = segments, .walks = walks, .points = points, .places = places,
-                          .point_places = point_places, .turns = turns, .random = i};
+                          .point_places = point_places, .graphs = graphs, .graph_places = graph_places,
+                          .turns = turns, .random = i};
         assert_int_equal(pthread_create(&threads[i], NULL, work_run, &works[i]), 0);
     }
     for (size_t i = 0; i < THREADS; i++) {
@@ -122,8 +137,10 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
         device->forget(device->state, places[i]);
         device->forget(device->state, lists_places[i]);
         device->forget(device->state, point_places[i]);
+        device->forget(device->state, graph_places[i]);
         gpu_case_free(&segments[i]);
         gpu_points_free(&points[i]);
+        gpu_graph_free(&graphs[i]);
     }
     vssg_close(device);
     return searched;

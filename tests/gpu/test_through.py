@@ -3,6 +3,7 @@
 VSS_GPU_LIBRARY names another device library, VSS_GPU_DEVICE its device.
 """
 
+import hashlib
 import os
 import pathlib
 import subprocess
@@ -143,6 +144,36 @@ def test_same_lists(tmp_path, kind, dtype, metric):
         assert hits.distances.tobytes() == plain.distances.tobytes()
 
 
+def objects(folder):
+    """Hashes of all objects of a database: their names are others each time, their bytes are not."""
+    return sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.idx"))
+
+
+@pytest.mark.parametrize("dtype,metric,dim,n,equal,params", [
+    ("f32", "l2", 16, 5000, False, {"m": 16, "ef_construction": 200}),
+    ("f16", "cosine", 33, 4200, False, {"m": 6, "ef_construction": 100}),
+    ("u8", "l2", 4, 5000, True, {"m": 24, "ef_construction": 60}),
+    ("i8", "l2", 128, 4100, False, {"m": 8, "ef_construction": 120}),
+    ("f32", "ip", 900, 4096, False, {"m": 4, "ef_construction": 30}),
+    ("bf16", "ip", 50, 4500, True, {"m": 3, "ef_construction": 700, "codes": "sq8"}),
+    ("binary", "hamming", 64, 5000, True, {"m": 8})])
+def test_same_graphs(tmp_path, dtype, metric, dim, n, equal, params):
+    """The objects of a graph's build are the same, byte for byte; and one segment's are not another's."""
+    rng = np.random.default_rng(dim)
+    rows = vectors(rng, dtype, n, dim)
+    if equal:
+        rows[::3] = rows[0]
+    rows[~rows.any(axis=1), 0] = 1
+    found = []
+    for device in (None, DEVICE):
+        with vss.open(tmp_path / str(device)) as db:
+            col = collection(db, dtype, metric, rows)
+            col.build_index("v", "hnsw", device=device, device_required=device is not None, **params)
+        found.append(objects(tmp_path / str(device)))
+    assert len(found[0]) > 0
+    assert found[0] == found[1]
+
+
 def test_builds_ask(tmp_path):
     """Builds do go to the device: where its memory does not suffice they say so, if it is required."""
     script = f"""
@@ -150,13 +181,17 @@ import sys
 sys.path.insert(0, {str(ROOT / "bindings" / "python")!r})
 import numpy, vss
 vss.load_device({LIBRARY!r}, memory_mb=1, experimental={int(DEVICE == "cuda")})
-rows = numpy.random.default_rng(1).standard_normal(({BUILD_ROWS}, 64)).astype(numpy.float32)
+rows = numpy.random.default_rng(1).standard_normal(({BUILD_ROWS}, 96)).astype(numpy.float32)
 with vss.open({str(tmp_path / "db")!r}) as db:
     col = db.create_collection("c", [{{"name": "key", "type": "int64", "primary": True}},
-                                     {{"name": "v", "type": "vector<f32>", "dim": 64, "metric": "l2"}}])
+                                     {{"name": "v", "type": "vector<f32>", "dim": 96, "metric": "l2"}}])
     col.insert({{"key": numpy.arange(len(rows)), "v": rows}})
     try:
         col.build_index("v", "ivf_flat", nlist=90, device={DEVICE!r}, device_required=True)
+    except vss.Error as error:
+        print(error)
+    try:
+        col.build_index("v", "hnsw", m=4, device={DEVICE!r}, device_required=True)
     except vss.Error as error:
         print(error)
     col.build_index("v", "ivf_flat", nlist=90, device={DEVICE!r})
@@ -164,4 +199,7 @@ with vss.open({str(tmp_path / "db")!r}) as db:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"{BUILD_ROWS} points of 64 bytes: " in done.stdout and "of the card's memory wanted" in done.stdout
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    for line in lines:  # for centers, and of a graph
+        assert f"{BUILD_ROWS} points of " in line and "of the card's memory wanted" in line

@@ -42,6 +42,11 @@ def test_search(tool):
     walked = tool(*words, "--set", "ef=400", "--device", "emulated", "--explain")
     assert "emulated" in walked and "hnsw" in walked
     assert tool(*words, "--set", "ef=400", "--device", "emulated") == plain
+    tool("index", "db/c", "hnsw", "--set", "m=8")
+    found = tool(*words)
+    tool("index", "db/c", "ivf_flat", "--set", "nlist=50")
+    tool("index", "db/c", "hnsw", "--set", "m=8", "--device", "emulated")
+    assert tool(*words) == found
 
 
 def test_bench(tool):

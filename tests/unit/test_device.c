@@ -147,6 +147,13 @@ static int set_up(void **state)
     return vss_device_register(&toy_device, NULL) != VSS_OK;
 }
 
+static vss_status never(void *state, void **place, const vss_device_points *points,
+                        const vss_device_neighbors *neighbors, vss_error *err)
+{
+    (void)state, (void)place, (void)points, (void)neighbors, (void)err;
+    return VSS_ERR_INTERNAL;
+}
+
 static void refused(const vss_device *device, vss_status wanted, const char *says)
 {
     vss_error err;
@@ -174,6 +181,9 @@ static void test_register(void **state)
     other.name = "other";
     other.forget = NULL;
     refused(&other, VSS_ERR_INVALID, "search and forget are required");
+    other.forget = toy_device.forget;
+    other.neighbors = never;
+    refused(&other, VSS_ERR_INVALID, "neighbors and prune go together");
     MUST(vss_device_register(&toy_device, &err));
     assert_ptr_equal(vss_device_find("toy"), &toy_device);
     assert_null(vss_device_find("other"));

@@ -172,8 +172,8 @@ class Collection:
         params are the index type's: m=32, ef_construction=200 (vss.index_params tells them all). progress is called
         with (stage, done, total), from another thread, and stops the build by returning True. model_of: an open
         collection whose trained model (ivf_*) of the field of the same name is used in place of training one. device
-        names what trains and fills inverted lists ("cuda", see load_device); with device_required the build fails
-        where it can't.
+        names what trains and fills inverted lists and compares the rows of a graph ("cuda", see load_device); with
+        device_required the build fails where it can't.
         """
         if model_of is not None and not isinstance(model_of, Collection):
             raise TypeError(f"model_of: expected a collection, not {model_of!r}")
