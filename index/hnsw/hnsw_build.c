@@ -36,7 +36,7 @@ void vssi_hnsw_plan(vssi_hnsw_build *b, const vssi_build *in)
     b->stride = (size_t)vssi_round_up(1 + b->degree + BUILD_SPARE, HNSW_ALIGN);
     b->room = b->stride - 1 - BUILD_SPARE;
     b->rounds = build_clamp(3 * ef / 100, 1, 16);
-    b->keep = build_clamp(ef / 25, 6, 24);
+    b->keep = vssi_min(build_clamp(ef / 25, 6, 24), b->stride); /* so that a chunk fits inside the graph */
     b->inside = vssi_min(b->rounds * HNSW_FANOUT, b->stride / b->keep);
     size_t spare = vssi_max(BUILD_SPILL, in->vectors->row_size), round = b->keep * HNSW_FANOUT * sizeof *b->spill;
     size_t spilled = build_clamp(spare / round, 1, 2);

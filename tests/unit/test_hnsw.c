@@ -116,6 +116,35 @@ static void test_recall(void **state)
     }
 }
 
+/* Rounds beyond what a short row of links has room for add candidates, and lose none. */
+static void test_many_rounds_of_few_links(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"m=5,ef_construction=100", "m=5,ef_construction=700"};
+    const hnsw_case c = {6000, 24, VSS_METRIC_L2, UNIFORM, 0, 100, NULL, true};
+    double recall[2];
+    for (size_t i = 0; i < 2; i++) {
+        graph_data all;
+        vssi_heap heap;
+        vssi_scratch scratch;
+        vssi_image image;
+        vss_error err;
+        void *index;
+        vssi_heap_init(&heap, NULL, 0);
+        vssi_scratch_init(&scratch, &heap);
+        graph_make(&all, c.rows, c.dim, c.metric, c.kind);
+        assert_int_equal(graph_build(&heap, &all.vectors, texts[i], 1, NULL, &image, &err), VSS_OK);
+        assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
+        recall[i] = hnsw_recall(&all, index, &scratch, &c);
+        vssi_hnsw_ops.free(index);
+        vssi_image_free(&heap, &image);
+        vssi_scratch_free(&scratch);
+        graph_release(&all);
+    }
+    print_message("recall %.3f, with more rounds %.3f\n", recall[0], recall[1]);
+    assert_true(recall[1] > recall[0]);
+}
+
 static void test_parameters_at_their_ends(void **state)
 {
     (void)state;
@@ -397,6 +426,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recall),
+        cmocka_unit_test(test_many_rounds_of_few_links),
         cmocka_unit_test(test_parameters_at_their_ends),
         cmocka_unit_test(test_cancel_and_deadline),
         cmocka_unit_test(test_memory),
