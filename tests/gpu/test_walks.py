@@ -93,7 +93,7 @@ def test_codes(tmp_path, codes, clustered, metric):
 
 
 def test_same_again(tmp_path):
-    """A walk finds the same in every batch, beside whatever queries."""
+    """A walk finds the same beside whatever queries."""
     rng = np.random.default_rng(1)
     rows, queries = (scattered(rng, "f32", True, n) for n in (ROWS, QUERIES))
     with vss.open(tmp_path / "db") as db:
