@@ -309,6 +309,9 @@ static void test_refused(void **state)
     o.g.graph.n_groups = 21;
     expect_unsupported(&o, "21 groups of 20 entries");
     o.g.graph.n_groups = 4;
+    o.g.graph.n_entries = 65537;
+    expect_unsupported(&o, "4 groups of 65537 entries, wanted 65536 at most");
+    o.g.graph.n_entries = 20;
     o.g.graph.coding = (vss_device_coding)3;
     expect_unsupported(&o, "codes of kind 3 and 8 bytes");
     o.g.graph.coding = VSS_DEVICE_CODING_BYTES;
