@@ -3,7 +3,8 @@
  * (bench_graph.cpp); what share that is of what the card can do
  *
  * vss-bench-gpu [ROWS [BATCH]]: rows of 128 and of 960 components (1,000,000 unless said otherwise), float32, under
- * l2, k = 10, in batches of 1, 10, 100 and 10,000 queries (BATCH at most). Rows are made on the card by a seeded
+ * l2, k = 10, in batches of 1, 8, 10, 100 and 10,000 queries (BATCH at most), by the rows' codes too where the way of
+ * a batch is by rows. Rows are made on the card by a seeded
  * generator and do not travel; queries and answers do, within the time of a search, and how long copies of their
  * sizes take alone stands beside it. Peaks are measured in the same run: products of 8,192 x 8,192 x 8,192 bfloat16
  * by the matrix unit, a copy of a GiB within the card's memory, counted as read and written. Medians. Exit code 3:
@@ -11,17 +12,18 @@
  *
  * Then k-means of as many points of 128 bytes, 4,096 centers (of few points, one of 100), BENCH_ROUNDS rounds: of each
  * the centers up, the nearest of them to every point, counts and sums down; the new centers are made outside the time.
- * The points travel once, which is counted apart.
+ * The points travel once, which is counted apart. In the end residuals are coded (bench_encode.cpp).
  *
  * The share of the peak is of the search's time without the copies: by products 2 queries rows components a second,
- * of the products; else the bytes of the rows as stored, of the copy; of lists those of the rows in them, once a
- * query.
+ * of the products; else the bytes of the rows as stored or of their codes, of the copy; of lists those of the rows in
+ * them, once a query.
  */
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
+#include "bench_encode.h"
 #include "bench_graph.h"
 #include "fail.h"
 #include "generate.h"
@@ -161,16 +163,23 @@ static double bench_named(const BenchLists *lists, size_t n)
     return static_cast<double>(rows);
 }
 
+static bool bench_products_wanted(const Bench *bench, const BenchLists *lists, size_t n)
+{
+    return lists == nullptr && n > PASS_FEW && bench->device->card.products;
+}
+
 static void bench_print(const Bench *bench, const Rows &rows, const BenchLists *lists, size_t n, double all,
                         double travel, size_t unsettled)
 {
     const double dim = rows.dim, queries = static_cast<double>(n);
     const double named = lists != nullptr ? bench_named(lists, n) : rows.n;
-    const bool products = lists == nullptr && n > PASS_FEW;
-    const double rate = named * dim * (products ? 2 * queries : 4) / (all - travel);
-    std::printf("%10u %5u %7s %7zu %12.3f %10.3f %14.0f %10zu %9.1f %s %5.1f %%\n", rows.n, rows.dim,
-                lists != nullptr ? "16" : "all", n, all * 1e3, travel * 1e3, queries / all, unsettled,
-                rate * (products ? 1e-12 : 1e-9), products ? "TFLOP/s" : "GB/s   ",
+    const bool products = bench_products_wanted(bench, lists, n), codes = !products && rows.codes != nullptr;
+    const double row = products ? 2 * queries * dim : codes ? rows.code_size + sizeof(Coded) : 4 * dim;
+    const double rate = named * row / (all - travel);
+    std::printf("%10u %5u %7s %7zu %8s %12.3f %10.3f %14.0f %10zu %9.1f %s %5.1f %%\n", rows.n, rows.dim,
+                lists != nullptr ? "16" : "all", n, products ? "products" : codes ? "codes" : "rows", all * 1e3,
+                travel * 1e3, queries / all, unsettled, rate * (products ? 1e-12 : 1e-9),
+                products ? "TFLOP/s" : "GB/s   ",
                 100 * rate / (products ? bench->products : bench->copies));
 }
 
@@ -208,10 +217,16 @@ static vss_status bench_batch(const Bench *bench, const Rows &rows, const BenchL
 static vss_status bench_batches(const Bench *bench, const Rows &rows, const BenchLists *lists, const float *queries,
                                 const vss_device_hits *hits, vss_error *err)
 {
-    static const size_t batches[] = {1, 10, 100, 10000};
-    for (const size_t n : batches)
-        if (n <= bench->most)
+    static const size_t batches[] = {1, 8, 10, 100, 10000};
+    Rows plain = rows;
+    plain.codes = nullptr;
+    for (const size_t n : batches) {
+        if (n > bench->most)
+            continue;
+        VSSG_TRY(bench_batch(bench, plain, lists, queries, n, hits, err));
+        if (rows.codes != nullptr && !bench_products_wanted(bench, lists, n))
             VSSG_TRY(bench_batch(bench, rows, lists, queries, n, hits, err));
+    }
     return VSS_OK;
 }
 
@@ -391,7 +406,7 @@ static vss_status bench_all(Bench *bench, vss_error *err)
         (void)fail(err, status, "out of memory for %zu queries", most);
     if (status == VSS_OK) {
         status = bench_peaks(bench, err);
-        std::printf("      rows   dim   lists   batch    search, ms  copies, ms      queries/s  unsettled  "
+        std::printf("      rows   dim   lists   batch       by    search, ms  copies, ms      queries/s  unsettled  "
                     "without copies\n");
         for (const uint32_t dim : dims)
             if (status == VSS_OK)
@@ -402,6 +417,8 @@ static vss_status bench_all(Bench *bench, vss_error *err)
         if (status == VSS_OK)
             status = bench_graph(bench->device, bench->rows, bench->copies, err);
     }
+    if (status == VSS_OK)
+        status = bench_encode(bench->device, bench->rows, err);
     std::free(queries);
     std::free(counts);
     std::free(rows);

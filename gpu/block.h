@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "runtime.h"
 
@@ -196,7 +197,19 @@ template <class Kernel> __global__ void __launch_bounds__(THREADS, Together<Kern
     static_assert(sizeof shared <= 48 * 1024, "static shared memory");
     kernel(Block{blockIdx.x, blockIdx.y, gridDim.x, 0}, shared);
 }
+
+/* With so few registers that a multiprocessor holds Kernel::RESIDENT blocks. */
+template <class Kernel> __global__ void __launch_bounds__(THREADS, Kernel::RESIDENT) run_resident(const Kernel kernel)
+{
+    __shared__ typename Kernel::Shared shared;
+    static_assert(sizeof shared <= 48 * 1024, "static shared memory");
+    kernel(Block{blockIdx.x, blockIdx.y, gridDim.x, 0}, shared);
+}
 #endif
+
+/* Does the kernel say how many blocks a multiprocessor is to hold. */
+template <class Kernel, class = void> struct Resident : std::false_type {};
+template <class Kernel> struct Resident<Kernel, std::void_t<decltype(Kernel::RESIDENT)>> : std::true_type {};
 
 /* Run the kernel over a grid of x (below 2^31) times y (below 65,536) blocks. */
 template <class Kernel>
@@ -204,7 +217,11 @@ vss_status launch(Stream *stream, uint32_t x, uint32_t y, const Kernel &kernel, 
 {
     static_assert(sizeof(Kernel) <= 4096, "arguments of a kernel");
 #if defined(__CUDACC__)
-    run<<<dim3(x, y), THREADS, 0, static_cast<cudaStream_t>(runtime_stream_native(stream))>>>(kernel);
+    const cudaStream_t native = static_cast<cudaStream_t>(runtime_stream_native(stream));
+    if constexpr (Resident<Kernel>::value)
+        run_resident<<<dim3(x, y), THREADS, 0, native>>>(kernel);
+    else
+        run<<<dim3(x, y), THREADS, 0, native>>>(kernel);
 #else
     typename Kernel::Shared shared;
     const uint32_t order = host_order();

@@ -204,6 +204,7 @@ static vss_status options_one(const char *text, size_t length, Options *options,
     } known[] = {{"experimental", &experimental, 1},
                  {"memory_mb", &options->memory_mb, uint64_t{1} << 32},
                  {"tile_kb", &options->tile_kb, uint64_t{1} << 20},
+                 {"codes", &options->codes, 1},
                  {"gpu", &options->gpu, 1023}};
     for (const auto &option : known) {
         const size_t name = std::strlen(option.name);
@@ -214,7 +215,7 @@ static vss_status options_one(const char *text, size_t length, Options *options,
         options->experimental = experimental != 0;
         return status;
     }
-    return fail(err, VSS_ERR_INVALID, "option \"%.*s\": wanted experimental=1, memory_mb=, tile_kb= or gpu=",
+    return fail(err, VSS_ERR_INVALID, "option \"%.*s\": wanted experimental=1, memory_mb=, tile_kb=, codes= or gpu=",
                 static_cast<int>(length < 80 ? length : 80), text);
 }
 
@@ -222,6 +223,7 @@ vss_status options_read(const char *text, Options *options, vss_error *err)
 {
     *options = Options{};
     options->tile_kb = 32768;
+    options->codes = 1;
     while (text != nullptr && *text != 0) {
         const size_t length = std::strcspn(text, ",");
         VSSG_TRY(options_one(text, length, options, err));
@@ -247,6 +249,8 @@ static void device_fill(Device *device)
     face->takes = device_takes;
     face->search = device_search;
     face->nearest = device->card.products ? device_nearest : nullptr;
+    face->signs = encodes_signs;
+    face->words = encodes_words;
     face->neighbors = device_neighbors;
     face->prune = device_prune;
     face->forget = device_forget;

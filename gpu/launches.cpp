@@ -2,7 +2,7 @@
  * launches.cpp - the kernels, each a call (walks: launch_walk.cpp)
  *
  * Compiled twice: as CUDA for libvss_gpu.so, as C++ for the host. Grids: x counts blocks of rows or vectors, at most
- * 2^26; y groups of queries, at most 4,096 (passes are no larger).
+ * 2^26; y groups of queries, at most 4,096 (passes are no larger), or runs, at most 32,769.
  */
 #include "launches.h"
 
@@ -30,6 +30,11 @@ vss_status launch_prepare(Stream *stream, const Prepare &job, vss_error *err)
     return launch(stream, launches_blocks(job.n, GROUPS), 1, job, err);
 }
 
+vss_status launch_code(Stream *stream, const Code &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.n, GROUPS), 1, job, err);
+}
+
 vss_status launch_aim(Stream *stream, const Aim &job, vss_error *err)
 {
     return launch(stream, launches_blocks(job.n, THREADS), 1, job, err);
@@ -49,7 +54,7 @@ template <Kind KIND, bool IP, uint32_t Q, class Job> static Compare<KIND, IP, Q>
 template <Kind KIND, bool IP, uint32_t Q>
 static vss_status launches_scan(Stream *stream, const ScanJob &job, vss_error *err)
 {
-    const Scan<KIND, IP, Q> scan{launches_compare<KIND, IP, Q>(job), job.slice_rows};
+    const Scan<KIND, IP, Q> scan{{}, launches_compare<KIND, IP, Q>(job), job.slice_rows};
     return launch(stream, job.lists.slices, launches_blocks(job.queries.n, Q), scan, err);
 }
 
@@ -91,6 +96,8 @@ template <class Job> static vss_status launches_any(Stream *stream, const Job &j
         return launches_kind<Kind::i8>(stream, job, err);
     case Kind::u8:
         return launches_kind<Kind::u8>(stream, job, err);
+    case Kind::codes:
+        return launches_form<Kind::codes, true>(stream, job, err);
     default:
         return launches_form<Kind::bits, false>(stream, job, err);
     }
@@ -132,6 +139,16 @@ vss_status launch_closest(Stream *stream, const Closest &job, vss_error *err)
 vss_status launch_tally(Stream *stream, const Tally &job, vss_error *err)
 {
     return launch(stream, launches_blocks(job.n, POINT_GROUPS), 1, job, err);
+}
+
+vss_status launch_turn(Stream *stream, const Turn &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.n, Turn::together(job.width)), 1, job, err);
+}
+
+vss_status launch_words(Stream *stream, const Words &job, vss_error *err)
+{
+    return launch(stream, launches_blocks(job.n, WORDS_ROWS), job.runs, job, err);
 }
 
 vss_status launch_square(Stream *stream, const Square &job, vss_error *err)

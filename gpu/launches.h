@@ -4,13 +4,16 @@
 #ifndef VSS_GPU_LAUNCHES_H
 #define VSS_GPU_LAUNCHES_H
 
+#include "codes.h"
 #include "finish.h"
 #include "meet.h"
 #include "nearest.h"
 #include "prepare.h"
 #include "thin.h"
 #include "tile.h"
+#include "turn.h"
 #include "walk.h"
+#include "words.h"
 
 namespace vssg {
 
@@ -44,6 +47,7 @@ struct WalkJob {
 };
 
 vss_status launch_prepare(Stream *stream, const Prepare &job, vss_error *err);
+vss_status launch_code(Stream *stream, const Code &job, vss_error *err);
 vss_status launch_aim(Stream *stream, const Aim &job, vss_error *err);
 vss_status launch_factor(Stream *stream, const Factor &job, vss_error *err);
 vss_status launch_scan(Stream *stream, const ScanJob &job, vss_error *err);
@@ -57,6 +61,8 @@ vss_status launch_pick(Stream *stream, const Finals &finals, uint32_t n, vss_err
 vss_status launch_widen(Stream *stream, const Widen &job, vss_error *err);
 vss_status launch_closest(Stream *stream, const Closest &job, vss_error *err);
 vss_status launch_tally(Stream *stream, const Tally &job, vss_error *err);
+vss_status launch_turn(Stream *stream, const Turn &job, vss_error *err);
+vss_status launch_words(Stream *stream, const Words &job, vss_error *err);
 vss_status launch_square(Stream *stream, const Square &job, vss_error *err);
 /* Some tasks of one form, which meet meet_points(form) points at most, meet_queries(form) queries in each. */
 constexpr uint32_t MEET_FORMS = 3;

@@ -17,6 +17,14 @@ constexpr uint32_t ROWS_WHOLE = 1024;     /* rows of a piece of a tile; arrays o
 constexpr uint32_t LOST = 0xffffffffu;    /* a count: the list stayed full */
 constexpr uint32_t LIST_SPARE = 2048;     /* places of a list beyond 2 k, at least two strips of rows */
 
+/* What is known of a vector that has a code (codes.h). */
+struct alignas(16) Coded {
+    float step;   /* of the code's whole numbers */
+    float rest;   /* at least the length of what rounding took off */
+    float square; /* of the length of what the code stands for, rounded to nearest */
+    float length; /* at least that length, and the vector's */
+};
+
 /* The rows of a place, made once. */
 struct Rows {
     const uint8_t *data;    /* [n][stride], as stored, filled up with zeros */
@@ -24,7 +32,10 @@ struct Rows {
     const uint16_t *halves; /* [n][padded]: rounded to bfloat16, under cosine after division by the length; not bits */
     const float *lengths;   /* [n]: |v|, rounded to nearest; not bits */
     const float *rests;     /* [n]: at least the length of what rounding took off; not bits */
+    const uint8_t *codes;   /* [n][code_size], NULL: there are none */
+    const Coded *coded;     /* [n], with codes */
     uint32_t n, dim, padded;
+    uint32_t code_size;     /* a multiple of 16 */
     Kind kind;
     vss_metric metric;
 };
@@ -36,6 +47,8 @@ struct Queries {
     const uint16_t *halves; /* [n][padded], with products only: times 2 for l2, divided by the length for cosine */
     const double *squares;  /* [n]: |q|^2 in libvss' order; not bits */
     const float *reaches;   /* [n]: |q|, or at least that of what was rounded to halves; not bits */
+    const uint8_t *planes;  /* [n][code_size / 16][2][16], with codes only */
+    const Coded *coded;     /* [n], with codes only */
     uint32_t n;
     Kind kind;
 };

@@ -4,7 +4,9 @@
  * A block owns the lists of its Q queries in its slice of the rows while it runs. It offers rows with bounds of their
  * score, low <= S <= high; what is above the query's cut is dropped at once. When a list may not have room for another
  * strip of rows, the k-th smallest high of it is sought: k rows have scores of at most that, so the cut falls to it,
- * and what is above goes. Cuts of a query are shared by its slices.
+ * and what is above goes. Cuts of a query are shared by its slices. As long as there is none, one is sought as soon as
+ * a list has 2 k rows and those of a block's threads: little is kept then of all that come after, here and in other
+ * slices.
  *
  * Why ties are kept. k rows have S <= H, H that k-th high. Values are scores plus the offset, rounded to float32: a row
  * whose value is not above the k-th's has S <= H + 2^-24 |value|, twice that with the k-th's own rounding, and the
@@ -117,6 +119,13 @@ VSSG_BOTH void lists_prune(const Block &block, ListsShared<Q> &s, const Lists &l
     });
 }
 
+/* Is a list to be pruned: it may not have room for another strip, or has enough rows for the query's first cut. */
+template <uint32_t Q> VSSG_BOTH bool lists_due(const ListsShared<Q> &s, const Lists &lists, uint32_t q, uint32_t most)
+{
+    const uint32_t n = s.counts[q];
+    return n > most || (n >= 2 * lists.k && n >= THREADS && s.cuts[q] == infinity());
+}
+
 /* Make room for a strip of so many rows. */
 template <uint32_t Q>
 VSSG_BOTH void lists_room(const Block &block, ListsShared<Q> &s, const Lists &lists, uint32_t first, uint32_t slice,
@@ -125,11 +134,11 @@ VSSG_BOTH void lists_room(const Block &block, ListsShared<Q> &s, const Lists &li
     const uint32_t most = lists.capacity - strip;
     bool full = false;
     for (uint32_t q = 0; q < Q; q++)
-        full |= s.counts[q] > most;
+        full |= lists_due(s, lists, q, most);
     if (!block.uniform(full))
         return;
     for (uint32_t q = 0; q < Q; q++) {
-        if (block.uniform(s.counts[q]) <= most)
+        if (!block.uniform(lists_due(s, lists, q, most)))
             continue;
         lists_prune(block, s, lists, q, first + q, slice);
         block.each([&](uint32_t t) {

@@ -14,7 +14,7 @@
 
 namespace vssg {
 
-enum class Kind : uint32_t { f32, f16, bf16, i8, u8, bits };
+enum class Kind : uint32_t { f32, f16, bf16, i8, u8, bits, codes }; /* codes: of floats (codes.h), of no vectors */
 
 VSSG_BOTH uint32_t bits_of(float value)
 {
@@ -81,6 +81,15 @@ VSSG_BOTH double root(double a)
 {
 #if defined(__CUDA_ARCH__)
     return __dsqrt_rn(a);
+#else
+    return std::sqrt(a);
+#endif
+}
+
+VSSG_BOTH float root(float a)
+{
+#if defined(__CUDA_ARCH__)
+    return __fsqrt_rn(a);
 #else
     return std::sqrt(a);
 #endif

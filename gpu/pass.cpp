@@ -27,7 +27,8 @@ static size_t pass_carve(size_t *at, uint64_t bytes)
 static void pass_slices(const Device *device, Pass *pass, uint32_t k, uint64_t groups, uint64_t rows, uint64_t piece,
                         uint64_t least)
 {
-    uint64_t slices = pass_share(uint64_t{PASS_BLOCKS} * device->card.multiprocessors, groups);
+    const uint64_t each = pass->products ? PASS_BLOCKS : PASS_SCANS;
+    uint64_t slices = pass_share(each * device->card.multiprocessors, groups);
     slices = pass_least(slices, pass_share(rows, least));
     slices = pass_least(slices, PASS_KEPT / k);
     slices = pass_least(slices, PASS_ENTRIES / (sizeof(Entry) * pass->capacity * pass->n));
@@ -72,6 +73,8 @@ static void pass_divide(const Rows &rows, const vss_device_search *search, const
     pass->allow = pass_carve(&at, search->allow != nullptr ? pass_share(rows.n, 64) * 8 : 0);
     pass->data = pass_carve(&at, n * pass->query_stride);
     pass->halves = pass_carve(&at, products ? n * rows.padded * 2 : 0);
+    pass->planes = pass_carve(&at, pass->codes ? n * rows.code_size * 2 : 0);
+    pass->coded = pass_carve(&at, pass->codes ? n * sizeof(Coded) : 0);
     pass->squares = pass_carve(&at, n * sizeof(double));
     pass->offsets = pass_carve(&at, n * sizeof(double));
     pass->reaches = pass_carve(&at, n * sizeof(float));
@@ -101,8 +104,7 @@ static void pass_divide(const Rows &rows, const vss_device_search *search, const
 /* Bytes of scratch memory to aim at: what the rows leave of the budget is often less than its quarter. */
 static size_t pass_room(const Device *device, const Rows &rows, const ProbeSizes *probed)
 {
-    const size_t row = rows.stride + (rows.kind == Kind::bits ? 0 : 2 * rows.padded + 2 * sizeof(float));
-    const size_t held = rows.n * row + (probed != nullptr ? probed->held : 0);
+    const size_t held = place_bytes(rows) + (probed != nullptr ? probed->held : 0);
     const size_t left = device->budget > held ? device->budget - held : 0;
     return pass_least(PASS_SCRATCH, pass_least(device->budget / 4, left));
 }
@@ -117,13 +119,11 @@ static uint64_t pass_queries(const Rows &rows, const ProbeSizes *probed)
     return most > 0 ? pass_least(most, PASS_QUERIES) : 1;
 }
 
-void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, bool products,
-               const ProbeSizes *probed, uint32_t n, Pass *pass)
+void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, const ProbeSizes *probed,
+               uint32_t n, Pass *pass)
 {
     const size_t most = pass_room(device, rows, probed);
     const bool halves = rows.kind == Kind::f16 || rows.kind == Kind::bf16;
-    *pass = Pass{};
-    pass->products = products;
     pass->parts_most = probed != nullptr ? probed->parts : 0;
     pass->code_stride = probed != nullptr ? probed->code_stride : 0;
     pass->query_stride = rows.stride * (halves ? 2 : 1);

@@ -3,7 +3,8 @@
  *
  * Loading of rows (points.cpp has that of points). They travel in pieces through two pinned buffers: while one is on
  * its way the other is filled, each row filled up with zeros to a multiple of 16 bytes. Then the card rounds them to
- * bfloat16 and measures them (prepare.h). Memory a row: its bytes, and but for bits 2 a component and 8.
+ * bfloat16 and measures them (prepare.h), and makes their codes, where they have some (codes.h). Memory a row: its
+ * bytes, and but for bits 2 a component and 8; with a code 1 a component and 16.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -50,7 +51,7 @@ static size_t places_row(const vss_device_vectors *v)
     }
 }
 
-size_t place_bytes(const vss_device_vectors *vectors, Rows *shape)
+static void places_shape(const vss_device_vectors *vectors, Rows *shape)
 {
     *shape = Rows{};
     shape->stride = places_up(places_row(vectors), 16);
@@ -59,11 +60,16 @@ size_t place_bytes(const vss_device_vectors *vectors, Rows *shape)
     shape->padded = static_cast<uint32_t>(places_up(vectors->dim, 8));
     shape->kind = place_kind(vectors->type);
     shape->metric = vectors->metric;
-    const size_t data = places_up(shape->n * shape->stride, 256);
-    if (shape->kind == Kind::bits)
+}
+
+size_t place_bytes(const Rows &shape)
+{
+    const size_t n = shape.n, data = places_up(n * shape.stride, 256);
+    if (shape.kind == Kind::bits)
         return data;
-    const size_t halves = places_up(size_t{2} * shape->n * shape->padded, 256);
-    return data + halves + 2 * places_up(size_t{4} * shape->n, 256);
+    const size_t measured = places_up(2 * n * shape.padded, 256) + 2 * places_up(4 * n, 256);
+    const size_t codes = shape.code_size > 0 ? places_up(n * sizeof(Coded), 256) + n * shape.code_size : 0;
+    return data + measured + codes;
 }
 
 /* One after the other, as place_bytes counts them. */
@@ -79,6 +85,11 @@ static void places_divide(Rows *rows, void *memory)
     rows->lengths = reinterpret_cast<const float *>(at);
     at += places_up(size_t{4} * rows->n, 256);
     rows->rests = reinterpret_cast<const float *>(at);
+    at += places_up(size_t{4} * rows->n, 256);
+    if (rows->code_size == 0)
+        return;
+    rows->coded = reinterpret_cast<const Coded *>(at);
+    rows->codes = at + places_up(rows->n * sizeof(Coded), 256);
 }
 
 vss_status place_upload(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *v, vss_error *err)
@@ -119,20 +130,25 @@ static vss_status places_measure(Call *call, const Rows &rows, vss_error *err)
     job.halves = const_cast<uint16_t *>(rows.halves);
     job.lengths = const_cast<float *>(rows.lengths);
     job.rests = const_cast<float *>(rows.rests);
-    return launch_prepare(call->stream, job, err);
+    VSSG_TRY(launch_prepare(call->stream, job, err));
+    return rows.codes != nullptr ? coded_make(call, rows, err) : VSS_OK;
 }
 
 struct PlaceRows {
+    Device *device;
     const vss_device_vectors *vectors;
     PlaceSource source;
 };
 
 static size_t places_rows_shape(Place *place, const void *from, char (&what)[64])
 {
-    const vss_device_vectors *v = static_cast<const PlaceRows *>(from)->vectors;
+    const PlaceRows *rows = static_cast<const PlaceRows *>(from);
+    const vss_device_vectors *v = rows->vectors;
     (void)std::snprintf(what, sizeof what, "%llu rows of %u components", static_cast<unsigned long long>(v->rows),
                         v->dim);
-    return place_bytes(v, &place->rows);
+    places_shape(v, &place->rows);
+    coded_shape(rows->device, &place->rows);
+    return place_bytes(place->rows);
 }
 
 static vss_status places_rows_load(Device *, Call *call, Place *place, const void *from, vss_error *err)
@@ -203,7 +219,7 @@ vss_status place_hold(Device *device, Call *call, void **slot, const PlaceFill &
 vss_status place_take(Device *device, Call *call, void **slot, const vss_device_vectors *vectors, PlaceSource source,
                       Place **out, vss_error *err)
 {
-    const PlaceRows from{vectors, source};
+    const PlaceRows from{device, vectors, source};
     return place_hold(device, call, slot, PlaceFill{&from, places_rows_shape, places_rows_load}, out, err);
 }
 

@@ -20,7 +20,7 @@ namespace vssg {
 
 template <Kind KIND, bool IP> struct Probe {
     using Comparing = Compare<KIND, IP, 1>;
-    static_assert(Comparing::STRIP == THREADS, "a thread for each row of a strip");
+    static_assert(Comparing::STRIP == THREADS && Comparing::OFFERS == 1, "a thread for each row of a strip");
     struct Shared {
         typename Comparing::Shared compare;
         uint32_t rows[THREADS]; /* of the strip; LOST: none */
@@ -72,8 +72,9 @@ template <Kind KIND, bool IP> struct Probe {
                                  query, t, s.compare);
             });
             block.each([&](uint32_t t) {
-                if (s.rows[Comparing::slot(t)] != LOST)
-                    compare.offer(s.rows[Comparing::slot(t)], query, slice, t, s.compare);
+                const uint32_t row = s.rows[Comparing::slot(t, 0)];
+                if (row != LOST)
+                    compare.offer(row, query, slice, t, 0, s.compare);
             });
             lists_room(block, s.compare.lists, lists, query, slice, THREADS);
         }

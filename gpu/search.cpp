@@ -1,11 +1,12 @@
 /*
  * search.cpp - a search: its queries in passes, each from copies up to answers down
  *
- * More than PASS_FEW queries go by products (tile.h) where the card and the kind have them, the others by scans of the
- * rows as stored (scan.h), whose bounds are narrower: queries that products leave unsettled are scanned for. What a
- * scan leaves unsettled is the caller's. However many queries of inverted lists are probed for (probe.h), and what
- * walks over a graph (walk.h) have found is compared in the same way. Every PASS_AHEAD tiles, and before each pass, the
- * caller is asked whether it has had enough; twice as many tiles at most are given to the card ahead of it.
+ * More than PASS_FEW queries go by products (tile.h) where the card and the kind have them, the others by scans
+ * (scan.h): of codes where the rows have them (codes.h), else of the rows as stored. Bounds by these are the narrowest:
+ * queries that products or codes leave unsettled are compared with them. What they leave unsettled is the caller's.
+ * However many queries of inverted lists are probed for (probe.h), by codes or rows in the same way; what walks over a
+ * graph (walk.h) have found is compared as rows of lists are, as stored. Every PASS_AHEAD tiles, and before each pass,
+ * the caller is asked whether it has had enough; twice as many tiles at most are given to the card ahead of it.
  */
 #include <cstdlib>
 #include <cstring>
@@ -103,7 +104,8 @@ static void search_structs(Search *s)
     const float *limits = s->asked->limits != nullptr ? search_at<float>(*s, p.limits) : nullptr;
     const bool floats = s->rows->kind == Kind::f16 || s->rows->kind == Kind::bf16;
     s->queries = Queries{search_at<uint8_t>(*s, p.data), p.query_stride, search_at<uint16_t>(*s, p.halves),
-                         search_at<double>(*s, p.squares), search_at<float>(*s, p.reaches), s->n,
+                         search_at<double>(*s, p.squares), search_at<float>(*s, p.reaches),
+                         search_at<uint8_t>(*s, p.planes), search_at<Coded>(*s, p.coded), s->n,
                          floats ? Kind::f32 : s->rows->kind};
     s->lists = Lists{search_at<uint32_t>(*s, p.cuts), search_at<uint32_t>(*s, p.counts),
                      search_at<Entry>(*s, p.entries), search_at<double>(*s, p.offsets),
@@ -115,7 +117,23 @@ static void search_structs(Search *s)
                        search_at<float>(*s, p.out_values)};
 }
 
-/* Norms of the queries, what their scores are compared with, their roundings where products want them. */
+static vss_status search_code(const Search &s, vss_error *err)
+{
+    Code job{};
+    job.vectors = s.queries.data;
+    job.stride = s.queries.stride;
+    job.n = s.n;
+    job.dim = s.rows->dim;
+    job.size = s.rows->code_size;
+    job.kind = s.queries.kind;
+    job.unit = s.rows->metric == VSS_METRIC_COSINE;
+    job.planes = true;
+    job.codes = search_at<uint8_t>(s, s.pass.planes);
+    job.coded = search_at<Coded>(s, s.pass.coded);
+    return launch_code(s.call->stream, job, err);
+}
+
+/* Norms of the queries, what their scores are compared with, their roundings where products or codes want them. */
 static vss_status search_prepare(const Search &s, vss_error *err)
 {
     const bool bits = s.rows->kind == Kind::bits, products = s.pass.products;
@@ -137,6 +155,8 @@ static vss_status search_prepare(const Search &s, vss_error *err)
         job.spread = products ? spread : nullptr;
         VSSG_TRY(launch_prepare(s.call->stream, job, err));
     }
+    if (s.pass.codes)
+        VSSG_TRY(search_code(s, err));
     Aim aim{};
     aim.squares = bits ? nullptr : s.queries.squares;
     aim.limits = s.finals.limits;
@@ -255,11 +275,26 @@ static vss_status search_copy_down(const Search &s, const uint32_t *indices, vss
     return VSS_OK;
 }
 
-static vss_status search_probe(const Search &s, const uint32_t *indices, vss_error *err)
+static vss_status search_probe(const Search &s, const Rows &rows, const Queries &queries, const uint32_t *indices,
+                               vss_error *err)
 {
     const Probes probes{s.inverted->numbers, search_at<Part>(s, s.pass.parts), search_at<Share>(s, s.pass.shares)};
     VSSG_TRY(search_copy_probes(s, indices, err));
-    return launch_probe(s.call->stream, ProbeJob{*s.rows, s.queries, s.lists, probes}, err);
+    return launch_probe(s.call->stream, ProbeJob{rows, queries, s.lists, probes}, err);
+}
+
+/* Bounds of all rows that the queries are to be compared with, into the lists. */
+static vss_status search_compare(const Search &s, const uint32_t *indices, vss_error *err)
+{
+    const Rows rows = s.pass.codes ? coded_rows(*s.rows) : *s.rows;
+    const Queries queries = s.pass.codes ? coded_queries(*s.rows, s.queries) : s.queries;
+    if (s.graph != nullptr)
+        return search_walk(s, indices, err);
+    if (s.inverted != nullptr)
+        return search_probe(s, rows, queries, indices, err);
+    if (s.pass.products)
+        return search_tiles(s, err);
+    return launch_scan(s.call->stream, ScanJob{rows, queries, s.lists, s.pass.slice_rows}, err);
 }
 
 static vss_status search_pass(Search *s, const uint32_t *indices, vss_error *err)
@@ -269,14 +304,7 @@ static vss_status search_pass(Search *s, const uint32_t *indices, vss_error *err
     VSSG_TRY(search_stopped(*s, err));
     VSSG_TRY(search_copy_up(*s, indices, err));
     VSSG_TRY(search_prepare(*s, err));
-    if (s->graph != nullptr)
-        VSSG_TRY(search_walk(*s, indices, err));
-    else if (s->inverted != nullptr)
-        VSSG_TRY(search_probe(*s, indices, err));
-    else if (s->pass.products)
-        VSSG_TRY(search_tiles(*s, err));
-    else
-        VSSG_TRY(launch_scan(stream, ScanJob{*s->rows, s->queries, s->lists, s->pass.slice_rows}, err));
+    VSSG_TRY(search_compare(*s, indices, err));
     VSSG_TRY(launch_gather(stream, s->lists, s->finals, s->n, err));
     VSSG_TRY(launch_values(stream, *s->rows, s->queries, s->finals, err));
     VSSG_TRY(launch_pick(stream, s->finals, s->n, err));
@@ -284,12 +312,16 @@ static vss_status search_pass(Search *s, const uint32_t *indices, vss_error *err
 }
 
 /* All the queries that the indices name, one way. */
-static vss_status search_passes(Search *s, const uint32_t *indices, uint32_t n, bool products, vss_error *err)
+static vss_status search_passes(Search *s, const uint32_t *indices, uint32_t n, bool products, bool codes,
+                                vss_error *err)
 {
     if (n == 0)
         return VSS_OK;
     const bool probes = s->inverted != nullptr || s->graph != nullptr;
-    pass_plan(s->device, *s->rows, s->asked, products, probes ? &s->probed : nullptr, n, &s->pass);
+    s->pass = Pass{};
+    s->pass.products = products;
+    s->pass.codes = codes;
+    pass_plan(s->device, *s->rows, s->asked, probes ? &s->probed : nullptr, n, &s->pass);
     const size_t up = s->pass.up_bytes;
     VSSG_TRY(call_scratch(s->device, s->call, s->pass.bytes, err));
     VSSG_TRY(call_pinned(s->call, up > s->pass.out_bytes ? up : s->pass.out_bytes, err));
@@ -306,6 +338,7 @@ static vss_status search_all(Search *s, uint32_t *indices, vss_error *err)
     const uint32_t n = static_cast<uint32_t>(s->asked->n_queries);
     const bool every = s->inverted == nullptr && s->graph == nullptr;
     const bool products = every && n > PASS_FEW && s->rows->kind != Kind::bits && s->device->card.products;
+    const bool codes = !products && s->graph == nullptr && s->rows->codes != nullptr;
     uint32_t left = 0;
     if (s->graph != nullptr)
         s->probed = walks_measure(*s->graph, s->asked);
@@ -313,11 +346,11 @@ static vss_status search_all(Search *s, uint32_t *indices, vss_error *err)
         VSSG_TRY(probes_measure(s->asked, &s->probed, err));
     for (uint32_t q = 0; q < n; q++)
         indices[q] = q;
-    VSSG_TRY(search_passes(s, indices, n, products, err));
-    for (uint32_t q = 0; products && q < n; q++)
+    VSSG_TRY(search_passes(s, indices, n, products, codes, err));
+    for (uint32_t q = 0; (products || codes) && q < n; q++)
         if (s->hits->counts[q] == VSS_DEVICE_UNSETTLED)
             indices[left++] = q;
-    return search_passes(s, indices, left, false, err);
+    return search_passes(s, indices, left, false, false, err);
 }
 
 static void search_nothing(const vss_device_search *search, const vss_device_hits *hits)

@@ -21,7 +21,7 @@ namespace vssg {
 constexpr unsigned MOST_CALLS = 4;                  /* at work on a card at once; more wait */
 constexpr size_t STAGING_BYTES = size_t{8} << 20;   /* of each of two pieces that rows travel in */
 
-/* What the card holds of the vectors of one segment, of inverted lists, of a graph, or of points. */
+/* What the card holds of the vectors of one segment, of inverted lists, of a graph, of points, or of codewords. */
 struct Place {
     enum State { EMPTY, LOADING, READY };
     Place *next;
@@ -35,6 +35,7 @@ struct Place {
         Inverted inverted;
         Graph graph;
         Points points;
+        const float *words; /* of product codes */
         Grid grid;
     };
 };
@@ -51,6 +52,7 @@ struct Options {
     bool experimental;
     uint64_t memory_mb; /* 0: 80 % of what is free */
     uint64_t tile_kb;   /* of a tile of products */
+    uint64_t codes;     /* 1: rows of floats have codes (codes.h), where there is room */
     uint64_t gpu;
 };
 
@@ -98,8 +100,18 @@ void place_forget(Device *device, Place *place);
 /* Under the mutex: drop what it holds. */
 void place_drop(Device *device, Place *place);
 Kind place_kind(vss_type type);
-/* Bytes of the card's memory for them; a row's are in the first place. */
-size_t place_bytes(const vss_device_vectors *vectors, Rows *shape);
+/* Bytes of the card's memory that rows of a shape take. */
+size_t place_bytes(const Rows &shape);
+
+/* ---- coded.cpp ---- */
+/* Rows of that shape are to have codes, if codes are wanted and spare enough, and fit beside all that is in use and
+ * the scratch memory of a search. */
+void coded_shape(Device *device, Rows *shape);
+/* Make the codes of the rows, which are there when the stream has come so far. */
+vss_status coded_make(Call *call, const Rows &rows, vss_error *err);
+/* The rows and queries that a scan compares in place of these: their codes. */
+Rows coded_rows(const Rows &rows);
+Queries coded_queries(const Rows &rows, const Queries &queries);
 
 /* ---- calls.cpp ---- */
 /* CANCELLED where the caller stops waiting: stopped (or NULL), asked with `state`. */
@@ -147,6 +159,17 @@ vss_status points_take(Device *device, Call *call, void **slot, const vss_device
 /* ---- nearest.cpp ---- */
 vss_status nearest_run(Device *device, Call *call, const Points &points, const vss_device_nearest *asked,
                        vss_error *err);
+
+/* ---- encode.cpp ---- */
+vss_status encode_signs_run(Device *device, Call *call, const vss_device_signs *asked, vss_error *err);
+/* words: those of the asked, on the card. */
+vss_status encode_words_run(Device *device, Call *call, const float *words, const vss_device_words *asked,
+                            vss_error *err);
+
+/* ---- encodes.cpp ---- */
+/* vss_device.signs, .words. */
+vss_status encodes_signs(void *state, const vss_device_signs *asked, vss_error *err);
+vss_status encodes_words(void *state, void **slot, const vss_device_words *asked, vss_error *err);
 
 /* ---- grid.cpp ---- */
 /* The points as they are, on the card until place_give, as place_take has rows. */

@@ -131,6 +131,56 @@ typedef struct vss_device_nearest {
     int (*stopped)(void *state); /* as in vss_device_search */
 } vss_device_nearest;
 
+/* Residuals of rows, to be rotated and coded as the building of ivf_rabitq codes them, to the bit. All sums are
+ * float64, in the order of the components, and nothing is fused.
+ *
+ * A residual is turned in float32, in four rounds: each component times the round's sign; then Hadamard's butterflies
+ * over as many components as are the greatest power of two up to the width, the first ones in rounds 0 and 2, the last
+ * ones in 1 and 3: for steps 1, 2, 4 and so on below the power, two components a and b that lie a step apart become
+ * a + b and a - b, and in the end each is multiplied by 1 / sqrtf(power); then, where the power is not the width, each
+ * component a of the first half and its fellow b in the second become (a + b) * 0.70710678f and (a - b) * 0.70710678f.
+ *
+ * Of the turned residual r, with deviation = sqrt(sum(r r) / width), the code of a component is
+ * floor(r * inverse) + 2^(bits - 1), no less than 0 and no more than 2^bits - 1. inverse is 0 where deviation is not
+ * above 1e-30, else 1 / (deviation * step), or that of 1 / (deviation * step * tries[i]), multiplied from the left, the
+ * first whose sum(v r) / sqrt(sum(v v)), v = code - (2^bits - 1) / 2, is greatest. The factors are those of the codes'
+ * first bits, v = (code >> (bits - 1)) - 1 / 2, and of all bits: with f = sum(r r) / sum(v r), 0 where that sum is not
+ * above 0, and the center c, sum(r r) + 2 * f * sum(v c) and -2 * f, rounded to float32. */
+typedef struct vss_device_signs {
+    uint32_t struct_size;
+    uint32_t width;         /* components: a multiple of 16, at most 32,784 */
+    uint32_t bits;          /* 1 to 8 */
+    uint32_t n_tries;       /* at most 8 */
+    double step;
+    const double *tries;    /* [n_tries] */
+    const float *signs;     /* [4][width]: 1 or -1 */
+    size_t n_centers, n;    /* of centers, of residuals: above 0 */
+    const float *centers;   /* [n_centers][width], turned already */
+    const float *residuals; /* [n][width] */
+    const uint32_t *where;  /* [n]: center of each */
+    uint8_t *codes;         /* [n][width] */
+    float *factors;         /* [n][4]: of the first bits, of all bits */
+    void *state;
+    int (*stopped)(void *state); /* as in vss_device_search */
+} vss_device_signs;
+
+/* Residuals of rows, to be coded as the building of ivf_pq codes them, to the bit. Run j has the components from
+ * j * width / n_runs to (j + 1) * width / n_runs, both rounded down; its code is the word nearest to it there, the
+ * first of equally near ones, by sum((r - w) * (r - w)) in float32, in the order of the components, nothing fused. A
+ * sum that is no number is not near, but word 0 stands if nothing is nearer than it. */
+typedef struct vss_device_words {
+    uint32_t struct_size;
+    uint32_t width;         /* components, at most 32,769 */
+    uint32_t n_runs;        /* 1 to the width */
+    uint32_t n_words;       /* of a run: a multiple of 16 to 256 */
+    const float *words;     /* [width][n_words]: component i of the words of the run that has it */
+    size_t n;               /* residuals, above 0 */
+    const float *residuals; /* [n][width] */
+    uint8_t *codes;         /* [n][n_runs] */
+    void *state;
+    int (*stopped)(void *state); /* as in vss_device_search */
+} vss_device_words;
+
 /* Points in groups, as the building of graphs compares them: of what the members of a group meet, the nearest to each
  * member. Members meet the other members of their group, or, where there are pivots, the group's pivots. What is met is
  * numbered from 0 in the order given; among members a member keeps its number, but does not meet itself. The nearest of
@@ -193,12 +243,17 @@ typedef struct vss_device {
     /* place as above, for points. NULL: this device compares no points. */
     vss_status (*nearest)(void *state, void **place, const vss_device_points *points, const vss_device_nearest *nearest,
                           vss_error *err);
+    /* NULL: this device codes no residuals so. */
+    vss_status (*signs)(void *state, const vss_device_signs *signs, vss_error *err);
+    /* place as above, for the words. NULL: this device codes no residuals so. */
+    vss_status (*words)(void *state, void **place, const vss_device_words *words, vss_error *err);
     /* One place more for points, for these two. Both NULL: this device builds no graphs. */
     vss_status (*neighbors)(void *state, void **place, const vss_device_points *points,
                             const vss_device_neighbors *neighbors, vss_error *err);
     vss_status (*prune)(void *state, void **place, const vss_device_points *points, const vss_device_prune *prune,
                         vss_error *err);
-    /* The vectors, lists, graph or points are gone, or no longer wanted; no call with this place runs or will come. */
+    /* The vectors, lists, graph, points or words are gone, or no longer wanted; no call with this place runs or will
+     * come. */
     void (*forget)(void *state, void *place);
 } vss_device;
 

@@ -1,5 +1,8 @@
 /*
  * pq.c - codewords, codes, tables of queries
+ *
+ * Runs are trained side by side, by a device where there is one. Locks: a mutex of the training's around what is known
+ * of the device.
  */
 #include "pq.h"
 
@@ -27,6 +30,8 @@ typedef struct pq_train {
     size_t size;     /* bytes of the longest run, a multiple of 4 */
     _Atomic size_t next, done;
     _Atomic int status;
+    vssi_mutex mutex; /* guards the job's device and err */
+    vss_error err;    /* of the run that failed */
 } pq_train;
 
 /* A run's residuals: component i of the s-th row of the sample. */
@@ -84,7 +89,30 @@ static void pq_means(const pq_run *run, const uint32_t *where, const uint8_t *ce
     }
 }
 
-static vss_status pq_train_run(pq_train *train, size_t worker, size_t j, vss_error *err)
+/* The job's device as a run may use it, alone. */
+static vssi_device_use pq_device(pq_train *train)
+{
+    const vssi_device_use *of = train->job->device;
+    vssi_mutex_lock(&train->mutex);
+    vssi_device_use use = of != NULL ? *of : (vssi_device_use){.device = NULL};
+    vssi_mutex_unlock(&train->mutex);
+    return use;
+}
+
+/* How a run has ended, and its device. */
+static void pq_note(pq_train *train, const vssi_device_use *use, vss_status status, const vss_error *err)
+{
+    vssi_mutex_lock(&train->mutex);
+    if (use->failed.status != VSS_OK)
+        train->job->device->failed = use->failed;
+    if (status != VSS_OK && atomic_load(&train->status) == VSS_OK) {
+        train->err = *err;
+        atomic_store(&train->status, (int)status);
+    }
+    vssi_mutex_unlock(&train->mutex);
+}
+
+static vss_status pq_train_run(pq_train *train, size_t worker, size_t j, vssi_device_use *use, vss_error *err)
 {
     const vssi_pq *pq = train->pq;
     uint8_t *codes = train->codes + worker * train->sample * train->size, *centers;
@@ -95,7 +123,7 @@ static vss_status pq_train_run(pq_train *train, size_t worker, size_t j, vss_err
     pq_fit(&run, size, codes);
     const vssi_kmeans means = {.heap = train->job->heap, .threads = 1, .codes = codes, .rows = train->sample,
                                .size = size, .clusters = vssi_pq_words(pq), .rounds = PQ_ROUNDS,
-                               .helpings = pq->bits == 4 ? PQ_HELPINGS_4 : 1, .seed = PQ_SEED + j};
+                               .helpings = pq->bits == 4 ? PQ_HELPINGS_4 : 1, .seed = PQ_SEED + j, .device = use};
     VSSI_TRY(vssi_alloc(train->job->heap, means.clusters, size, &centers, err));
     vss_status status = vssi_kmeans_train(&means, centers, NULL, err);
     if (status == VSS_OK)
@@ -113,9 +141,9 @@ static void pq_worker(void *arg, size_t worker)
     while ((j = atomic_fetch_add(&train->next, 1)) < train->pq->subs && atomic_load(&train->status) == VSS_OK &&
            !vssi_control_stopped(train->job->control)) {
         vss_error err;
-        vss_status status = pq_train_run(train, worker, j, &err);
-        if (status != VSS_OK)
-            atomic_store(&train->status, (int)status);
+        vssi_device_use use = pq_device(train);
+        vss_status status = pq_train_run(train, worker, j, &use, &err);
+        pq_note(train, &use, status, &err);
         vssi_control_report(train->job->control, "codewords", atomic_fetch_add(&train->done, 1) + 1, train->pq->subs);
     }
 }
@@ -132,8 +160,9 @@ static vss_status pq_run_all(pq_train *train, vss_error *err)
     int stop = job->control ? atomic_load(&job->control->stop) : 0, status = atomic_load(&train->status);
     if (stop != 0)
         return vssi_fail(err, (vss_status)stop, "codewords: stopped by the caller or its deadline");
-    return status == 0 ? VSS_OK : vssi_fail(err, (vss_status)status, "codewords: no memory to train %u runs",
-                                            train->pq->subs);
+    if (status != VSS_OK && err != NULL)
+        *err = train->err;
+    return (vss_status)status;
 }
 
 size_t vssi_pq_sample(uint32_t bits) { return bits == 4 ? PQ_SAMPLE_4 : PQ_SAMPLE_8; }
@@ -143,13 +172,15 @@ vss_status vssi_pq_train(const vssi_pq_job *job, const vssi_pq *pq, float *words
     pq_train train = {.job = job, .pq = pq, .words = words,
                       .sample = vssi_min(job->rows, vssi_pq_sample(pq->bits)),
                       .size = (size_t)vssi_round_up((pq->width + pq->subs - 1) / pq->subs, 4)};
+    vssi_mutex_init(&train.mutex);
     vss_status status = pq_run_all(&train, err);
+    vssi_mutex_destroy(&train.mutex);
     vssi_free(job->heap, train.codes);
     vssi_free(job->heap, train.where);
     return status;
 }
 
-void vssi_pq_encode(const vssi_pq *pq, const float *r, uint8_t *codes, float *p)
+void vssi_pq_encode(const vssi_pq *pq, const float *r, uint8_t *codes)
 {
     const size_t words = vssi_pq_words(pq);
     for (size_t j = 0; j < pq->subs; j++) {
@@ -163,9 +194,15 @@ void vssi_pq_encode(const vssi_pq *pq, const float *r, uint8_t *codes, float *p)
         for (size_t k = 1; k < words; k++)
             best = far[k] < far[best] ? k : best;
         codes[j] = (uint8_t)best;
-        for (size_t i = begin; i < end; i++)
-            p[i] = pq->words[i * words + best];
     }
+}
+
+void vssi_pq_decode(const vssi_pq *pq, const uint8_t *codes, float *p)
+{
+    const size_t words = vssi_pq_words(pq);
+    for (size_t j = 0; j < pq->subs; j++)
+        for (size_t i = vssi_pq_begin(pq, j); i < vssi_pq_begin(pq, j + 1); i++)
+            p[i] = pq->words[i * words + codes[j]];
 }
 
 void vssi_pq_table(const vssi_pq *pq, const float *query, float *table)

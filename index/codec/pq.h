@@ -21,6 +21,7 @@
 
 #include "../../lib/base/heap.h"
 #include "../../lib/base/parallel.h"
+#include "../device/device_use.h"
 
 #define VSSI_PQ_MOST_WORDS 256u
 
@@ -47,18 +48,22 @@ typedef struct vssi_pq_job {
     const uint32_t *where;        /* [rows]: center of each */
     size_t rows, size;
     float step;                   /* of the grid */
+    vssi_device_use *device;      /* that compares the runs' components with codewords, or NULL */
 } vssi_pq_job;
 
 /* Rows that codewords of so many bits are trained on, where there are as many. */
 size_t vssi_pq_sample(uint32_t bits);
 
 /* Fill words [width][2^bits] from a sample of the rows: rows * subs * 2^bits comparisons a round, runs shared among
- * threads; 16 bytes and a run a row of the sample and thread. CANCELLED, DEADLINE, NO_MEMORY, BUDGET. */
+ * threads; 16 bytes and a run a row of the sample and thread. CANCELLED, DEADLINE, NO_MEMORY, BUDGET; a device's own
+ * where it is required. */
 vss_status vssi_pq_train(const vssi_pq_job *job, const vssi_pq *pq, float *words, vss_error *err);
 
-/* The nearest codeword of every run of the residual r[width]: codes[subs], and what they stand for in p[width].
- * Cost: width * 2^bits products. */
-void vssi_pq_encode(const vssi_pq *pq, const float *r, uint8_t *codes, float *p);
+/* The nearest codeword of every run of the residual r[width]: codes[subs]. Cost: width * 2^bits products. */
+void vssi_pq_encode(const vssi_pq *pq, const float *r, uint8_t *codes);
+
+/* What codes[subs], each below 2^bits, stand for. */
+void vssi_pq_decode(const vssi_pq *pq, const uint8_t *codes, float *p);
 
 /* table[subs][2^bits] of a query[width]. */
 void vssi_pq_table(const vssi_pq *pq, const float *query, float *table);

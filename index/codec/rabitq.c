@@ -9,11 +9,13 @@
 
 #include "../../simd/hadamard.h"
 
-#define RABITQ_TRIES 5
-
 /* The step of the best uniform quantiser of a standard normal variable with 2^bits levels (Max, 1960). */
 static const double rabitq_steps[VSSI_RABITQ_BITS + 1] = {0, 1.596, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.0569,
                                                           0.0308};
+
+const double vssi_rabitq_tries[VSSI_RABITQ_TRIES] = {1, 0.9, 1.1, 0.82, 1.2};
+
+double vssi_rabitq_step(unsigned bits) { return rabitq_steps[bits]; }
 
 typedef struct rabitq_fit {
     double product, square; /* <v, r>, |v|^2 */
@@ -40,10 +42,9 @@ static rabitq_fit rabitq_try(const float *r, size_t n, unsigned bits, double inv
 /* 1 / the step whose codes point best along r. */
 static double rabitq_inverse(const float *r, size_t n, unsigned bits, double deviation)
 {
-    static const double factors[RABITQ_TRIES] = {1, 0.9, 1.1, 0.82, 1.2};
     double best = -1, chosen = 1 / (deviation * rabitq_steps[bits]);
-    for (size_t i = 0; bits > 1 && i < RABITQ_TRIES; i++) {
-        double inverse = 1 / (deviation * rabitq_steps[bits] * factors[i]);
+    for (size_t i = 0; bits > 1 && i < VSSI_RABITQ_TRIES; i++) {
+        double inverse = 1 / (deviation * rabitq_steps[bits] * vssi_rabitq_tries[i]);
         rabitq_fit fit = rabitq_try(r, n, bits, inverse);
         double cosine = fit.product / sqrt(fit.square);
         if (cosine > best) {

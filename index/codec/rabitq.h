@@ -28,6 +28,11 @@ typedef struct vssi_rabitq_row {
     float more_add, more_mul; /* of all bits */
 } vssi_rabitq_row;
 
+/* What steps are tried with more than one bit: a step of standard deviations, times each of the factors. */
+#define VSSI_RABITQ_TRIES 5u
+extern const double vssi_rabitq_tries[VSSI_RABITQ_TRIES];
+double vssi_rabitq_step(unsigned bits);
+
 /* Code the residual r[n] of a row at a center rotated to c[n]: codes[n] of `bits` bits, 1 to 8. */
 void vssi_rabitq_encode(const float *r, const float *c, size_t n, unsigned bits, uint8_t *codes, vssi_rabitq_row *row);
 

@@ -8,7 +8,7 @@
 
 #include "vss/device.h"
 
-/* One build's, of one thread. */
+/* One build's; where several threads of it work with a device, they guard it. */
 typedef struct vssi_device_use {
     const vss_device *device; /* or NULL */
     bool required;            /* its failure is the build's */

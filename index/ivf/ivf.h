@@ -168,6 +168,50 @@ vss_status vssi_ivf_encode_centers(ivf_build *b, vss_error *err);
 vss_status vssi_ivf_encode_points(ivf_build *b, vss_error *err);
 vss_status vssi_ivf_encode(ivf_build *b, vss_error *err);
 
+/* ivf_encode_parts.c: rows that no source has, less their centers, to be coded together. */
+typedef struct ivf_residuals {
+    size_t n, n_centers;
+    uint32_t *positions;  /* [n]: in the order of the lists */
+    uint32_t *lists;      /* [n] */
+    uint32_t *where;      /* [n]: center of each, of these */
+    float *residuals;     /* [n][width], filled up with zeros */
+    float *centers;       /* [n_centers][width]: less the mean of all centers, filled up, as the coder has made them */
+    uint8_t *codes;       /* [n][code_size] */
+    vssi_rabitq_row *factors; /* [n] */
+    float *spare;         /* [width] to work in */
+} ivf_residuals;
+
+/* How a type codes them. */
+struct ivf_coder;
+/* codes and factors of all of them, by the build's device. */
+typedef vss_status (*ivf_ask)(const ivf_build *b, const struct ivf_coder *coder, const ivf_residuals *r,
+                              vss_error *err);
+typedef struct ivf_coder {
+    size_t width, code_size;
+    const float *signs;   /* ivf_rabitq: the rotation */
+    vssi_pq pq;           /* ivf_pq */
+    void **place;         /* ivf_pq: the device's note of the codewords */
+    void (*center)(const struct ivf_coder *coder, float *center); /* NULL: centers stay as they are */
+    /* codes and factors of the i-th; its residual may be used up */
+    void (*code)(const ivf_build *b, const struct ivf_coder *coder, const ivf_residuals *r, size_t i);
+    /* The i-th's to its place: its list's block and the slot there, or its own bytes. */
+    void (*put)(const ivf_build *b, const struct ivf_coder *coder, const ivf_residuals *r, size_t i, uint8_t *place,
+                size_t slot);
+    /* What a source has at a position into the place; the row's own position is `at`. */
+    void (*copy)(const ivf_build *b, const ivf_index *from, size_t position, size_t list, size_t at, uint8_t *place,
+                 size_t slot, uint8_t *codes);
+    ivf_ask ask;          /* NULL: the CPU codes all */
+} ivf_coder;
+/* Code all rows by the coder, in parts shared among threads. CANCELLED, DEADLINE, NO_MEMORY, BUDGET; a device's own
+ * where it is required. */
+vss_status vssi_ivf_encode_parts(ivf_build *b, const ivf_coder *coder, vss_error *err);
+
+/* ivf_encode_device.c: the coder's `ask`, or NULL where the build has no device for it, or too few rows to pay; let the
+ * device forget a coder's codewords. */
+ivf_ask vssi_ivf_ask_signs(const ivf_build *b);
+ivf_ask vssi_ivf_ask_words(const ivf_build *b);
+void vssi_ivf_forget_words(const ivf_build *b, void *place);
+
 /* ivf_encode_lists.c: blocks of 32 rows of all lists together; where each list's begin in blocks[lists + 1], unless
  * NULL. */
 size_t vssi_ivf_blocks(const ivf_header *h, const uint32_t *lists, uint32_t *blocks);

@@ -1,8 +1,8 @@
 /*
  * ivf_encode.c - what each type keeps of the rows of its lists
  *
- * A list is a unit of work. ivf_rabitq rotates every residual, O(n log n), and tries a few steps for its bits. Codes
- * that a source has are copied.
+ * ivf_sq8 takes up a list at a time; ivf_rabitq, which rotates every residual, O(n log n), and tries a few steps for
+ * its bits, parts of the rows (ivf_encode_parts.c). Codes that a source has are copied.
  */
 #include <math.h>
 #include <string.h>
@@ -12,16 +12,29 @@
 #include "../codec/rotate.h"
 #include "ivf.h"
 
-/* A row's code into its place of a block and of the other bits. */
-static void encode_put(const ivf_header *h, const uint8_t *codes, const vssi_rabitq_row *factors, uint8_t *block,
-                       size_t slot, uint8_t *more, uint8_t *nibbles)
+static void encode_turn(const ivf_coder *coder, float *center) { vssi_rotate(coder->signs, coder->width, center); }
+
+static void encode_sign(const ivf_build *b, const ivf_coder *coder, const ivf_residuals *r, size_t i)
 {
-    const unsigned bits = h->bits;
-    size_t n = ivf_turned_width(h), subs = ivf_block_subs(h);
+    const size_t n = coder->width;
+    float *residual = r->residuals + i * n;
+    vssi_rotate(coder->signs, n, residual);
+    vssi_rabitq_encode(residual, r->centers + r->where[i] * n, n, b->header.bits, r->codes + i * n, &r->factors[i]);
+}
+
+/* A row's code into its place of a block and of the other bits. */
+static void encode_put(const ivf_build *b, const ivf_coder *coder, const ivf_residuals *r, size_t i, uint8_t *block,
+                       size_t slot)
+{
+    const size_t n = coder->width, subs = ivf_block_subs(&b->header);
+    const unsigned bits = b->header.bits;
+    const uint8_t *codes = r->codes + i * n;
+    const vssi_rabitq_row *factors = &r->factors[i];
+    uint8_t *nibbles = (uint8_t *)r->spare;
     for (size_t j = 0; j < subs; j++) {
         nibbles[j] = 0;
-        for (size_t i = 0; i < 4; i++)
-            nibbles[j] |= (uint8_t)((codes[4 * j + i] >> (bits - 1) & 1) << i);
+        for (size_t k = 0; k < 4; k++)
+            nibbles[j] |= (uint8_t)((codes[4 * j + k] >> (bits - 1) & 1) << k);
     }
     vssi_scan4_set(block, subs, slot, nibbles);
     float *add = (float *)(void *)(block + 16 * subs);
@@ -29,63 +42,20 @@ static void encode_put(const ivf_header *h, const uint8_t *codes, const vssi_rab
     add[VSSI_SCAN4_ROWS + slot] = factors->mul;
     if (bits == 1)
         return;
+    uint8_t *more = b->more + r->positions[i] * ivf_more_size(&b->header);
     size_t planes = vssi_planes_size(n, bits - 1);
     vssi_planes_set(more, n, bits - 1, codes);
     memcpy(more + planes, &factors->more_add, sizeof(float));
     memcpy(more + planes + sizeof(float), &factors->more_mul, sizeof(float));
 }
 
-/* What a thread needs for a row of ivf_rabitq. */
-typedef struct encode_row {
-    const float *signs, *point;
-    float *r, *center;        /* [turned width] */
-    uint8_t *codes, *nibbles; /* the same; a quarter of it */
-} encode_row;
-
-static void encode_sign(const ivf_build *b, const encode_row *e, uint32_t row, uint8_t *block, size_t slot,
-                        uint8_t *more)
+static void encode_copy(const ivf_build *b, const ivf_index *from, size_t position, size_t list, size_t at,
+                        uint8_t *block, size_t slot, uint8_t *codes)
 {
-    const ivf_header *h = &b->header;
-    const size_t n = ivf_turned_width(h);
-    vssi_rabitq_row factors;
-    memset(e->r, 0, n * sizeof *e->r);
-    vssi_carrier_row(&b->v, row, e->r);
-    for (size_t i = 0; i < h->width; i++)
-        e->r[i] -= e->point[i];
-    vssi_rotate(e->signs, n, e->r);
-    vssi_rabitq_encode(e->r, e->center, n, h->bits, e->codes, &factors);
-    encode_put(h, e->codes, &factors, block, slot, more, e->nibbles);
-}
-
-static void encode_signs(ivf_build *b, const uint32_t *blocks, const void *state, uint8_t *scratch, size_t c)
-{
-    const ivf_header *h = &b->header;
-    const float *point = b->points + c * h->width, *mean = b->low + h->width;
-    size_t n = ivf_turned_width(h), begin = b->lists[c], end = b->lists[c + 1], more = ivf_more_size(h);
-    encode_row e = {.signs = state, .point = point, .r = (float *)(void *)scratch};
-    e.center = e.r + n;
-    e.codes = (uint8_t *)(e.center + n);
-    e.nibbles = e.codes + n;
-    memset(e.center, 0, n * sizeof *e.center);
-    for (size_t i = 0; i < h->width; i++)
-        e.center[i] = point[i] - mean[i];
-    vssi_rotate(e.signs, n, e.center);
-    for (size_t at = begin; at < end; at++) {
-        size_t slot = (at - begin) % VSSI_SCAN4_ROWS, position;
-        uint8_t *block = b->codes + (blocks[c] + (at - begin) / VSSI_SCAN4_ROWS) * ivf_block_size(h);
-        const ivf_index *from = vssi_ivf_source(b, b->rows[at], &position);
-        if (from == NULL) {
-            encode_sign(b, &e, b->rows[at], block, slot, b->more + at * more);
-            continue;
-        }
-        vssi_ivf_source_copy(from, position, c, block, slot, e.nibbles);
-        if (more > 0)
-            memcpy(b->more + at * more, from->more + position * more, more);
-    }
-    if (end > begin && (end - begin) % VSSI_SCAN4_ROWS != 0) {
-        uint8_t *last = b->codes + (blocks[c] + (end - begin) / VSSI_SCAN4_ROWS) * ivf_block_size(h);
-        vssi_ivf_encode_pad((float *)(void *)(last + 4 * n), (end - begin) % VSSI_SCAN4_ROWS);
-    }
+    const size_t more = ivf_more_size(&b->header);
+    vssi_ivf_source_copy(from, position, list, block, slot, codes);
+    if (more > 0)
+        memcpy(b->more + at * more, from->more + position * more, more);
 }
 
 static vss_status encode_rabitq(ivf_build *b, vss_error *err)
@@ -99,7 +69,9 @@ static vss_status encode_rabitq(ivf_build *b, vss_error *err)
         VSSI_TRY(vssi_alloc(heap, h->rows, ivf_more_size(h), &b->more, err));
     VSSI_TRY(vssi_alloc(heap, VSSI_ROTATE_ROUNDS * n, sizeof *signs, &signs, err));
     vssi_rotate_signs(IVF_ROTATION, n, signs);
-    vss_status status = vssi_ivf_encode_lists(b, n * (2 * sizeof(float) + 2), encode_signs, signs, err);
+    const ivf_coder coder = {.width = n, .code_size = n, .signs = signs, .center = encode_turn, .code = encode_sign,
+                             .put = encode_put, .copy = encode_copy, .ask = vssi_ivf_ask_signs(b)};
+    vss_status status = vssi_ivf_encode_parts(b, &coder, err);
     vssi_free(heap, signs);
     return status;
 }

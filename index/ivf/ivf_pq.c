@@ -26,66 +26,50 @@ static vssi_pq pq_of(const ivf_build *b)
     return (vssi_pq){.width = b->header.width, .subs = b->header.subs, .bits = b->header.bits, .words = b->words};
 }
 
-/* Where the codes of a list's row are put: a row's own bytes, or its block. */
-static uint8_t *pq_place(const ivf_build *b, const uint32_t *blocks, size_t list, size_t at)
+/* What is added to the sums of a row. */
+static float pq_add(const ivf_coder *coder, const float *residual, const uint8_t *codes, const float *center, float *p)
 {
-    const ivf_header *h = &b->header;
-    if (h->bits == 8)
-        return b->codes + at * ivf_bytes_size(h);
-    return b->codes + (blocks[list] + (at - b->lists[list]) / VSSI_SCAN4_ROWS) * ivf_block_size(h);
+    double sum = 0;
+    vssi_pq_decode(&coder->pq, codes, p);
+    for (size_t i = 0; i < coder->width; i++)
+        sum += vssi_pq_add((double)residual[i], (double)p[i], (double)center[i]);
+    return (float)sum;
 }
 
-/* A row's codes and what is added to its sums, to its slot. */
-static void pq_put(const ivf_header *h, uint8_t *place, size_t slot, const uint8_t *codes, float add)
+static void pq_code(const ivf_build *b, const ivf_coder *coder, const ivf_residuals *r, size_t i)
 {
-    if (h->bits == 8) {
+    (void)b;
+    vssi_pq_encode(&coder->pq, r->residuals + i * coder->width, r->codes + i * coder->code_size);
+}
+
+/* A row's codes and what is added to its sums, to its slot, or its own bytes. */
+static void pq_put(const ivf_build *b, const ivf_coder *coder, const ivf_residuals *r, size_t i, uint8_t *place,
+                   size_t slot)
+{
+    const size_t subs = ivf_block_subs(&b->header);
+    const uint8_t *codes = r->codes + i * coder->code_size;
+    const float add = pq_add(coder, r->residuals + i * coder->width, codes, r->centers + r->where[i] * coder->width,
+                             r->spare);
+    if (b->header.bits == 8) {
         memcpy(place, &add, sizeof add);
-        memcpy(place + sizeof add, codes, h->subs);
+        memcpy(place + sizeof add, codes, coder->code_size);
         return;
     }
-    vssi_scan4_set(place, ivf_block_subs(h), slot, codes);
-    memcpy(place + 16 * ivf_block_subs(h) + slot * sizeof add, &add, sizeof add);
+    uint8_t *nibbles = (uint8_t *)r->spare;
+    memset(nibbles + coder->code_size, 0, subs - coder->code_size);
+    memcpy(nibbles, codes, coder->code_size);
+    vssi_scan4_set(place, subs, slot, nibbles);
+    memcpy(place + 16 * subs + slot * sizeof add, &add, sizeof add);
 }
 
-/* r, p: [width] floats to work in. */
-static void pq_row(const ivf_build *b, const vssi_pq *pq, size_t list, uint32_t row, float *r, float *p, uint8_t *codes,
-                   float *add)
+static void pq_copy(const ivf_build *b, const ivf_index *from, size_t position, size_t list, size_t at, uint8_t *place,
+                    size_t slot, uint8_t *codes)
 {
-    const ivf_header *h = &b->header;
-    const float *point = b->points + list * h->width, *mean = b->low + h->width;
-    double sum = 0;
-    vssi_carrier_row(&b->v, row, r);
-    for (size_t i = 0; i < h->width; i++)
-        r[i] -= point[i];
-    vssi_pq_encode(pq, r, codes, p);
-    for (size_t i = 0; i < h->width; i++)
-        sum += vssi_pq_add((double)r[i], (double)p[i], (double)(point[i] - mean[i]));
-    *add = (float)sum;
-}
-
-static void pq_list(ivf_build *b, const uint32_t *blocks, const void *state, uint8_t *scratch, size_t list)
-{
-    const ivf_header *h = &b->header;
-    float *r = (float *)(void *)scratch, *p = r + h->width, add;
-    uint8_t *codes = (uint8_t *)(p + h->width);
-    size_t begin = b->lists[list], end = b->lists[list + 1], position;
-    memset(codes, 0, ivf_bytes_size(h));
-    for (size_t at = begin; at < end; at++) {
-        const ivf_index *from = vssi_ivf_source(b, b->rows[at], &position);
-        uint8_t *place = pq_place(b, blocks, list, at);
-        size_t slot = (at - begin) % VSSI_SCAN4_ROWS;
-        if (from == NULL) {
-            pq_row(b, state, list, b->rows[at], r, p, codes, &add);
-            pq_put(h, place, slot, codes, add);
-        } else if (h->bits == 8) {
-            memcpy(place, from->codes + position * from->code_size, from->code_size);
-        } else {
-            vssi_ivf_source_copy(from, position, list, place, slot, codes);
-        }
-    }
-    if (h->bits == 4 && (end - begin) % VSSI_SCAN4_ROWS != 0)
-        vssi_ivf_encode_pad((float *)(void *)(pq_place(b, blocks, list, end) + 16 * ivf_block_subs(h)),
-                            (end - begin) % VSSI_SCAN4_ROWS);
+    (void)at;
+    if (b->header.bits == 8)
+        memcpy(place, from->codes + position * from->code_size, from->code_size);
+    else
+        vssi_ivf_source_copy(from, position, list, place, slot, codes);
 }
 
 vss_status vssi_ivf_pq_train(ivf_build *b, vss_error *err)
@@ -111,7 +95,7 @@ vss_status vssi_ivf_pq_train(ivf_build *b, vss_error *err)
         status = vssi_kmeans_assign(&nearest, b->centers, where, NULL, err);
     const vssi_pq_job job = {.heap = heap, .executor = b->in->executor, .threads = b->in->threads,
                              .control = b->in->control, .codes = codes, .centers = b->centers, .where = where,
-                             .rows = n, .size = h->size, .step = h->step};
+                             .rows = n, .size = h->size, .step = h->step, .device = b->in->device};
     if (status == VSS_OK)
         status = vssi_pq_train(&job, &pq, b->words, err);
     vssi_free(heap, codes);
@@ -123,12 +107,16 @@ vss_status vssi_ivf_pq_encode(ivf_build *b, vss_error *err)
 {
     const ivf_header *h = &b->header;
     vssi_heap *heap = b->in->heap;
-    const vssi_pq pq = pq_of(b);
     if (h->bits == 8)
         VSSI_TRY(vssi_alloc_zero(heap, h->rows, ivf_bytes_size(h), &b->codes, err));
     else
         VSSI_TRY(vssi_alloc_zero(heap, vssi_ivf_blocks(h, b->lists, NULL), ivf_block_size(h), &b->codes, err));
-    return vssi_ivf_encode_lists(b, 2 * sizeof(float) * h->width + ivf_bytes_size(h), pq_list, &pq, err);
+    void *place = NULL;
+    const ivf_coder coder = {.width = h->width, .code_size = h->subs, .pq = pq_of(b), .place = &place, .code = pq_code,
+                             .put = pq_put, .copy = pq_copy, .ask = vssi_ivf_ask_words(b)};
+    vss_status status = vssi_ivf_encode_parts(b, &coder, err);
+    vssi_ivf_forget_words(b, place);
+    return status;
 }
 
 vssi_scan4_query vssi_ivf_pq_prepare(const ivf_index *index, const float *query, uint8_t *tables)

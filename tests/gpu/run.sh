@@ -25,7 +25,7 @@ for sanitizer in address,undefined thread; do
     name=$([ "$sanitizer" = thread ] && echo tsan || echo asan)
     build "$name" -DVSS_GPU_CUDA=OFF -DVSS_SANITIZE="$sanitizer" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O1 \
         -DCMAKE_C_FLAGS=-O1
-    VSS_TIER=$sanitized units "$name" "$([ "$name" = tsan ] && echo threads || echo .)"
+    VSS_TIER=$sanitized units "$name" "$([ "$name" = tsan ] && echo "threads|words" || echo .)"
 done
 if command -v clang++ >/dev/null; then
     build clang -DVSS_GPU_CUDA=OFF -DVSS_GPU_TESTS=OFF -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++

@@ -97,6 +97,15 @@ static void test_each_call(void **state)
     assert_true(fail_each_call("tile_kb=40", &spec, EVERY_ROW) > (tier_brief() ? 10 : 60));
 }
 
+/* One that codes can't settle. */
+static void test_each_call_codes(void **state)
+{
+    (void)state;
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_COSINE, .data = GPU_DATA_FAR, .dim = 12, .k = 4,
+                     .width = 8, .rows = 8000, .queries = 3, .allow = .9, .limits = true};
+    assert_true(fail_each_call("", &spec, EVERY_ROW) > (tier_brief() ? 5 : 30));
+}
+
 /* One that loads its rows and its lists, in several passes. */
 static void test_each_call_lists(void **state)
 {
@@ -337,6 +346,10 @@ static void test_cancel(void **state)
                      .rows = 20000, .queries = 10, .allow = -1};
     /* A tile has 1,024 rows: of 20, the first, the 9th and the 17th, and before them. */
     assert_true(cancel_everywhere("tile_kb=40", &spec, EVERY_ROW) >= 4);
+    /* By codes, then by rows as stored. */
+    gpu_spec narrow = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .data = GPU_DATA_FAR, .dim = 12, .k = 4,
+                       .width = 30, .rows = 8000, .queries = 3, .allow = -1};
+    assert_int_equal(cancel_everywhere("", &narrow, EVERY_ROW), 2);
     /* Passes of few queries. */
     spec.rows = 3000;
     spec.queries = 40;
@@ -379,7 +392,7 @@ int main(void)
         cmocka_unit_test(test_takes),     cmocka_unit_test(test_eviction),        cmocka_unit_test(test_budget),
         cmocka_unit_test(test_cancel),    cmocka_unit_test(test_budget_lists),    cmocka_unit_test(test_main),
         cmocka_unit_test(test_little_left), cmocka_unit_test(test_each_call_graph),
-        cmocka_unit_test(test_budget_graph),
+        cmocka_unit_test(test_budget_graph), cmocka_unit_test(test_each_call_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,7 +44,7 @@ def test_libvss_needs_no_cuda(library):
 @pytest.mark.skipif(PLUGIN is None, reason="no CUDA compiler: there is no libvss_gpu.so")
 @pytest.mark.parametrize("options,line", [
     ("", "no kernel of this device has run on a GPU yet; with the option experimental=1 it is used all the same"),
-    (",size=3", 'cuda: option "size=3": wanted experimental=1, memory_mb=, tile_kb= or gpu='),
+    (",size=3", 'cuda: option "size=3": wanted experimental=1, memory_mb=, tile_kb=, codes= or gpu='),
     (",experimental=1,gpu=1000", "cuda: "), (",experimental=1,memory_mb=x", "option memory_mb=x: expected a number")])
 def test_refusals(options, line):
     done = tool(options)

@@ -123,11 +123,19 @@ def collection(db, dtype, metric, rows):
     return col
 
 
-@pytest.mark.parametrize("kind,dtype,metric", [
-    ("ivf_flat", "f32", "l2"), ("ivf_flat", "u8", "l2"), ("ivf_flat", "i8", "ip"), ("ivf_flat", "f16", "cosine"),
-    ("ivf_sq8", "f32", "l2"), ("ivf_rabitq", "f32", "l2"), ("ivf_pq", "f32", "l2")])
-def test_same_lists(tmp_path, kind, dtype, metric):
-    """Up to 256 lists the CPU compares every row with every center, too: both build the same index."""
+def objects(folder):
+    """Hashes of a database's indexes and models: their names are others each time, their bytes are not."""
+    return sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*")
+                  if path.suffix in (".idx", ".mdl"))
+
+
+@pytest.mark.parametrize("kind,dtype,metric,parameters", [
+    ("ivf_flat", "f32", "l2", {}), ("ivf_flat", "u8", "l2", {}), ("ivf_flat", "i8", "ip", {}),
+    ("ivf_flat", "f16", "cosine", {}), ("ivf_sq8", "f32", "l2", {}), ("ivf_rabitq", "f32", "l2", {}),
+    ("ivf_rabitq", "u8", "cosine", {"bits": 1}), ("ivf_rabitq", "bf16", "ip", {"bits": 7}), ("ivf_pq", "f32", "l2", {}),
+    ("ivf_pq", "f16", "ip", {"nbits": 8, "m": 3})])
+def test_same_lists(tmp_path, kind, dtype, metric, parameters):
+    """Up to 256 lists the CPU compares every row with every center, too: both build the same index, byte for byte."""
     rng = np.random.default_rng(4)
     rows, queries = (vectors(rng, dtype, n, BUILD_DIM) for n in (BUILD_ROWS, 50))
     for some in (rows, queries):
@@ -136,17 +144,14 @@ def test_same_lists(tmp_path, kind, dtype, metric):
     for device in (None, DEVICE):
         with vss.open(tmp_path / str(device)) as db:
             col = collection(db, dtype, metric, rows)
-            col.build_index("v", kind, nlist=90, device=device, device_required=device is not None)
+            col.build_index("v", kind, nlist=90, device=device, device_required=device is not None, **parameters)
             results.append([col.search(queries, k=10, nprobe=probes) for probes in (1, 5)])
+    mine, others = (objects(tmp_path / str(device)) for device in (DEVICE, None))
+    assert len(mine) == 2 and mine == others
     for plain, hits in zip(*results):
         assert np.array_equal(hits.counts, plain.counts)
         assert np.array_equal(hits.keys, plain.keys)
         assert hits.distances.tobytes() == plain.distances.tobytes()
-
-
-def objects(folder):
-    """Hashes of all objects of a database: their names are others each time, their bytes are not."""
-    return sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.idx"))
 
 
 @pytest.mark.parametrize("dtype,metric,dim,n,equal,params", [

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../index/codec/pq.h"
 #include "../../index/quant/kmeans.h"
 #include "../support/maker.h"
 #include "../support/tier.h"
@@ -261,6 +262,48 @@ static void test_answers(void **state)
     free(codes);
 }
 
+/* Codewords trained with the device, by runs of one thread, as the device here counts its calls. */
+static vss_status words_of(const uint8_t *codes, vssi_device_use *use, float *words, vss_error *err)
+{
+    static const uint8_t centers[SIZE];
+    static const uint32_t where[ROWS];
+    vssi_heap heap;
+    vssi_heap_init(&heap, NULL, 0);
+    const vssi_pq pq = {.width = 16, .subs = 2, .bits = 8, .words = words};
+    const vssi_pq_job job = {.heap = &heap, .threads = 1, .codes = codes, .centers = centers, .where = where,
+                             .rows = ROWS, .size = SIZE, .step = 0.25f, .device = use};
+    vss_status status = vssi_pq_train(&job, &pq, words, err);
+    assert_true(heap.used == 0);
+    return status;
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    enum { WORDS = 16 * 256 };
+    vss_error err;
+    uint8_t *codes = points_made(false);
+    float *cpu = malloc(2 * WORDS * sizeof *cpu), *device = cpu + WORDS;
+    vssi_device_use use = {.device = &abacus_device, .required = true};
+    MUST(words_of(codes, NULL, cpu, &err));
+    MUST(words_of(codes, &use, device, &err));
+    assert_memory_equal(cpu, device, WORDS * sizeof *cpu);
+    assert_true(abacus.calls > 6);
+    const int middle = abacus.calls / 2;
+    abacus.fails = VSS_ERR_BUDGET;
+    abacus.fails_at = abacus.calls + middle;
+    use.required = false;
+    MUST(words_of(codes, &use, device, &err));
+    assert_memory_equal(cpu, device, WORDS * sizeof *cpu);
+    assert_int_equal(abacus.calls, abacus.fails_at); /* not asked again, by no run */
+    assert_string_equal(use.failed.message, "abacus: a bead is missing");
+    use = (vssi_device_use){.device = &abacus_device, .required = true};
+    assert_int_equal(words_of(codes, &use, device, &err), VSS_ERR_BUDGET);
+    assert_string_equal(err.message, "abacus: a bead is missing");
+    free(cpu);
+    free(codes);
+}
+
 static vss_collection *rows_of(vss_db *db)
 {
     maker_random r = {3};
@@ -387,6 +430,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_same_centers, begin, end),
         cmocka_unit_test_setup_teardown(test_failures, begin, end),
         cmocka_unit_test_setup_teardown(test_answers, begin, end),
+        cmocka_unit_test_setup_teardown(test_words, begin, end),
         cmocka_unit_test_setup_teardown(test_lists, begin, end),
         cmocka_unit_test_setup_teardown(test_builds, begin, end),
         cmocka_unit_test_setup_teardown(test_cancel, begin, end),

@@ -50,7 +50,8 @@ static void pq__codes_are_the_nearest_words(void **state)
             r[i] = random_float(&seed);
             query[i] = random_float(&seed);
         }
-        vssi_pq_encode(&pq, r, codes, p);
+        vssi_pq_encode(&pq, r, codes);
+        vssi_pq_decode(&pq, codes, p);
         vssi_pq_table(&pq, query, table);
         assert_int_equal(vssi_pq_begin(&pq, 0), 0);
         assert_int_equal(vssi_pq_begin(&pq, pq.subs), WIDTH);
@@ -149,7 +150,8 @@ static void pq__training_finds_what_there_is(void **state)
     for (size_t i = 0; i < ROWS; i++) {
         for (size_t j = 0; j < WIDTH; j++)
             r[j] = 0.5f * (float)(codes[i * SIZE + j] - centers[where[i] * SIZE + j]);
-        vssi_pq_encode(&pq, r, out, p);
+        vssi_pq_encode(&pq, r, out);
+        vssi_pq_decode(&pq, out, p);
         for (size_t j = 0; j < WIDTH; j++)
             assert_true(fabsf(r[j] - p[j]) <= 0.5f * 7); /* 10 values: 16 codewords hold each, or nearly */
     }
