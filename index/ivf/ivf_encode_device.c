@@ -5,6 +5,7 @@
  * is looked at before it is stored. Cost: residuals copied to the device and codes back, a call for some MB.
  */
 #include <math.h>
+#include <string.h>
 
 #include "../../lib/base/fail.h"
 #include "../codec/rotate.h"
@@ -29,14 +30,25 @@ static vss_status ask_codes(const ivf_build *b, const ivf_residuals *r, size_t s
     return VSS_OK;
 }
 
-static vss_status ask_factors(const ivf_build *b, const ivf_residuals *r, vss_error *err)
+static bool ask_finite(const vssi_rabitq_row *f)
+{
+    return isfinite(f->add) && isfinite(f->mul) && isfinite(f->more_add) && isfinite(f->more_mul);
+}
+
+/* Factors that are no numbers are right where the CPU finds none either: of rows too far for float32 to square. */
+static vss_status ask_factors(const ivf_build *b, const ivf_coder *coder, const ivf_residuals *r, vss_error *err)
 {
     for (size_t i = 0; i < r->n; i++) {
-        const vssi_rabitq_row *f = &r->factors[i];
-        if (!isfinite(f->add) || !isfinite(f->mul) || !isfinite(f->more_add) || !isfinite(f->more_mul))
+        const vssi_rabitq_row said = r->factors[i];
+        if (ask_finite(&said))
+            continue;
+        memcpy(r->spare, r->residuals + i * coder->width, coder->width * sizeof *r->spare);
+        coder->code(b, coder, r, i);
+        memcpy(r->residuals + i * coder->width, r->spare, coder->width * sizeof *r->spare);
+        if (ask_finite(&r->factors[i]))
             return vssi_fail(err, VSS_ERR_DEVICE, "device \"%s\": row %u has factors %g, %g, %g and %g",
-                             b->in->device->device->name, b->rows[r->positions[i]], (double)f->add, (double)f->mul,
-                             (double)f->more_add, (double)f->more_mul);
+                             b->in->device->device->name, b->rows[r->positions[i]], (double)said.add,
+                             (double)said.mul, (double)said.more_add, (double)said.more_mul);
     }
     return VSS_OK;
 }
@@ -54,7 +66,7 @@ static vss_status ask_signs(const ivf_build *b, const ivf_coder *coder, const iv
     _Static_assert(sizeof *r->factors == 4 * sizeof(float) && VSSI_ROTATE_ROUNDS == 4, "as vss_device_signs has them");
     VSSI_TRY(device->signs(device->state, &asked, err));
     VSSI_TRY(ask_codes(b, r, coder->width, 1u << bits, err));
-    return ask_factors(b, r, err);
+    return ask_factors(b, coder, r, err);
 }
 
 ivf_ask vssi_ivf_ask_signs(const ivf_build *b)

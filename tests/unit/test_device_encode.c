@@ -325,6 +325,45 @@ static void test_answers(void **state)
     rows_free(&r);
 }
 
+/* A wrong factor costs nothing but the time where the device is not required. */
+static void test_answers_made_good(void **state)
+{
+    (void)state;
+    rows r;
+    vssi_image cpu, device;
+    vss_error err;
+    vssi_device_use use = {.device = &scribe_device};
+    rows_make(&r, 1, ROWS);
+    MUST(rows_build(&r, NULL, 2, NULL, &cpu, &err));
+    scribe.no_factor = true;
+    MUST(rows_build(&r, &use, 1, NULL, &device, &err));
+    assert_non_null(strstr(use.failed.message, "and inf"));
+    same(&cpu, &device);
+    vssi_image_free(&r.heap, &device);
+    vssi_image_free(&r.heap, &cpu);
+    rows_free(&r);
+}
+
+/* Rows so far away that factors are no numbers: the device's are as right as the CPU's. */
+static void test_far_rows(void **state)
+{
+    (void)state;
+    rows r;
+    vssi_image cpu, device;
+    vss_error err;
+    vssi_device_use use = {.device = &scribe_device, .required = true};
+    rows_make(&r, 0, ROWS);
+    for (size_t i = 0; i < DIM; i++)
+        ((float *)(void *)r.data)[(size_t)i * DIM * 7] = 1e25f;
+    r.all.max_norm = 1e26;
+    MUST(rows_build(&r, NULL, 2, NULL, &cpu, &err));
+    MUST(rows_build(&r, &use, 2, NULL, &device, &err));
+    same(&cpu, &device);
+    vssi_image_free(&r.heap, &device);
+    vssi_image_free(&r.heap, &cpu);
+    rows_free(&r);
+}
+
 static int no_more(void *state, const char *stage, uint64_t done, uint64_t total)
 {
     (void)state, (void)done, (void)total;
@@ -357,6 +396,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_few, begin, end),
         cmocka_unit_test_setup_teardown(test_failures, begin, end),
         cmocka_unit_test_setup_teardown(test_answers, begin, end),
+        cmocka_unit_test_setup_teardown(test_answers_made_good, begin, end),
+        cmocka_unit_test_setup_teardown(test_far_rows, begin, end),
         cmocka_unit_test_setup_teardown(test_cancel, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
