@@ -204,7 +204,9 @@ static vss_status bench_batch(const Bench *bench, const Rows &rows, const BenchL
         up += n * (sizeof(Share) + BENCH_PROBES * sizeof(Part));
     }
     VSSG_TRY(bench_travel(bench, up, n * (8 * BENCH_WIDTH + 4), &travel, err));
-    const auto run = [&] { return search_run(bench->device, bench->call, rows, inverted, &search, hits, err); };
+    const auto run = [&] {
+        return search_run(bench->device, bench->call, rows, inverted, nullptr, &search, hits, err);
+    };
     VSSG_TRY(bench_time(run, &all));
     for (size_t q = 0; q < n; q++)
         unsettled += hits->counts[q] == VSS_DEVICE_UNSETTLED;
@@ -396,7 +398,7 @@ static vss_status bench_all(Bench *bench, vss_error *err)
     uint32_t *counts = static_cast<uint32_t *>(std::malloc(most * sizeof(uint32_t)));
     uint32_t *rows = static_cast<uint32_t *>(std::malloc(most * BENCH_WIDTH * sizeof(uint32_t)));
     float *values = static_cast<float *>(std::malloc(most * BENCH_WIDTH * sizeof(float)));
-    const vss_device_hits hits{sizeof hits, counts, rows, values};
+    const vss_device_hits hits{sizeof hits, counts, rows, values, nullptr};
     vss_status status = VSS_ERR_NO_MEMORY;
     if (queries != nullptr && counts != nullptr && rows != nullptr && values != nullptr)
         status = call_take(bench->device, nullptr, nullptr, &bench->call, err);

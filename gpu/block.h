@@ -137,6 +137,29 @@ VSSG_BOTH void atomic_max(uint32_t *place, uint32_t value)
 #endif
 }
 
+/* What was there before; the second puts the value there only where that was `if_there`. */
+VSSG_BOTH uint32_t atomic_swap(uint32_t *place, uint32_t value)
+{
+#if defined(__CUDA_ARCH__)
+    return atomicExch(place, value);
+#else
+    const uint32_t before = *place;
+    *place = value;
+    return before;
+#endif
+}
+
+VSSG_BOTH uint32_t atomic_swap_if(uint32_t *place, uint32_t if_there, uint32_t value)
+{
+#if defined(__CUDA_ARCH__)
+    return atomicCAS(place, if_there, value);
+#else
+    const uint32_t before = *place;
+    *place = before == if_there ? value : before;
+    return before;
+#endif
+}
+
 VSSG_BOTH void atomic_add_wide(uint64_t *place, uint64_t value)
 {
 #if defined(__CUDA_ARCH__)
@@ -160,7 +183,15 @@ VSSG_BOTH void atomic_max_wide(uint64_t *place, uint64_t value)
 VSSG_BOTH uint32_t load_fresh(const uint32_t *place) { return *static_cast<const volatile uint32_t *>(place); }
 
 #if defined(__CUDACC__)
-template <class Kernel> __global__ void __launch_bounds__(THREADS) run(const Kernel kernel)
+/* Blocks that a multiprocessor should have room for at once: a kernel's BLOCKS, where it says, by fewer registers. */
+template <class Kernel, class = void> struct Together {
+    static constexpr int blocks = 1;
+};
+template <class Kernel> struct Together<Kernel, decltype(void(Kernel::BLOCKS))> {
+    static constexpr int blocks = Kernel::BLOCKS;
+};
+
+template <class Kernel> __global__ void __launch_bounds__(THREADS, Together<Kernel>::blocks) run(const Kernel kernel)
 {
     __shared__ typename Kernel::Shared shared;
     static_assert(sizeof shared <= 48 * 1024, "static shared memory");

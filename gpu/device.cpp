@@ -8,6 +8,7 @@
 
 #include "fail.h"
 #include "state.h"
+#include "walk.h"
 
 #define DEVICE_EXPORT __attribute__((visibility("default")))
 
@@ -30,12 +31,16 @@ static vss_status device_takes(void *, const vss_device_vectors *v, uint32_t k, 
 static vss_status device_in_rows(Device *device, Call *call, const vss_device_vectors *vectors, const Rows &rows,
                                  const vss_device_search *search, const vss_device_hits *hits, vss_error *err)
 {
-    Place *lists;
-    if (search->lists == nullptr)
-        return search_run(device, call, rows, nullptr, search, hits, err);
-    VSSG_TRY(inverted_take(device, call, search->lists_place, search->lists, vectors->rows, &lists, err));
-    const vss_status status = search_run(device, call, rows, &lists->inverted, search, hits, err);
-    place_give(device, lists);
+    Place *through = nullptr;
+    if (search->graph != nullptr)
+        VSSG_TRY(graph_take(device, call, search, vectors->rows, &through, err));
+    else if (search->lists != nullptr)
+        VSSG_TRY(inverted_take(device, call, search->lists_place, search->lists, vectors->rows, &through, err));
+    const Graph *graph = search->graph != nullptr ? &through->graph : nullptr;
+    const Inverted *lists = graph == nullptr && search->lists != nullptr ? &through->inverted : nullptr;
+    const vss_status status = search_run(device, call, rows, lists, graph, search, hits, err);
+    if (through != nullptr)
+        place_give(device, through);
     return status;
 }
 
@@ -65,6 +70,8 @@ static vss_status device_search(void *state, void **slot, const vss_device_vecto
                     static_cast<unsigned long long>(vectors->rows), search->n_queries);
     if (vectors->rows == 0 || (search->allow != nullptr && search->n_allow == 0)) {
         std::memset(hits->counts, 0, search->n_queries * sizeof *hits->counts);
+        if (hits->scored != nullptr)
+            std::memset(hits->scored, 0, search->n_queries * sizeof *hits->scored);
         return VSS_OK;
     }
     VSSG_TRY(runtime_enter(device->card.number, &before, err));
@@ -238,6 +245,7 @@ static void device_fill(Device *device)
     face->description = device->description;
     face->state = device;
     face->lists = 1;
+    face->graphs = WALK_POOL;
     face->takes = device_takes;
     face->search = device_search;
     face->nearest = device->card.products ? device_nearest : nullptr;

@@ -1,5 +1,5 @@
 /*
- * launches.cpp - the kernels, each a call
+ * launches.cpp - the kernels, each a call (walks: launch_walk.cpp)
  *
  * Compiled twice: as CUDA for libvss_gpu.so, as C++ for the host. Grids: x counts blocks of rows or vectors, at most
  * 2^26; y groups of queries, at most 4,096 (passes are no larger), or runs, at most 32,769.

@@ -12,6 +12,7 @@
 #include "thin.h"
 #include "tile.h"
 #include "turn.h"
+#include "walk.h"
 #include "words.h"
 
 namespace vssg {
@@ -37,12 +38,21 @@ struct ProbeJob {
     Probes probes;
 };
 
+struct WalkJob {
+    Walks walks;
+    Rows rows;
+    Queries queries;
+    const uint8_t *codes; /* [queries.n][code_stride]: of the queries, as the graph's are filled up; NULL: by vectors */
+    uint64_t code_stride;
+};
+
 vss_status launch_prepare(Stream *stream, const Prepare &job, vss_error *err);
 vss_status launch_code(Stream *stream, const Code &job, vss_error *err);
 vss_status launch_aim(Stream *stream, const Aim &job, vss_error *err);
 vss_status launch_factor(Stream *stream, const Factor &job, vss_error *err);
 vss_status launch_scan(Stream *stream, const ScanJob &job, vss_error *err);
 vss_status launch_probe(Stream *stream, const ProbeJob &job, vss_error *err);
+vss_status launch_walk(Stream *stream, const WalkJob &job, vss_error *err);
 vss_status launch_sift(Stream *stream, const Sift &job, vss_error *err);
 vss_status launch_gather(Stream *stream, const Lists &lists, const Finals &finals, uint32_t n, vss_error *err);
 vss_status launch_values(Stream *stream, const Rows &rows, const Queries &queries, const Finals &finals,

@@ -91,10 +91,10 @@ struct Part {
 /* The lists of a query. */
 struct Share {
     uint64_t first;  /* of its parts */
-    uint32_t parts, rows;
+    uint32_t parts, rows; /* rows LOST: the query stays unsettled */
 };
 
-/* The inverted lists of the queries of a pass. */
+/* The inverted lists of the queries of a pass, or the rows that their walks found (walk.h). */
 struct Probes {
     const uint32_t *numbers;
     const Part *parts;

@@ -113,6 +113,19 @@ VSSG_BOTH float multiply_add(float a, float b, float c)
 #endif
 }
 
+/* a / b, rounded to nearest where both, their quotient and 1 / b are normal; else what has no slow path, which would
+ * be a call: a kernel with one wants twice the registers. */
+VSSG_BOTH float quotient(float a, float b)
+{
+#if defined(__CUDA_ARCH__)
+    const float rough = __fdividef(1, b), inverse = __fmaf_rn(rough, __fmaf_rn(-b, rough, 1), rough);
+    const float first = __fmul_rn(a, inverse), second = __fmaf_rn(__fmaf_rn(-b, first, a), inverse, first);
+    return __fmaf_rn(__fmaf_rn(-b, second, a), inverse, second);
+#else
+    return a / b;
+#endif
+}
+
 VSSG_BOTH uint32_t count_bits(uint32_t word)
 {
 #if defined(__CUDA_ARCH__)

@@ -6,7 +6,7 @@
  * theirs only, so the k of all lists together is bounded.
  *
  * Inverted lists: a pass is one launch that reads a bounded number of bytes, counted as if all queries named as many
- * rows as the one that names most.
+ * rows as the one that names most. Walks over a graph: as lists of as many rows as a walk keeps.
  */
 #include "pass.h"
 
@@ -61,13 +61,14 @@ static void pass_divide_up(bool lists, Pass *pass)
     pass->up_limits = n * pass->query_stride;
     pass->up_shares = pass_up(pass->up_limits + n * sizeof(float), 16);
     pass->up_parts = pass->up_shares + (lists ? n * sizeof(Share) : 0);
-    pass->up_bytes = pass->up_parts + n * pass->parts_most * sizeof(Part);
+    pass->up_codes = pass_up(pass->up_parts + n * pass->parts_most * sizeof(Part), 16);
+    pass->up_bytes = pass->up_codes + n * pass->code_stride;
 }
 
-static void pass_divide(const Rows &rows, const vss_device_search *search, Pass *pass)
+static void pass_divide(const Rows &rows, const vss_device_search *search, const ProbeSizes *probed, Pass *pass)
 {
     const uint64_t n = pass->n, whole = pass_up(rows.n, ROWS_WHOLE), lists = n * pass->slices;
-    const bool products = pass->products;
+    const bool products = pass->products, walks = probed != nullptr && probed->walks;
     size_t at = 0;
     pass->allow = pass_carve(&at, search->allow != nullptr ? pass_share(rows.n, 64) * 8 : 0);
     pass->data = pass_carve(&at, n * pass->query_stride);
@@ -85,14 +86,17 @@ static void pass_divide(const Rows &rows, const vss_device_search *search, Pass 
     pass->tile = pass_carve(&at, n * pass->tile_rows * sizeof(float));
     pass->counts = pass_carve(&at, lists * sizeof(uint32_t));
     pass->entries = pass_carve(&at, lists * pass->capacity * sizeof(Entry));
-    pass->shares = pass_carve(&at, search->lists != nullptr ? n * sizeof(Share) : 0);
+    pass->shares = pass_carve(&at, probed != nullptr ? n * sizeof(Share) : 0);
     pass->parts = pass_carve(&at, n * pass->parts_most * sizeof(Part));
+    pass->numbers = pass_carve(&at, walks ? n * probed->rows * sizeof(uint32_t) : 0);
+    pass->walk_codes = pass_carve(&at, n * pass->code_stride);
     pass->found = pass_carve(&at, n * sizeof(uint32_t));
     pass->rows = pass_carve(&at, n * pass->capacity * sizeof(uint32_t));
     pass->values = pass_carve(&at, n * pass->capacity * sizeof(float));
     pass->out_counts = pass_carve(&at, n * sizeof(uint32_t));
     pass->out_rows = pass_carve(&at, n * pass->width * sizeof(uint32_t));
     pass->out_values = pass_carve(&at, n * pass->width * sizeof(float));
+    pass->out_scored = pass_carve(&at, walks ? n * sizeof(uint32_t) : 0);
     pass->out_bytes = at - pass->out_counts;
     pass->bytes = at;
 }
@@ -121,13 +125,14 @@ void pass_plan(const Device *device, const Rows &rows, const vss_device_search *
     const size_t most = pass_room(device, rows, probed);
     const bool halves = rows.kind == Kind::f16 || rows.kind == Kind::bf16;
     pass->parts_most = probed != nullptr ? probed->parts : 0;
+    pass->code_stride = probed != nullptr ? probed->code_stride : 0;
     pass->query_stride = rows.stride * (halves ? 2 : 1);
     /* More places than there are rows are never filled. */
     pass->width = static_cast<uint32_t>(pass_least(search->width, rows.n));
     pass->n = static_cast<uint32_t>(pass_share(n, pass_share(n, pass_queries(rows, probed)))); /* passes of one size */
     for (;;) {
         pass_shape(device, rows, search->k, probed, pass);
-        pass_divide(rows, search, pass);
+        pass_divide(rows, search, probed, pass);
         pass_divide_up(probed != nullptr, pass);
         if (pass->bytes <= most || pass->n == 1)
             return;

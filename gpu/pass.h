@@ -28,16 +28,18 @@ struct Pass {
     uint32_t slices, slice_rows, tile_rows, capacity, width;
     uint64_t query_stride;  /* on the card */
     uint32_t parts_most;    /* of a query */
+    uint64_t code_stride;   /* of a query */
     size_t bytes;           /* of the scratch memory */
-    size_t up_limits, up_shares, up_parts, up_bytes; /* in pinned memory, after the queries */
-    size_t out_bytes;       /* of counts, rows and values, which lie together */
+    size_t up_limits, up_shares, up_parts, up_codes, up_bytes; /* in pinned memory, after the queries */
+    size_t out_bytes;       /* of counts, rows, values and scored, which lie together */
     /* Places in the scratch memory. */
     size_t allow, data, halves, planes, coded, squares, reaches, limits, offsets, cuts, spread, bases, weights, tile,
-        counts, entries, shares, parts, found, rows, values, out_counts, out_rows, out_values;
+        counts, entries, shares, parts, numbers, walk_codes, found, rows, values, out_counts, out_rows, out_values,
+        out_scored;
 };
 
-/* A pass of n queries or fewer, by products or codes as the pass says. probed: what a query of a search with lists has
- * at most, else NULL. */
+/* A pass of n queries or fewer, by products or codes as the pass says. probed: what a query of a search with lists or a
+ * graph has at most, else NULL. */
 void pass_plan(const Device *device, const Rows &rows, const vss_device_search *search, const ProbeSizes *probed,
                uint32_t n, Pass *pass);
 

@@ -9,7 +9,7 @@
  * is read in their stead, and not offered. Cost: the rows of the lists that are allowed, once a query; queries that
  * name the same list read it each.
  *
- * No two numbers of the lists are one row's (inverted.cpp): none is offered twice.
+ * No two numbers of the lists are one row's (inverted.cpp, walk.h): none is offered twice.
  */
 #ifndef VSS_GPU_PROBE_H
 #define VSS_GPU_PROBE_H
@@ -51,6 +51,13 @@ template <Kind KIND, bool IP> struct Probe {
         const Lists &lists = compare.lists;
         const uint32_t slice = block.x, query = block.y, queries = compare.queries.n;
         const Share share = probes.shares[query];
+        if (share.rows == LOST) {
+            block.each([&](uint32_t t) {
+                if (t == 0)
+                    lists.counts[lists.list(query, slice)] = LOST;
+            });
+            return;
+        }
         const uint64_t begin = static_cast<uint64_t>(slice) * probe_share(share.rows, lists.slices);
         const uint64_t past = begin + probe_share(share.rows, lists.slices);
         const uint32_t end = static_cast<uint32_t>(past < share.rows ? past : share.rows);

@@ -8,9 +8,12 @@
 
 namespace vssg {
 
+/* Of searches with lists or a graph. */
 struct ProbeSizes {
     uint32_t parts, rows; /* of one query, at most */
-    size_t held;          /* bytes of the card's memory that the lists take */
+    size_t held;          /* bytes of the card's memory that the lists or the graph take */
+    bool walks;           /* by a graph */
+    uint64_t code_stride; /* bytes of a query's code on the card; 0 without */
 };
 
 /* Check what a search with lists names. INVALID. */

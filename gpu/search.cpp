@@ -4,15 +4,16 @@
  * More than PASS_FEW queries go by products (tile.h) where the card and the kind have them, the others by scans
  * (scan.h): of codes where the rows have them (codes.h), else of the rows as stored. Bounds by these are the narrowest:
  * queries that products or codes leave unsettled are compared with them. What they leave unsettled is the caller's.
- * However many queries of inverted lists are probed for (probe.h), by codes or rows in the same way. Every
- * PASS_AHEAD tiles, and before each pass, the caller is asked whether it has had enough; twice as many tiles at most
- * are given to the card ahead of it.
+ * However many queries of inverted lists are probed for (probe.h), by codes or rows in the same way; what walks over a
+ * graph (walk.h) have found is compared as rows of lists are, as stored. Every PASS_AHEAD tiles, and before each pass,
+ * the caller is asked whether it has had enough; twice as many tiles at most are given to the card ahead of it.
  */
 #include <cstdlib>
 #include <cstring>
 
 #include "fail.h"
 #include "pass.h"
+#include "walks.h"
 
 namespace vssg {
 
@@ -20,7 +21,8 @@ struct Search {
     Device *device;
     Call *call;
     const Rows *rows;
-    const Inverted *inverted; /* NULL: every row is compared */
+    const Inverted *inverted; /* of the search's lists, or NULL */
+    const Graph *graph;       /* of the search, or NULL; without either every row is compared */
     ProbeSizes probed;
     const vss_device_search *asked;
     const vss_device_hits *hits;
@@ -224,6 +226,31 @@ static vss_status search_tiles(const Search &s, vss_error *err)
     return VSS_OK;
 }
 
+/* What the walks of the queries find, and the nearest of that. */
+static vss_status search_walk(const Search &s, const uint32_t *indices, vss_error *err)
+{
+    const Pass &p = s.pass;
+    uint8_t *codes = search_at<uint8_t>(s, p.walk_codes), *pinned = static_cast<uint8_t *>(s.call->pinned) + p.up_codes;
+    WalkJob job{};
+    job.walks = walks_plan(*s.graph, s.asked);
+    job.walks.allow = s.lists.allow;
+    job.walks.numbers = search_at<uint32_t>(s, p.numbers);
+    job.walks.shares = search_at<Share>(s, p.shares);
+    job.walks.parts = search_at<Part>(s, p.parts);
+    job.walks.scored = search_at<uint32_t>(s, p.out_scored);
+    job.rows = *s.rows;
+    job.queries = s.queries;
+    job.code_stride = p.code_stride;
+    if (p.code_stride > 0) {
+        job.codes = codes;
+        walks_codes(*s.graph, s.asked, indices, s.n, pinned);
+        VSSG_TRY(runtime_copy_up(s.call->stream, codes, pinned, s.n * p.code_stride, err));
+    }
+    VSSG_TRY(launch_walk(s.call->stream, job, err));
+    const Probes probes{job.walks.numbers, job.walks.parts, job.walks.shares};
+    return launch_probe(s.call->stream, ProbeJob{*s.rows, s.queries, s.lists, probes}, err);
+}
+
 /* Counts, rows and values of the pass into the caller's. */
 static vss_status search_copy_down(const Search &s, const uint32_t *indices, vss_error *err)
 {
@@ -232,11 +259,14 @@ static vss_status search_copy_down(const Search &s, const uint32_t *indices, vss
     const uint32_t *counts = reinterpret_cast<const uint32_t *>(pinned);
     const uint32_t *rows = reinterpret_cast<const uint32_t *>(pinned + (p.out_rows - p.out_counts));
     const float *values = reinterpret_cast<const float *>(pinned + (p.out_values - p.out_counts));
+    const uint32_t *scored = reinterpret_cast<const uint32_t *>(pinned + (p.out_scored - p.out_counts));
     VSSG_TRY(runtime_copy_down(s.call->stream, s.call->pinned, search_at<char>(s, p.out_counts), p.out_bytes, err));
     VSSG_TRY(runtime_finish(s.call->stream, err));
     for (size_t q = 0; q < s.n; q++) {
         const size_t to = indices[q];
         s.hits->counts[to] = counts[q];
+        if (s.graph != nullptr)
+            s.hits->scored[to] = scored[q];
         if (counts[q] == VSS_DEVICE_UNSETTLED)
             continue;
         std::memcpy(s.hits->rows + to * s.asked->width, rows + q * p.width, counts[q] * sizeof *rows);
@@ -258,6 +288,8 @@ static vss_status search_compare(const Search &s, const uint32_t *indices, vss_e
 {
     const Rows rows = s.pass.codes ? coded_rows(*s.rows) : *s.rows;
     const Queries queries = s.pass.codes ? coded_queries(*s.rows, s.queries) : s.queries;
+    if (s.graph != nullptr)
+        return search_walk(s, indices, err);
     if (s.inverted != nullptr)
         return search_probe(s, rows, queries, indices, err);
     if (s.pass.products)
@@ -285,10 +317,11 @@ static vss_status search_passes(Search *s, const uint32_t *indices, uint32_t n, 
 {
     if (n == 0)
         return VSS_OK;
+    const bool probes = s->inverted != nullptr || s->graph != nullptr;
     s->pass = Pass{};
     s->pass.products = products;
     s->pass.codes = codes;
-    pass_plan(s->device, *s->rows, s->asked, s->inverted != nullptr ? &s->probed : nullptr, n, &s->pass);
+    pass_plan(s->device, *s->rows, s->asked, probes ? &s->probed : nullptr, n, &s->pass);
     const size_t up = s->pass.up_bytes;
     VSSG_TRY(call_scratch(s->device, s->call, s->pass.bytes, err));
     VSSG_TRY(call_pinned(s->call, up > s->pass.out_bytes ? up : s->pass.out_bytes, err));
@@ -303,11 +336,13 @@ static vss_status search_passes(Search *s, const uint32_t *indices, uint32_t n, 
 static vss_status search_all(Search *s, uint32_t *indices, vss_error *err)
 {
     const uint32_t n = static_cast<uint32_t>(s->asked->n_queries);
-    const bool products =
-        s->inverted == nullptr && n > PASS_FEW && s->rows->kind != Kind::bits && s->device->card.products;
-    const bool codes = !products && s->rows->codes != nullptr;
+    const bool every = s->inverted == nullptr && s->graph == nullptr;
+    const bool products = every && n > PASS_FEW && s->rows->kind != Kind::bits && s->device->card.products;
+    const bool codes = !products && s->graph == nullptr && s->rows->codes != nullptr;
     uint32_t left = 0;
-    if (s->inverted != nullptr)
+    if (s->graph != nullptr)
+        s->probed = walks_measure(*s->graph, s->asked);
+    else if (s->inverted != nullptr)
         VSSG_TRY(probes_measure(s->asked, &s->probed, err));
     for (uint32_t q = 0; q < n; q++)
         indices[q] = q;
@@ -318,7 +353,15 @@ static vss_status search_all(Search *s, uint32_t *indices, vss_error *err)
     return search_passes(s, indices, left, false, false, err);
 }
 
-vss_status search_run(Device *device, Call *call, const Rows &rows, const Inverted *lists,
+static void search_nothing(const vss_device_search *search, const vss_device_hits *hits)
+{
+    for (size_t q = 0; q < search->n_queries; q++)
+        hits->counts[q] = VSS_DEVICE_UNSETTLED;
+    if (hits->scored != nullptr)
+        std::memset(hits->scored, 0, search->n_queries * sizeof *hits->scored);
+}
+
+vss_status search_run(Device *device, Call *call, const Rows &rows, const Inverted *lists, const Graph *graph,
                       const vss_device_search *search, const vss_device_hits *hits, vss_error *err)
 {
     Search s{};
@@ -326,11 +369,11 @@ vss_status search_run(Device *device, Call *call, const Rows &rows, const Invert
     s.call = call;
     s.rows = &rows;
     s.inverted = lists;
+    s.graph = graph;
     s.asked = search;
     s.hits = hits;
-    if (lists != nullptr && lists->doubled) {
-        for (size_t q = 0; q < search->n_queries; q++)
-            hits->counts[q] = VSS_DEVICE_UNSETTLED;
+    if ((lists != nullptr && lists->doubled) || (graph != nullptr && graph->damaged)) {
+        search_nothing(search, hits);
         return VSS_OK;
     }
     uint32_t *indices = static_cast<uint32_t *>(std::calloc(search->n_queries, sizeof *indices));

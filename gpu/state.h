@@ -1,5 +1,5 @@
 /*
- * state.h - a card in use: its memory, the rows, lists and points that stay there, the calls that work on it
+ * state.h - a card in use: its memory, the rows, lists, graphs and points that stay there, the calls that work on it
  *
  * One mutex guards the list of places, the idle calls and the count of the memory in use; no copy, kernel or wait for
  * the card happens under it but the freeing of memory. A place is loaded by one thread while others that want it
@@ -12,8 +12,8 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "graph.h"
 #include "grid.h"
-#include "layout.h"
 #include "points.h"
 
 namespace vssg {
@@ -21,7 +21,7 @@ namespace vssg {
 constexpr unsigned MOST_CALLS = 4;                  /* at work on a card at once; more wait */
 constexpr size_t STAGING_BYTES = size_t{8} << 20;   /* of each of two pieces that rows travel in */
 
-/* What the card holds of the vectors of one segment, of inverted lists, of points, or of codewords. */
+/* What the card holds of the vectors of one segment, of inverted lists, of a graph, of points, or of codewords. */
 struct Place {
     enum State { EMPTY, LOADING, READY };
     Place *next;
@@ -33,6 +33,7 @@ struct Place {
     union {
         Rows rows;
         Inverted inverted;
+        Graph graph;
         Points points;
         const float *words; /* of product codes */
         Grid grid;
@@ -127,14 +128,19 @@ vss_status call_fetch(Call *call, void *to, const void *from, size_t bytes, vss_
 void call_close(Device *device, Call *call);
 
 /* ---- search.cpp ---- */
-/* lists: of the search, NULL where it has none. */
-vss_status search_run(Device *device, Call *call, const Rows &rows, const Inverted *lists,
+/* lists, graph: of the search, NULL where it has none. */
+vss_status search_run(Device *device, Call *call, const Rows &rows, const Inverted *lists, const Graph *graph,
                       const vss_device_search *search, const vss_device_hits *hits, vss_error *err);
 
 /* ---- inverted.cpp ---- */
 /* The inverted lists of a search in so many rows, on the card until place_give. *slot is its lists_place. INVALID. */
 vss_status inverted_take(Device *device, Call *call, void **slot, const vss_device_lists *lists, uint64_t rows,
                          Place **out, vss_error *err);
+
+/* ---- graph.cpp ---- */
+/* The graph of a search of so many rows, on the card until place_give. UNSUPPORTED. */
+vss_status graph_take(Device *device, Call *call, const vss_device_search *search, uint64_t rows, Place **out,
+                      vss_error *err);
 
 /* ---- points.cpp ---- */
 /* So many points, but for where they lie. */

@@ -122,6 +122,15 @@ typedef struct vssi_probes {
     const uint32_t *probes;
 } vssi_probes;
 
+/* The graph that some queries are to be searched by, for devices. */
+typedef struct vssi_walks {
+    vss_device_graph graph;
+    uint32_t pool;
+    const void *codes; /* [n][code_stride]: the queries as the graph's codes want them; NULL: by vectors */
+    size_t code_stride;
+    const bool *outside; /* [n]: the codes say too little of the query, the index's own search is to do it */
+} vssi_walks;
+
 /* A search parameter of types that can score rows by their codes alone. 0: search offers those scores, which are the
  * values then (topk.h), reads no vector, and offers min(k, n_allow) rows; the part of a plug-in's that offers fewer is
  * scanned. */
@@ -167,6 +176,11 @@ typedef struct vssi_index_ops {
     /* The lists that search_batch would read for the queries, in slot VSSI_SCRATCH_PROBES. NULL: the type has none. */
     vss_status (*probe)(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
                         vssi_scratch *scratch, vssi_topk *topks, vssi_probes *out, vss_error *err);
+    /* How a device that walks with a pool of at most `most` rows would do what search does, for the k nearest of the
+     * queries: what they need in slot VSSI_SCRATCH_PROBES. A pool above `most`: not at all. NULL: the type has no
+     * graph. */
+    vss_status (*walks)(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n, size_t k,
+                        size_t most, vssi_scratch *scratch, vssi_walks *out, vss_error *err);
     /* Look at every stored number. One line a fault; returns how many. NULL: nothing to look at. */
     uint64_t (*validate)(const void *index, void (*fault)(void *state, const char *line), void *state);
     void (*free)(void *index);

@@ -8,7 +8,7 @@
 
 #include "../lib/base/heap.h"
 
-#define VSSI_SCRATCH_SLOTS 13
+#define VSSI_SCRATCH_SLOTS 14
 
 typedef struct vssi_scratch {
     vssi_heap *heap;
@@ -27,7 +27,7 @@ enum {
     VSSI_SCRATCH_QUERY,
     VSSI_SCRATCH_TILE,        /* queries and rows packed for tile.h */
     VSSI_SCRATCH_CODES,       /* queries of a codec */
-    VSSI_SCRATCH_PROBES,      /* lists of queries (index_ops.h) */
+    VSSI_SCRATCH_PROBES,      /* what queries of a device probe or walk by (index_ops.h) */
     VSSI_SCRATCH_FREE         /* first slot without a meaning of its own */
 };
 

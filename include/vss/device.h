@@ -5,7 +5,7 @@
  * name it ("cuda") have the rows of sealed segments compared there. libvss never links one: libvss_gpu.so is loaded by
  * vss_device_load, and only by that call. Results are the same as without a device, to the last bit: a device answers
  * with every row that can be among the nearest and with its value, computed as the CPU computes it (float64 in one
- * fixed order, rounded once).
+ * fixed order, rounded once). Where a walk over a graph chooses the rows, a device may choose others than the CPU.
  */
 #ifndef VSS_DEVICE_H
 #define VSS_DEVICE_H
@@ -43,7 +43,32 @@ typedef struct vss_device_lists {
     const uint32_t *rows;   /* [begins[n_lists]], borrowed for the call; numbers that are no row's are passed over */
 } vss_device_lists;
 
-/* The k nearest rows of each query, of all rows or of those of some lists. */
+/* What a walk over a graph compares in place of vectors: whole numbers, below 2^31. */
+typedef enum vss_device_coding {
+    VSS_DEVICE_CODING_NONE,   /* the rows' vectors, by their metric */
+    VSS_DEVICE_CODING_BYTES,  /* sum (c - q)^2 of bytes, from 0 to 255 */
+    VSS_DEVICE_CODING_NIBBLES /* byte j of a code holds c of component 2 j in its low half, of 2 j + 1 in its high half:
+                               * sum (8 c - q)^2. A query is whole numbers from -127 to 127 in signed bytes: those of
+                               * the even components [code_size], then those of the odd ones [code_size] */
+} vss_device_coding;
+
+/* A graph whose nodes are places, one for each row. It never changes. Links, entries, groups and map may hold anything:
+ * what is no place, row or entry is to lead nowhere but to rows that are there. */
+typedef struct vss_device_graph {
+    uint32_t struct_size;
+    uint32_t stride;         /* above 0 */
+    const uint32_t *links;   /* [rows][stride]: how many a place has, then they */
+    uint32_t n_entries;      /* where walks begin; n_groups of them, in front, are centers of groups of the others */
+    uint32_t n_groups;
+    const uint32_t *entries; /* [n_entries]: places */
+    const uint32_t *groups;  /* [n_groups + 1]: where each group begins behind the centers, rising */
+    const uint32_t *map;     /* [rows]: the row at a place; NULL: each row is at its own */
+    vss_device_coding coding;
+    uint32_t code_size;      /* bytes, above 0 with codes; at most 32,832 */
+    const uint8_t *codes;    /* [rows][code_size] by place; NULL without */
+} vss_device_graph;
+
+/* The k nearest rows of each query, of all rows, of those of some lists, or of those that walks over a graph find. */
 typedef struct vss_device_search {
     uint32_t struct_size;
     uint32_t k;             /* at most the rows there are */
@@ -58,6 +83,12 @@ typedef struct vss_device_search {
     void **lists_place;     /* the device's own note of the lists, as it has one of the vectors */
     const uint64_t *probe_begins; /* [n_queries + 1]: where each query's lists begin in probes */
     const uint32_t *probes; /* [probe_begins[n_queries]]: the lists that a query's rows are in, each once */
+    const vss_device_graph *graph; /* NULL: no walk. Given to devices with `graphs` only, and never with lists */
+    void **graph_place;     /* the device's own note of the graph */
+    uint32_t pool;          /* rows that a walk keeps in view, k or more: the k nearest of those of them that are
+                             * allowed are wanted */
+    const void *codes;      /* [n_queries] as the graph's codes want them; NULL: walks compare the rows' vectors */
+    size_t code_stride;     /* bytes from one to the next */
     void *state;
     int (*stopped)(void *state); /* 1: the caller wants no more, return CANCELLED; ask now and then */
 } vss_device_search;
@@ -66,11 +97,13 @@ typedef struct vss_device_search {
  * returned, inner products and cosines negated. */
 typedef struct vss_device_hits {
     uint32_t struct_size;
-    uint32_t *counts; /* [n_queries]: how many rows; VSS_DEVICE_UNSETTLED: too many lie too near the k-th, the CPU is to
-                         search for this query */
+    uint32_t *counts; /* [n_queries]: how many rows; VSS_DEVICE_UNSETTLED: too many lie too near the k-th, or a walk has
+                         found fewer than min(k, n_allow) allowed rows, the limit aside: the CPU is to search for this
+                         query */
     uint32_t *rows;   /* [n_queries][width], in any order: every allowed row within the limit whose value is at most
                          that of the k-th nearest, those that tie with it included */
     float *values;    /* [n_queries][width] */
+    uint32_t *scored; /* [n_queries], with a graph: how many rows the walk has compared, for vss_explain; else NULL */
 } vss_device_hits;
 
 /* Points of a grid of bytes, which k-means and the building of inverted lists compare with centers on the same grid,
@@ -199,6 +232,7 @@ typedef struct vss_device {
     const char *description; /* one line for people: the card, its memory */
     void *state;             /* passed to every function */
     int lists;               /* 1: searches may name lists */
+    uint32_t graphs;         /* above 0: searches may name a graph, with a pool of so many rows at most */
     /* Are searches for the k nearest of such vectors taken? rows and data are not set. UNSUPPORTED, with the reason. */
     vss_status (*takes)(void *state, const vss_device_vectors *vectors, uint32_t k, vss_error *err);
     /* place: the device's own note of these vectors, NULL at first; what it stands for is kept from call to call, and
@@ -218,7 +252,8 @@ typedef struct vss_device {
                             const vss_device_neighbors *neighbors, vss_error *err);
     vss_status (*prune)(void *state, void **place, const vss_device_points *points, const vss_device_prune *prune,
                         vss_error *err);
-    /* The vectors, lists, points or words are gone, or no longer wanted; no call with this place runs or will come. */
+    /* The vectors, lists, graph, points or words are gone, or no longer wanted; no call with this place runs or will
+     * come. */
     void (*forget)(void *state, void *place);
 } vss_device;
 

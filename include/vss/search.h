@@ -39,7 +39,7 @@ typedef struct vss_search_request {
     int range;                  /* 1: only rows whose distance is at least range_low and at most range_high; exact */
     float range_low, range_high; /* as distances are returned; infinite: no bound on that side */
     const char *device;         /* where rows of sealed segments are compared: NULL or "cpu", or a device that was
-                                   registered (vss/device.h): "cuda". The result is the same */
+                                   registered (vss/device.h): "cuda". What is exact is the same there */
     int device_required;        /* 1: fail where the device can't do what it is asked; else the CPU does it */
 } vss_search_request;
 
@@ -51,9 +51,11 @@ typedef struct vss_search_request {
  * has are compared as ever, and all rows of a segment whose plug-in finds fewer than are asked for. The result says
  * VSS_RESULT_ESTIMATED then. For jaccard the estimate takes both sets for equally large.
  * A device does what would be a scan: searches without an index, with "exact=1", of the type flat, or where few rows
- * pass a filter. Rows that are not sealed yet, ranges, and walks through other indexes are the CPU's, and so is what
- * the device's memory does not suffice for; with device_required a range and such a walk are UNSUPPORTED, and the
- * device's failure is the search's.
+ * pass a filter; it compares the rows of the inverted lists that a search looks at (ivf_*, but with "refine=0"), and
+ * walks over the graph of an hnsw index: it may find other rows than the CPU, at the same ef no fewer of the nearest,
+ * as a rule. Rows that are not sealed yet, ranges, and other indexes are the CPU's, and so are single queries that the
+ * device leaves, and what its memory does not suffice for; with device_required a range and such an index are
+ * UNSUPPORTED, and the device's failure is the search's.
  * The search sees one committed state. The result is the caller's: vss_result_free.
  * INVALID, NOT_FOUND (field), CANCELLED, CORRUPT, IO, NO_MEMORY, BUDGET; DEVICE for a device that is not there, and,
  * with device_required, UNSUPPORTED, DEVICE, NO_MEMORY, BUDGET as it says. */
@@ -84,7 +86,8 @@ typedef enum vss_plan {
     VSS_PLAN_SCAN = 1,      /* every row compared */
     VSS_PLAN_SCAN_ROWS = 2, /* the rows that pass, gathered */
     VSS_PLAN_INDEX = 3,     /* the index walked */
-    VSS_PLAN_INDEX_THEN_SCAN = 4, /* the index came back short for some query, which was scanned */
+    VSS_PLAN_INDEX_THEN_SCAN = 4, /* the index came back short for some query, which was scanned, or a device compared
+                                     every row that passes as it has too little room for the walk */
     VSS_PLAN_NOTHING = 5    /* no row passes */
 } vss_plan;
 

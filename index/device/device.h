@@ -31,8 +31,9 @@ typedef struct vssi_device_rows {
     const vss_device *device;
     const vssi_vectors *vectors;
     vssi_device_places *places;
-    const vssi_probes *probes; /* NULL: every row */
-    vssi_device_places *lists; /* places of the probes' lists */
+    const vssi_probes *probes; /* NULL: no lists */
+    const vssi_walks *walks;   /* NULL: no graph; without either: every row */
+    vssi_device_places *through; /* places of the probes' lists, or of the walks' graph */
 } vssi_device_rows;
 
 /* Offer the rows that the device finds for n queries to their top-ks, which take scores for values. unsettled[n]: the

@@ -21,6 +21,8 @@ typedef struct device_job {
     float *limits;
 } device_job;
 
+#define DEVICE_NUMBERS 3u /* of a query beside its rows: count, limit, scored */
+
 static vss_device_vectors device_vectors(const vssi_vectors *v)
 {
     return (vss_device_vectors){.struct_size = sizeof(vss_device_vectors), .type = v->type, .metric = v->metric,
@@ -72,12 +74,13 @@ static vss_status device_prepare(device_job *job, const vssi_vectors *v, const v
                                       .state = queries[0].control, .stopped = vssi_device_stopped};
     job->search.k = (uint32_t)vssi_min(k, width);
     VSSI_TRY(device_queries(v, queries, n, scratch, &job->search, err));
-    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, n * (width + 2), sizeof *room, &room, err));
+    VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_ROWS, n * (width + DEVICE_NUMBERS), sizeof *room, &room, err));
     VSSI_TRY(vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, n * width, sizeof(float), &job->hits.values, err));
     job->hits.struct_size = sizeof job->hits;
     job->hits.counts = room;
-    job->hits.rows = room + 2 * n;
     job->limits = (float *)(room + n);
+    job->hits.scored = room + 2 * n;
+    job->hits.rows = room + DEVICE_NUMBERS * n;
     for (size_t q = 0; q < n; q++)
         job->limits[q] = topks[q].threshold;
     job->search.limits = job->limits;
@@ -108,9 +111,18 @@ static vss_status device_run(const vssi_device_rows *with, device_job *job, vss_
     vss_device_vectors vectors = device_vectors(with->vectors);
     if (with->probes != NULL) {
         job->search.lists = &with->probes->lists;
-        job->search.lists_place = vssi_device_place(device, with->lists);
+        job->search.lists_place = vssi_device_place(device, with->through);
         job->search.probe_begins = with->probes->begins;
         job->search.probes = with->probes->probes;
+    }
+    if (with->walks != NULL) {
+        job->search.graph = &with->walks->graph;
+        job->search.graph_place = vssi_device_place(device, with->through);
+        job->search.pool = with->walks->pool;
+        job->search.codes = with->walks->codes;
+        job->search.code_stride = with->walks->code_stride;
+    } else {
+        job->hits.scored = NULL;
     }
     vss_status status = device->search(device->state, vssi_device_place(device, with->places), &vectors, &job->search,
                                        &job->hits, &why);
@@ -120,11 +132,15 @@ static vss_status device_run(const vssi_device_rows *with, device_job *job, vss_
 }
 
 /* Rows that the device has compared. */
-static uint64_t device_compared(const vssi_device_rows *with, const vssi_query *queries, size_t n)
+static uint64_t device_compared(const vssi_device_rows *with, const device_job *job, size_t n)
 {
     uint64_t rows = 0;
+    for (size_t q = 0; q < n && with->walks != NULL; q++)
+        rows += job->hits.scored[q];
+    if (with->walks != NULL)
+        return rows;
     if (with->probes == NULL)
-        return n * (queries->allow != NULL ? queries->n_allow : with->vectors->rows);
+        return n * (job->search.allow != NULL ? job->search.n_allow : with->vectors->rows);
     for (uint64_t p = 0; p < with->probes->begins[n]; p++) {
         const uint32_t *begins = with->probes->lists.begins + with->probes->probes[p];
         rows += begins[1] - begins[0];
@@ -144,7 +160,7 @@ vss_status vssi_device_search(const vssi_device_rows *with, const vssi_query *qu
     }
     VSSI_TRY(status);
     for (size_t q = 0; q < n; q++) {
-        unsettled[q] = job.hits.counts[q] == VSS_DEVICE_UNSETTLED;
+        unsettled[q] = job.hits.counts[q] == VSS_DEVICE_UNSETTLED || (with->walks != NULL && with->walks->outside[q]);
         if (!unsettled[q])
             VSSI_TRY(device_check(with->device, &job, with->vectors, q, err));
     }
@@ -152,6 +168,6 @@ vss_status vssi_device_search(const vssi_device_rows *with, const vssi_query *qu
         if (!unsettled[q])
             vssi_topk_add(&topks[q], job.hits.values + q * job.search.width, job.hits.rows + q * job.search.width,
                           job.hits.counts[q]);
-    scratch->distances += device_compared(with, queries, n);
+    scratch->distances += device_compared(with, &job, n);
     return VSS_OK;
 }

@@ -32,6 +32,7 @@ const vssi_index_ops vssi_hnsw_ops = {
     .estimate = vssi_hnsw_estimate,
     .open = vssi_hnsw_open,
     .search = vssi_hnsw_search,
+    .walks = vssi_hnsw_walks,
     .validate = vssi_hnsw_validate,
     .free = vssi_hnsw_free,
 };

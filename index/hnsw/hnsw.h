@@ -331,12 +331,18 @@ vss_status vssi_hnsw_order(vssi_hnsw_build *b, vss_error *err);
 vss_status vssi_hnsw_block(const vssi_block *blocks, size_t n_blocks, uint32_t kind, size_t element, size_t align,
                            uint64_t count, const void **data, vss_error *err);
 
-/* hnsw_open.c, hnsw_search.c, hnsw_validate.c: as in vssi_index_ops. */
+/* hnsw_search.c: rows in the pool of a walk for the k nearest; are codes to be walked on for a query. */
+size_t vssi_hnsw_capacity(const vssi_query *query, size_t rows, size_t k);
+bool vssi_hnsw_inside(const vssi_hnsw_index *index, const vssi_hnsw_query *query);
+
+/* hnsw_open.c, hnsw_search.c, hnsw_walks.c, hnsw_validate.c: as in vssi_index_ops. */
 vss_status vssi_hnsw_open(vssi_heap *heap, const vssi_block *blocks, size_t n_blocks, const vssi_vectors *vectors,
                           void **index, vss_error *err);
 void vssi_hnsw_free(void *index);
 vss_status vssi_hnsw_search(const void *index, const vssi_vectors *vectors, const vssi_query *query,
                             vssi_scratch *scratch, vssi_topk *topk, vss_error *err);
+vss_status vssi_hnsw_walks(const void *index, const vssi_vectors *vectors, const vssi_query *queries, size_t n,
+                           size_t k, size_t most, vssi_scratch *scratch, vssi_walks *out, vss_error *err);
 uint64_t vssi_hnsw_validate(const void *index, void (*fault)(void *state, const char *line), void *state);
 
 #endif

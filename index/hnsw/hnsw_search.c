@@ -71,7 +71,7 @@ typedef struct search_walk {
     uint64_t scored;
 } search_walk;
 
-static size_t search_capacity(const vssi_query *query, size_t rows, size_t k)
+size_t vssi_hnsw_capacity(const vssi_query *query, size_t rows, size_t k)
 {
     size_t ef = vssi_max((size_t)query->params[HNSW_PARAM_EF], k), most = vssi_min(rows, vssi_max(SEARCH_POOL_MAX, ef));
     size_t all, some;
@@ -119,12 +119,17 @@ static vss_status search_prepare(search_walk *walk, vssi_scratch *scratch, vss_e
     return vssi_scratch_get(scratch, VSSI_SCRATCH_SCORES, 2 * walk->batch, sizeof *walk->scores, &walk->scores, err);
 }
 
+bool vssi_hnsw_inside(const vssi_hnsw_index *index, const vssi_hnsw_query *query)
+{
+    const vssi_sq8_model *model = &index->sq8.model;
+    const double outside = index->form == HNSW_CODES_SQ4 ? SEARCH_OUTSIDE_NIBBLES : SEARCH_OUTSIDE;
+    return query->code.radius <= outside * sqrt((double)model->width) * model->step;
+}
+
 static vss_status search_prepare_code(search_walk *walk, vssi_scratch *scratch, vss_error *err)
 {
-    const vssi_sq8_model *model = &walk->index->sq8.model;
     VSSI_TRY(vssi_hnsw_form_prepare(walk->index, walk->query, scratch, &walk->code, err));
-    const double outside = walk->index->form == HNSW_CODES_SQ4 ? SEARCH_OUTSIDE_NIBBLES : SEARCH_OUTSIDE;
-    walk->coded = walk->code.code.radius <= outside * sqrt((double)model->width) * model->step;
+    walk->coded = vssi_hnsw_inside(walk->index, &walk->code);
     return VSS_OK;
 }
 
@@ -342,7 +347,7 @@ vss_status vssi_hnsw_search(const void *index, const vssi_vectors *vectors, cons
     search_walk walk = {.index = index, .vectors = vectors, .query = &query->probe};
     if (walk.index->rows == 0 || (query->allow && query->n_allow == 0))
         return VSS_OK;
-    size_t capacity = search_capacity(query, walk.index->rows, topk->k), found = 0;
+    size_t capacity = vssi_hnsw_capacity(query, walk.index->rows, topk->k), found = 0;
     if (walk.index->coded)
         VSSI_TRY(search_prepare_code(&walk, scratch, err));
     search_bind(&walk);

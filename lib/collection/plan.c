@@ -109,7 +109,7 @@ static vss_status plan_part(search *s, search_part *p, vss_error *err)
     }
     vssi_segment_index *index = plan_index(s, p);
     VSSI_TRY(vssi_search_device(s, p, index, err));
-    if (index != NULL && (p->device == NULL || p->lists != NULL)) {
+    if (index != NULL && (p->device == NULL || p->through != NULL)) {
         p->plan = VSS_PLAN_INDEX;
         p->ops = index->ops;
         VSSI_TRY(plan_open(s, p, index, err));

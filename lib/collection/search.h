@@ -18,7 +18,7 @@ typedef struct search_part {
     const vssi_index_ops *ops; /* of the index, for PLAN_INDEX */
     const void *opened;
     const vss_device *device;  /* that compares its rows, or NULL */
-    vssi_segment_index *lists; /* whose lists the device goes by; NULL: it compares every row */
+    vssi_segment_index *through; /* whose lists or graph the device goes by; NULL: it compares every row */
     _Atomic bool device_failed; /* and the CPU goes on */
     uint64_t filter_ns;
     _Atomic uint64_t search_ns, distances, recomputed;
@@ -74,7 +74,8 @@ void vssi_search_task(void *arg, size_t t);
 vss_status vssi_search_join(search *s, vss_error *err);
 
 /* ---- search_device.c ---- */
-/* Give the part to the device that is asked for, where it can do what is planned: a scan, or the lists of an index.
+/* Give the part to the device that is asked for, where it can do what is planned: a scan, or the lists or graph of an
+ * index.
  * Where the request requires the device: UNSUPPORTED with the reason why it can't. */
 vss_status vssi_search_device(const search *s, search_part *p, vssi_segment_index *index, vss_error *err);
 

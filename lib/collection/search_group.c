@@ -4,8 +4,9 @@
  * Many queries are shared among the threads by queries, in groups that a scan takes through the rows together; few by
  * ranges of rows, each with hits of its own that are merged in the end. Where an index chooses the rows, groups are
  * small and a query is worked on by one thread. A device gets all queries in one group, as far as their candidates
- * allow. A task's candidates are in the scratch memory of its thread: at most
- * GROUP_BYTES for a group. Locks: error_mutex for the first failure.
+ * allow; where it walks over graphs, in one a thread, if they are many: coding the queries for it and ordering what it
+ * answers takes as long as the walks. A task's candidates are in the scratch memory of its thread: at most GROUP_BYTES
+ * for a group. Locks: error_mutex for the first failure.
  */
 #include <math.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #define GROUP_LEAST 64u                 /* but at least, whatever the next one says */
 #define GROUP_QUERIES ((size_t)1 << 20) /* bytes of float32 queries, which stay in the second-level cache */
 #define GROUP_BYTES ((size_t)32 << 20)  /* of candidates */
+#define GROUP_WALKS 512u                /* queries that keep a device busy with walks */
 #define GROUP_SPLIT 64u                 /* queries a thread, below which rows are shared instead */
 #define GROUP_HITS ((size_t)1 << 20)    /* of all queries, above which rows are not shared */
 #define GROUP_ROWS 16384u               /* at least, in a range */
@@ -63,13 +65,14 @@ static size_t group_cached(uint32_t dim)
 void vssi_search_share(search *s, size_t threads)
 {
     size_t n = s->request->n_queries, rows = 0, most = GROUP_INDEX;
-    bool exact = true, device = false;
+    bool exact = true, device = false, walks = true;
     for (size_t i = 0; i < s->n_parts; i++) {
         const search_part *p = &s->parts[i];
         if (p->plan == VSS_PLAN_NOTHING)
             continue;
         rows += p->vectors.rows;
         device = device || p->device != NULL;
+        walks = walks && (p->device == NULL || (p->through != NULL && p->ops->walks != NULL));
         exact = exact && (group_scans(p) || p->ops->exact);
         if (group_batch_of(p) != NULL)
             most = vssi_max(most, group_scans(p) || p->ops->exact ? group_cached(p->vectors.dim) : GROUP_MOST);
@@ -79,7 +82,9 @@ void vssi_search_share(search *s, size_t threads)
         most = VSS_MAX_QUERIES;
     s->ranges = exact && few && !device ? vssi_max(vssi_min(threads, rows / GROUP_ROWS), 1) : 1;
     most = vssi_min(most, vssi_max(GROUP_BYTES / vssi_topk_size(s->k), 1));
-    size_t share = s->ranges > 1 || device ? n : (n + threads - 1) / threads;
+    size_t share = s->ranges > 1 || (device && !walks) ? n : (n + threads - 1) / threads;
+    if (device && walks)
+        share = vssi_min(vssi_max(share, GROUP_WALKS), n);
     size_t tasks = vssi_max((share + most - 1) / most, 1);
     s->group = vssi_max((share + tasks - 1) / tasks, 1);
 }
@@ -230,16 +235,32 @@ static vss_status group_part_batch(group *g, search_part *p, uint32_t part, vss_
     return VSS_OK;
 }
 
-/* What the part's device compares the queries with; the lists that they look at where it goes by lists. */
-static vss_status group_device_rows(group *g, search_part *p, vssi_probes *probes, vssi_device_rows *with,
-                                    vss_error *err)
+/* How the part's device walks; it compares every allowed row where a walk would need more room than it has. */
+static vss_status group_device_walks(group *g, search_part *p, vssi_walks *walks, vssi_device_rows *with,
+                                     vss_error *err)
+{
+    const size_t most = p->device->graphs;
+    VSSI_TRY(p->ops->walks(p->opened, &p->vectors, g->queries, g->n, g->search->k, most, g->scratch, walks, err));
+    if (walks->pool <= most)
+        with->walks = walks;
+    else
+        atomic_store_explicit(&p->fell_back, true, memory_order_relaxed);
+    return VSS_OK;
+}
+
+/* What the part's device compares the queries with; the lists that they look at, or how they walk, where it goes by
+ * those. */
+static vss_status group_device_rows(group *g, search_part *p, vssi_probes *probes, vssi_walks *walks,
+                                    vssi_device_rows *with, vss_error *err)
 {
     *with = (vssi_device_rows){.device = p->device, .vectors = &p->vectors,
                                .places = vssi_segment_places(p->part->segment, g->search->field)};
-    if (p->lists == NULL)
+    if (p->through == NULL)
         return VSS_OK;
+    with->through = &p->through->places;
+    if (p->ops->walks != NULL)
+        return group_device_walks(g, p, walks, with, err);
     with->probes = probes;
-    with->lists = &p->lists->places;
     return p->ops->probe(p->opened, &p->vectors, g->queries, g->n, g->scratch, g->topks, probes, err);
 }
 
@@ -268,11 +289,12 @@ static vss_status group_part_device(group *g, search_part *p, uint32_t part, boo
     uint64_t before = g->scratch->distances;
     bool *unsettled;
     vssi_probes probes;
+    vssi_walks walks;
     vssi_device_rows with;
     vss_error why = {.status = VSS_OK};
     VSSI_TRY(group_begin(g, p, true, 0, g->n, err));
-    VSSI_TRY(group_device_rows(g, p, &probes, &with, err));
-    VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_POOL, g->n, sizeof *unsettled, &unsettled, err));
+    VSSI_TRY(group_device_rows(g, p, &probes, &walks, &with, err));
+    VSSI_TRY(vssi_scratch_get(g->scratch, VSSI_SCRATCH_FREE + 4, g->n, sizeof *unsettled, &unsettled, err));
     vss_status status = vssi_device_search(&with, g->queries, g->n, g->scratch, g->topks, unsettled, &why);
     *done = s->request->device_required || !vssi_device_replaceable(status);
     if (!*done) {

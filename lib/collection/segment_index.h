@@ -24,7 +24,7 @@ typedef struct vssi_segment_index {
     _Atomic uint32_t asked;  /* searches so far, until they are many */
     vssi_mutex mutex;
     _Atomic(void *) opened;
-    vssi_device_places places; /* what devices keep of the lists */
+    vssi_device_places places; /* what devices keep of the lists or the graph */
 } vssi_segment_index;
 
 /* The vectors of a field, as indexes see them. */

@@ -196,6 +196,14 @@ static float case_value(const gpu_case *c, const void *query, const void *row)
     return -(float)(sum / (norm * sqrt(case_sum(type, row, type, row, dim, false))));
 }
 
+float gpu_case_share(const gpu_case *c, size_t query, size_t row)
+{
+    const vss_type type = c->spec.type, of_query = type <= VSS_TYPE_VECTOR_BF16 ? VSS_TYPE_VECTOR_F32 : type;
+    const char *q = (const char *)c->queries + query * c->query_bytes, *r = (const char *)c->rows + row * c->row_bytes;
+    float length = (float)sqrt(case_sum(type, r, type, r, c->spec.dim, false));
+    return (float)case_sum(of_query, q, type, r, c->spec.dim, false) / length;
+}
+
 static void case_limits(gpu_case *c, uint64_t *state)
 {
     const gpu_spec *s = &c->spec;

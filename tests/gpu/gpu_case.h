@@ -55,6 +55,8 @@ void gpu_pair(size_t i, vss_type *type, vss_metric *metric);
 uint64_t gpu_random(uint64_t *state);
 /* Any spec, of at most so many queries. */
 gpu_spec gpu_spec_draw(uint64_t *random, size_t queries, uint64_t seed);
+/* The product of query and row over the row's length, in float32: what walks under cosine compare, negated. */
+float gpu_case_share(const gpu_case *c, size_t query, size_t row);
 /* dim is raised to whole bytes for bits. */
 void gpu_case_make(gpu_case *c, const gpu_spec *spec);
 void gpu_case_free(gpu_case *c);

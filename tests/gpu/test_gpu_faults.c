@@ -10,23 +10,60 @@
 
 #include <cmocka.h>
 
+#include "gpu_walks.h"
 #include "gpu_lists.h"
 #include "gpu_open.h"
 #include "tier.h"
 
-/* Each call of the runtime in a search of the spec fails once, in lists or of all rows, and the search after it is
- * right. Returns how many searches failed. */
-static size_t fail_each_call(const char *options, const gpu_spec *spec, bool in_lists)
+/* What a search goes through. */
+typedef enum where {
+    EVERY_ROW,
+    IN_LISTS,
+    BY_GRAPH
+} where;
+
+typedef struct through {
+    gpu_lists lists;
+    gpu_walks walks;
+} through;
+
+static void through_make(through *t, gpu_case *c, where way)
+{
+    const gpu_walks_spec spec = {.stride = 16, .pool = 20, .entries = 20, .groups = 4, .mapped = true,
+                                 .coding = VSS_DEVICE_CODING_BYTES, .code_size = 20};
+    *t = (through){.lists = {.begins = NULL}};
+    if (way == IN_LISTS)
+        gpu_lists_make(&t->lists, c, 20, 4, true);
+    if (way == BY_GRAPH)
+        gpu_walks_make(&t->walks, c, &spec);
+}
+
+static void through_check(const through *t, const gpu_case *c, where way)
+{
+    if (way == BY_GRAPH)
+        gpu_walks_check(&t->walks, c);
+    else
+        assert_int_equal(gpu_case_check(c), 0);
+}
+
+static void through_free(through *t, gpu_case *c, const vss_device *device)
+{
+    gpu_lists_free(&t->lists, c, device);
+    gpu_walks_free(&t->walks, c, device);
+}
+
+/* Each call of the runtime in a search of the spec fails once, and the search after it is right. Returns how many
+ * searches failed. */
+static size_t fail_each_call(const char *options, const gpu_spec *spec, where way)
 {
     size_t failed = 0;
     for (uint64_t nth = 1;; nth += tier_brief() ? 6 : 1) {
         const vss_device *device = open_device(options);
         gpu_case c;
-        gpu_lists lists = {.begins = NULL};
+        through t;
         vss_error err;
         gpu_case_make(&c, spec);
-        if (in_lists)
-            gpu_lists_make(&lists, &c, 20, 4, true);
+        through_make(&t, &c, way);
         (void)vssg_host_fail(nth);
         vss_status status = gpu_case_search(&c, device, &err);
         uint64_t calls = vssg_host_fail(0);
@@ -39,8 +76,8 @@ static size_t fail_each_call(const char *options, const gpu_spec *spec, bool in_
             assert_int_equal(status, VSS_OK);
         }
         assert_int_equal(gpu_case_search(&c, device, &err), VSS_OK);
-        assert_int_equal(gpu_case_check(&c), 0);
-        gpu_lists_free(&lists, &c, device);
+        through_check(&t, &c, way);
+        through_free(&t, &c, device);
         device->forget(device->state, c.place);
         close_device(device);
         gpu_case_free(&c);
@@ -57,7 +94,7 @@ static void test_each_call(void **state)
     (void)state;
     gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .data = GPU_DATA_FAR, .dim = 12, .k = 4,
                      .width = 8, .rows = 20000, .queries = 10, .allow = .9, .limits = true};
-    assert_true(fail_each_call("tile_kb=40", &spec, false) > (tier_brief() ? 10 : 60));
+    assert_true(fail_each_call("tile_kb=40", &spec, EVERY_ROW) > (tier_brief() ? 10 : 60));
 }
 
 /* One that codes can't settle. */
@@ -66,7 +103,7 @@ static void test_each_call_codes(void **state)
     (void)state;
     gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_COSINE, .data = GPU_DATA_FAR, .dim = 12, .k = 4,
                      .width = 8, .rows = 8000, .queries = 3, .allow = .9, .limits = true};
-    assert_true(fail_each_call("", &spec, false) > (tier_brief() ? 5 : 30));
+    assert_true(fail_each_call("", &spec, EVERY_ROW) > (tier_brief() ? 5 : 30));
 }
 
 /* One that loads its rows and its lists, in several passes. */
@@ -75,7 +112,16 @@ static void test_each_call_lists(void **state)
     (void)state;
     gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .dim = 12, .k = 4, .width = 8,
                      .rows = 3000, .queries = 6, .allow = .9, .limits = true};
-    assert_true(fail_each_call("memory_mb=1", &spec, true) > (tier_brief() ? 10 : 60));
+    assert_true(fail_each_call("memory_mb=1", &spec, IN_LISTS) > (tier_brief() ? 10 : 60));
+}
+
+/* One that loads its rows and its graph, in several passes. */
+static void test_each_call_graph(void **state)
+{
+    (void)state;
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .dim = 12, .k = 4, .width = 8,
+                     .rows = 2000, .queries = 40, .allow = .9, .limits = true};
+    assert_true(fail_each_call("memory_mb=1", &spec, BY_GRAPH) > (tier_brief() ? 10 : 60));
 }
 
 /* Opening fails at each of its calls. */
@@ -133,30 +179,31 @@ static void test_takes(void **state)
     close_device(device);
 }
 
-/* Eight segments, every other with lists, and room for three: all are found right, again and again. */
+/* Eight segments, every other with lists or a graph, and room for three: all are found right, again and again. */
 static void test_eviction(void **state)
 {
     (void)state;
     enum { SEGMENTS = 8 };
     const vss_device *device = open_device("memory_mb=4,tile_kb=64");
     gpu_case c[SEGMENTS];
-    gpu_lists lists[SEGMENTS];
+    through t[SEGMENTS];
+    where ways[SEGMENTS];
     vss_error err;
     for (size_t i = 0; i < SEGMENTS; i++) {
         gpu_spec spec = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_IP, .dim = 32, .k = 3, .width = 8,
                          .rows = 4000, .queries = 2, .allow = -1, .seed = i};
         gpu_case_make(&c[i], &spec);
-        lists[i] = (gpu_lists){.begins = NULL};
-        if (i % 2 != 0)
-            gpu_lists_make(&lists[i], &c[i], 30, 6, true);
+        ways[i] = i % 4 == 1 ? IN_LISTS : i % 4 == 3 ? BY_GRAPH : EVERY_ROW;
+        through_make(&t[i], &c[i], ways[i]);
     }
     uint64_t random = 5, again = 0;
     for (size_t turn = 0; turn < 40; turn++) {
-        gpu_case *one = &c[turn < SEGMENTS ? turn : gpu_random(&random) % SEGMENTS];
+        size_t at = turn < SEGMENTS ? turn : gpu_random(&random) % SEGMENTS;
+        gpu_case *one = &c[at];
         (void)vssg_host_fail(0);
         if (gpu_case_search(one, device, &err) != VSS_OK)
             fail_msg("%s", err.message);
-        assert_int_equal(gpu_case_check(one), 0);
+        through_check(&t[at], one, ways[at]);
         /* Pinned memory is not the card's. */
         assert_true(vssg_host_used() <= ((size_t)4 << 20) + 3 * ((size_t)8 << 20));
         uint64_t first = vssg_host_fail(0);
@@ -165,7 +212,7 @@ static void test_eviction(void **state)
     }
     assert_true(again > 10);
     for (size_t i = 0; i < SEGMENTS; i++) {
-        gpu_lists_free(&lists[i], &c[i], device);
+        through_free(&t[i], &c[i], device);
         device->forget(device->state, c[i].place);
         gpu_case_free(&c[i]);
     }
@@ -235,6 +282,28 @@ static void test_budget_lists(void **state)
     gpu_case_free(&c);
 }
 
+/* The rows fit, their graph does not. */
+static void test_budget_graph(void **state)
+{
+    (void)state;
+    const vss_device *device = open_device("memory_mb=1");
+    gpu_spec spec = {.type = VSS_TYPE_VECTOR_U8, .metric = VSS_METRIC_L2, .dim = 8, .k = 3, .width = 40, .rows = 9000,
+                     .queries = 2, .allow = -1};
+    gpu_case c;
+    through t;
+    vss_error err;
+    gpu_case_make(&c, &spec);
+    through_make(&t, &c, BY_GRAPH);
+    assert_int_equal(gpu_case_search(&c, device, &err), VSS_ERR_BUDGET);
+    expect_line(&err, VSS_ERR_BUDGET, "a graph of 9000 rows, 15 links each: ");
+    const size_t used = vssg_host_used();
+    assert_int_equal(gpu_case_search(&c, device, &err), VSS_ERR_BUDGET);
+    assert_int_equal(vssg_host_used(), used);
+    through_free(&t, &c, device);
+    close_device(device);
+    gpu_case_free(&c);
+}
+
 typedef struct patience {
     size_t asked, most;
 } patience;
@@ -246,16 +315,15 @@ static int patience_stopped(void *state)
 }
 
 /* Cancelled at each point where the caller is asked; the next search is right. Returns how many points there are. */
-static size_t cancel_everywhere(const char *options, const gpu_spec *spec, bool in_lists)
+static size_t cancel_everywhere(const char *options, const gpu_spec *spec, where way)
 {
     gpu_case c;
-    gpu_lists lists = {.begins = NULL};
+    through t;
     vss_error err;
     const vss_device *device = open_device(options);
     patience p = {0, 0};
     gpu_case_make(&c, spec);
-    if (in_lists)
-        gpu_lists_make(&lists, &c, 20, 4, true);
+    through_make(&t, &c, way);
     c.search.stopped = patience_stopped;
     c.search.state = &p;
     vss_status status;
@@ -264,8 +332,8 @@ static size_t cancel_everywhere(const char *options, const gpu_spec *spec, bool 
         p = (patience){0, p.most + 1};
     }
     assert_int_equal(status, VSS_OK);
-    assert_int_equal(gpu_case_check(&c), 0);
-    gpu_lists_free(&lists, &c, device);
+    through_check(&t, &c, way);
+    through_free(&t, &c, device);
     gpu_case_free(&c);
     close_device(device);
     return p.most;
@@ -277,15 +345,16 @@ static void test_cancel(void **state)
     gpu_spec spec = {.type = VSS_TYPE_VECTOR_I8, .metric = VSS_METRIC_L2, .dim = 12, .k = 4, .width = 30,
                      .rows = 20000, .queries = 10, .allow = -1};
     /* A tile has 1,024 rows: of 20, the first, the 9th and the 17th, and before them. */
-    assert_true(cancel_everywhere("tile_kb=40", &spec, false) >= 4);
+    assert_true(cancel_everywhere("tile_kb=40", &spec, EVERY_ROW) >= 4);
     /* By codes, then by rows as stored. */
     gpu_spec narrow = {.type = VSS_TYPE_VECTOR_F32, .metric = VSS_METRIC_L2, .data = GPU_DATA_FAR, .dim = 12, .k = 4,
                        .width = 30, .rows = 8000, .queries = 3, .allow = -1};
-    assert_int_equal(cancel_everywhere("", &narrow, false), 2);
+    assert_int_equal(cancel_everywhere("", &narrow, EVERY_ROW), 2);
     /* Passes of few queries. */
     spec.rows = 3000;
     spec.queries = 40;
-    assert_true(cancel_everywhere("memory_mb=1", &spec, true) >= 4);
+    assert_true(cancel_everywhere("memory_mb=1", &spec, IN_LISTS) >= 4);
+    assert_true(cancel_everywhere("memory_mb=1", &spec, BY_GRAPH) >= 4);
 }
 
 static const vss_device *registered;
@@ -322,7 +391,8 @@ int main(void)
         cmocka_unit_test(test_each_call), cmocka_unit_test(test_each_call_lists), cmocka_unit_test(test_open),
         cmocka_unit_test(test_takes),     cmocka_unit_test(test_eviction),        cmocka_unit_test(test_budget),
         cmocka_unit_test(test_cancel),    cmocka_unit_test(test_budget_lists),    cmocka_unit_test(test_main),
-        cmocka_unit_test(test_little_left), cmocka_unit_test(test_each_call_codes),
+        cmocka_unit_test(test_little_left), cmocka_unit_test(test_each_call_graph),
+        cmocka_unit_test(test_budget_graph), cmocka_unit_test(test_each_call_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "gpu_graph.h"
+#include "gpu_walks.h"
 #include "gpu_lists.h"
 #include "gpu_open.h"
 #include "gpu_points.h"
@@ -21,6 +22,7 @@ enum { THREADS = 7, SEGMENTS = 4 };
 typedef struct work {
     const vss_device *device;
     gpu_case *segments;
+    gpu_walks *walks;
     gpu_points *points;
     gpu_graph *graphs;
     void **places, **point_places, **graph_places;
@@ -64,16 +66,20 @@ static void *work_run(void *state)
         mine.hits.counts = malloc(mine.spec.queries * sizeof(uint32_t));
         mine.hits.rows = malloc(mine.spec.queries * mine.spec.width * sizeof(uint32_t));
         mine.hits.values = malloc(mine.spec.queries * mine.spec.width * sizeof(float));
-        if (mine.hits.counts == NULL || mine.hits.rows == NULL || mine.hits.values == NULL)
+        mine.hits.scored = malloc(mine.spec.queries * sizeof(uint32_t));
+        if (mine.hits.scored == NULL || mine.hits.counts == NULL || mine.hits.rows == NULL || mine.hits.values == NULL)
             abort();
         vss_status status =
             w->device->search(w->device->state, &w->places[at], &mine.vectors, &mine.search, &mine.hits, &err);
-        if (status == VSS_OK)
+        if (status == VSS_OK && mine.search.graph != NULL)
+            gpu_walks_check(&w->walks[at], &mine);
+        else if (status == VSS_OK)
             w->wrong += gpu_case_check(&mine);
         work_count(w, status);
         free(mine.hits.counts);
         free(mine.hits.rows);
         free(mine.hits.values);
+        free(mine.hits.scored);
     }
     return NULL;
 }
@@ -83,6 +89,7 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
 {
     gpu_case segments[SEGMENTS];
     gpu_lists lists[SEGMENTS];
+    gpu_walks walks[SEGMENTS];
     gpu_points points[SEGMENTS];
     gpu_graph graphs[SEGMENTS];
     void *places[SEGMENTS] = {NULL}, *lists_places[SEGMENTS] = {NULL}, *point_places[SEGMENTS] = {NULL};
@@ -102,12 +109,17 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
         if (i % 3 == 2)
             gpu_lists_make(&lists[i], &segments[i], 20, 5, true);
         segments[i].search.lists_place = &lists_places[i];
+        walks[i] = (gpu_walks){.place = NULL};
+        if (i == 3)
+            gpu_walks_make(&walks[i], &segments[i],
+                           &(gpu_walks_spec){.stride = 16, .pool = 20, .entries = 20, .groups = 4, .code_size = 20,
+                                             .coding = VSS_DEVICE_CODING_NIBBLES});
         gpu_points_make(&points[i], &(gpu_point_spec){.size = 64, .centers = 9, .rows = 3000, .seed = i});
         gpu_graph_make(&graphs[i], &(gpu_graph_spec){.size = 64, .rows = 3000, .groups = 9, .members = 60,
                                                      .pivots = i % 2 * 20, .keep = 6, .seed = i});
     }
     for (size_t i = 0; i < THREADS; i++) {
-        works[i] = (work){.device = device, .segments = segments, .points = points, .places = places,
+        works[i] = (work){.device = device, .segments = segments, .walks = walks, .points = points, .places = places,
                           .point_places = point_places, .graphs = graphs, .graph_places = graph_places,
                           .turns = turns, .random = i};
         assert_int_equal(pthread_create(&threads[i], NULL, work_run, &works[i]), 0);
@@ -121,6 +133,7 @@ static size_t run_threads(const char *options, size_t turns, bool roomy)
     }
     for (size_t i = 0; i < SEGMENTS; i++) {
         gpu_lists_free(&lists[i], &segments[i], device);
+        gpu_walks_free(&walks[i], &segments[i], device);
         device->forget(device->state, places[i]);
         device->forget(device->state, lists_places[i]);
         device->forget(device->state, point_places[i]);

@@ -38,6 +38,10 @@ def test_search(tool):
     tool("index", "db/c", "ivf_flat", "--set", "nlist=50", "--device", "emulated")
     assert tool(*words, "--set", "nprobe=50") == plain
     assert tool(*words, "--set", "nprobe=50", "--device", "emulated") == plain
+    tool("index", "db/c", "hnsw")
+    walked = tool(*words, "--set", "ef=400", "--device", "emulated", "--explain")
+    assert "emulated" in walked and "hnsw" in walked
+    assert tool(*words, "--set", "ef=400", "--device", "emulated") == plain
     tool("index", "db/c", "hnsw", "--set", "m=8")
     found = tool(*words)
     tool("index", "db/c", "ivf_flat", "--set", "nlist=50")
@@ -49,3 +53,6 @@ def test_bench(tool):
     words = ["bench", "--base", "rows.npy", "--queries", "q.npy", "--metric", "l2", "--index", "flat", "--batch", "12"]
     line = json.loads(tool(*words, "--device", "emulated", "--json"))
     assert line["device"] == "emulated" and line["recall"] == 1
+    words[words.index("flat")] = "hnsw"
+    cpu, device = (json.loads(tool(*words, "--json", *more)) for more in ((), ("--device", "emulated")))
+    assert device["device"] == "emulated" and device["recall"] >= cpu["recall"] - 0.01 > 0.9
