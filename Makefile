@@ -36,10 +36,12 @@ gpu:
 test-gpu: all
 	@tests/gpu/run.sh "80;90"
 
-# Searches and k-means on the GPU: rates, and what share they are of the measured peaks.
-bench-gpu: gpu
+# Searches and builds on the GPU: rates, and what share they are of the measured peaks; with vectors of one's own,
+# recall and speed beside the CPU's: make bench-gpu BASE=base.u8bin QUERIES=query.u8bin
+bench-gpu: gpu $(if $(BASE),all)
 	@build/gpu/plugin/vss-bench-gpu || [ $$? = 3 ]
 	@python3 gpu/compare_torch.py || [ $$? = 3 ]
+	@[ -z "$(BASE)" ] || gpu/compare_cpu.sh build/gpu/plugin/libvss_gpu.so,experimental=1 cuda $(BASE) $(QUERIES)
 
 # Exact search beside faiss-cpu's IndexFlat on real data, everything the first time: tens of minutes.
 bench-flat: all

@@ -56,3 +56,28 @@ def test_bench(tool):
     words[words.index("flat")] = "hnsw"
     cpu, device = (json.loads(tool(*words, "--json", *more)) for more in ((), ("--device", "emulated")))
     assert device["device"] == "emulated" and device["recall"] >= cpu["recall"] - 0.01 > 0.9
+
+
+def test_beside_the_cpu(tmp_path):
+    """gpu/compare_cpu.sh prints a table an index and processor; what is exact has the same recall in both."""
+    rng = np.random.default_rng(5)
+    for name, n in (("base.fbin", 6000), ("query.fbin", 20)):
+        rows = rng.standard_normal((n, 12)).astype(np.float32)
+        (tmp_path / name).write_bytes(np.array(rows.shape, np.int32).tobytes() + rows.tobytes())
+    done = subprocess.run([ROOT / "gpu" / "compare_cpu.sh", HOST, "emulated", tmp_path / "base.fbin",
+                           tmp_path / "query.fbin"], capture_output=True, text=True, check=False,
+                          env=os.environ | {"VSS_TOOL": TOOL, "VSS_BATCHES": "20"})
+    assert done.returncode == 0, done.stderr
+    recall = {}
+    for table in done.stdout.split("\n\n"):
+        lines = table.strip().splitlines()
+        if lines[0].endswith((", cpu", ", emulated")):
+            index, by = lines[0].split(",")[0], lines[0].rsplit(" ", 1)[1]
+        elif lines[0].startswith("search"):
+            recall[index, by] = [float(line.split()[1]) for line in lines[1:]]
+    assert recall["flat", "cpu"] == recall["flat", "emulated"] == [1.0]
+    assert len(recall["hnsw", "cpu"]) == len(recall["hnsw", "emulated"]) == 5
+    assert recall["ivf_flat", "cpu"] == recall["ivf_flat", "emulated"]
+    assert recall["ivf_flat", "cpu"][-1] > recall["ivf_flat", "cpu"][0]
+    for index in ("hnsw", "ivf_rabitq"):
+        assert all(device >= cpu - 0.02 for cpu, device in zip(recall[index, "cpu"], recall[index, "emulated"]))
