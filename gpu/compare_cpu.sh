@@ -1,5 +1,5 @@
 #!/bin/sh
-# Recall and speed of a device beside the CPU, through libvss: usage gpu/compare_cpu.sh LIBRARY DEVICE BASE QUERIES
+# Recall and speed of a device beside the CPU's, through libvss: usage gpu/compare_cpu.sh LIBRARY DEVICE BASE QUERIES
 # LIBRARY is what vss --device-library takes; BASE and QUERIES are .u8bin or .fbin files, handed over as float32 under
 # l2. Each index is built and searched by both, anew for every batch; the columns are those of vss bench. VSS_BATCHES:
 # queries a call, "1 10 100 10000" unless said otherwise. Needs the release build of make.
