@@ -12,7 +12,7 @@
 
 namespace vssg {
 
-constexpr uint32_t POINT_SIZE = 32772; /* bytes, at most */
+constexpr uint32_t POINT_SIZE = 32832; /* bytes, at most */
 constexpr uint32_t POINT_PART = 1024;
 
 struct Points {

@@ -48,8 +48,8 @@ leveled="test_(digest_index|ivf_batch|kmeans|exact)_" # their other levels have 
 VSS_TIER=$shorter ASAN_OPTIONS=detect_leaks=1 units asan . 12 "$leveled"
 stage "thread sanitizer"
 build tsan
-threaded='threads|kmeans|pq|versions|parallel|storage|posix|hnsw_threads|device_graph|index_copy|grow|compact'
-threaded+='|compact_beside|background'
+threaded='threads|kmeans|pq|versions|parallel|storage|posix|hnsw_threads|device_graph|device_encode|index_copy'
+threaded+='|grow|compact|compact_beside|background'
 VSS_TIER=$shorter units tsan "test_($threaded)\$" 7
 # Where the files of the tests below go: memory where it is offered, because every flush waits for the disk.
 folder=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")

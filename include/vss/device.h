@@ -110,7 +110,7 @@ typedef struct vss_device_hits {
  * and the building of graphs with each other. The distance of two is sum (c - d)^2, a whole number below 2^31. */
 typedef struct vss_device_points {
     uint32_t struct_size;
-    uint32_t size;        /* bytes of a point: a multiple of 4, at most 32,772 */
+    uint32_t size;        /* bytes of a point: a multiple of 4, at most 32,832 */
     uint64_t rows;        /* at most 2^32 - 16 */
     const uint8_t *codes; /* [rows][size], borrowed for the call */
 } vss_device_points;

@@ -22,8 +22,9 @@ typedef struct vss_build_options {
     vss_collection *model_of; /* NULL: train. An open collection, of any database, whose model of the field of the same
                                * name is used in place of training, whatever the rows are: segments that are built in
                                * different processes can then be merged without being coded again */
-    const char *device;       /* where centers are trained and rows brought to their lists (ivf_*), or rows compared
-                               * with each other (hnsw): NULL or "cpu", or a registered device (vss/device.h) */
+    const char *device;       /* where centers are trained, rows brought to their lists (ivf_*) and coded (ivf_rabitq,
+                               * ivf_pq), or rows compared with each other (hnsw): NULL or "cpu", or a registered device
+                               * (vss/device.h). What such a device has no function for is the CPU's */
     int device_required;      /* 1: fail where the device can't do what it is asked; else the CPU does it */
 } vss_build_options;
 
@@ -39,8 +40,8 @@ typedef struct vss_build_options {
  * The bytes built do not depend on the number of threads, but for types of plug-ins. A device brings rows to the same
  * lists as the CPU; the centers that it trains are others, as it compares every point with every center in every round,
  * and the same on every device. A graph (hnsw) has the same bytes with a device and without; one whose vectors are
- * compared as float32 (codes=none with few components, codes too coarse, inner products and cosines of integers) is the
- * CPU's. */
+ * compared as float32 (fewer than 16 components without codes=sq8, f16 or sq4; codes too coarse; inner products and
+ * cosines of integers; jaccard) is the CPU's. */
 VSS_API vss_status vss_collection_build_index(vss_collection *col, const char *field, const char *type,
                                               const char *params, const vss_build_options *options, vss_error *err);
 

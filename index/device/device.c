@@ -92,16 +92,25 @@ bool vssi_device_replaceable(vss_status status)
            status == VSS_ERR_UNSUPPORTED;
 }
 
+vss_error vssi_device_told(const vss_device *device, vss_status status, const vss_error *why)
+{
+    vss_error told = *why;
+    if (told.status != status)
+        (void)vssi_fail(&told, status, "device \"%s\": it failed and has not said why", device->name);
+    return told;
+}
+
 bool vssi_device_settles(vssi_device_use *use, vss_status *status, const vss_error *why, vss_error *err)
 {
     if (*status == VSS_OK)
         return true;
+    const vss_error told = vssi_device_told(use->device, *status, why);
     if (use->required || !vssi_device_replaceable(*status)) {
         if (err != NULL)
-            *err = *why;
+            *err = told;
         return true;
     }
-    use->failed = *why;
+    use->failed = told;
     *status = VSS_OK;
     return false;
 }

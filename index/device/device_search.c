@@ -37,7 +37,7 @@ vss_status vssi_device_takes(const vss_device *device, const vssi_vectors *v, si
     shape.data = NULL;
     vss_status status = device->takes(device->state, &shape, (uint32_t)k, &why);
     if (status != VSS_OK && err != NULL)
-        *err = why;
+        *err = vssi_device_told(device, status, &why);
     return status;
 }
 
@@ -127,7 +127,7 @@ static vss_status device_run(const vssi_device_rows *with, device_job *job, vss_
     vss_status status = device->search(device->state, vssi_device_place(device, with->places), &vectors, &job->search,
                                        &job->hits, &why);
     if (status != VSS_OK && err != NULL)
-        *err = why;
+        *err = vssi_device_told(device, status, &why);
     return status;
 }
 

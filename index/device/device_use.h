@@ -21,6 +21,8 @@ static inline bool vssi_device_useful(const vssi_device_use *use)
     return use != NULL && use->device != NULL && use->failed.status == VSS_OK;
 }
 
+/* Why a device has failed with the status: what it says, or that it says nothing. */
+vss_error vssi_device_told(const vss_device *device, vss_status status, const vss_error *why);
 /* What a device has said. True: it is done, or failed so that all fails, with *status; false: the CPU is to do it. */
 bool vssi_device_settles(vssi_device_use *use, vss_status *status, const vss_error *why, vss_error *err);
 /* What a device asks whether the caller wants no more: state is the search's or build's vssi_control, or NULL. */

@@ -69,11 +69,13 @@ vss_device_points vssi_hnsw_device_points(const vssi_hnsw_build *b)
                                .rows = b->n_nodes, .codes = b->codes};
 }
 
-void vssi_hnsw_outcome_fail(vssi_hnsw_outcome *outcome, const vss_error *why)
+void vssi_hnsw_outcome_fail(vssi_hnsw_outcome *outcome, vss_status status, const vss_error *why)
 {
     vssi_mutex_lock(&outcome->mutex);
-    if (!atomic_load(&outcome->failed))
+    if (!atomic_load(&outcome->failed)) {
+        outcome->status = status;
         outcome->why = *why;
+    }
     atomic_store(&outcome->failed, true);
     vssi_mutex_unlock(&outcome->mutex);
 }
@@ -85,7 +87,7 @@ vss_status vssi_hnsw_device_run(vssi_hnsw_build *b, size_t n_parts, uint64_t wei
     vss_status status = vssi_hnsw_run(b, n_parts, weight, unit, arg, err);
     vssi_mutex_destroy(&outcome->mutex);
     if (status == VSS_OK && atomic_load(&outcome->failed)) {
-        status = outcome->why.status;
+        status = outcome->status;
         (void)vssi_device_settles(b->in->device, &status, &outcome->why, err);
     }
     return status;
@@ -238,7 +240,7 @@ static void device_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg,
     if (status == VSS_OK)
         status = device_take(b, &part, &why);
     if (status != VSS_OK)
-        vssi_hnsw_outcome_fail(&work->outcome, &why);
+        vssi_hnsw_outcome_fail(&work->outcome, status, &why);
     device_part_free(b->heap, &part);
 }
 

@@ -10,10 +10,11 @@
 typedef struct vssi_hnsw_outcome {
     vssi_mutex mutex;
     _Atomic bool failed;
-    vss_error why;
+    vss_status status;
+    vss_error why; /* as the device has filled it, or not */
 } vssi_hnsw_outcome;
 
-void vssi_hnsw_outcome_fail(vssi_hnsw_outcome *outcome, const vss_error *why);
+void vssi_hnsw_outcome_fail(vssi_hnsw_outcome *outcome, vss_status status, const vss_error *why);
 
 /* vssi_hnsw_run of units that ask the device, and note failures in outcome, in arg. OK where the CPU may go on. */
 vss_status vssi_hnsw_device_run(vssi_hnsw_build *b, size_t n_parts, uint64_t weight, vssi_hnsw_unit unit, void *arg,

@@ -125,7 +125,7 @@ static void prune_unit(vssi_hnsw_build *b, vssi_hnsw_worker *worker, void *arg, 
             work->done[unit * work->units + i] = true;
     }
     if (status != VSS_OK)
-        vssi_hnsw_outcome_fail(&work->outcome, &why);
+        vssi_hnsw_outcome_fail(&work->outcome, status, &why);
     prune_free(b->heap, &part);
 }
 

@@ -200,7 +200,7 @@ vss_status vssi_hnsw_prune_rows(vssi_hnsw_build *b, const vssi_hnsw_pruning *pru
 {
     prune_work work = {pruning, NULL};
     vss_status status = VSS_OK;
-    if (vssi_hnsw_on_device(b) && pruning->degree > 0) /* narrowed to no chunk, nothing is kept */
+    if (vssi_hnsw_on_device(b))
         status = vssi_hnsw_device_prune(b, pruning, &work.done, err);
     if (status == VSS_OK && (work.done == NULL || !vssi_hnsw_on_device(b)))
         status = vssi_hnsw_run(b, vssi_hnsw_divide(pruning->n, HNSW_PRUNE_UNIT), pruning->weight * HNSW_PRUNE_UNIT,

@@ -110,8 +110,10 @@ static bool parts_ask(parts_work *w)
     parts_job *job = w->job;
     const vssi_build *in = job->build->in;
     vss_error why = {.status = VSS_OK};
+    if (job->coder->ask == NULL)
+        return false;
     vssi_mutex_lock(&job->mutex);
-    bool useful = job->coder->ask != NULL && vssi_device_useful(in->device);
+    bool useful = vssi_device_useful(in->device);
     vssi_mutex_unlock(&job->mutex);
     if (!useful)
         return false;
@@ -249,12 +251,12 @@ static vss_status parts_share(parts_job *job, vss_error *err)
     return (vss_status)atomic_load(&job->status);
 }
 
-vss_status vssi_ivf_encode_parts(ivf_build *b, const ivf_coder *coder, vss_error *err)
+static vss_status parts_run(ivf_build *b, const ivf_coder *coder, vss_error *err)
 {
     parts_job job = {.build = b, .coder = coder, .unit = PARTS_UNIT, .room = PARTS_ROOM};
     if (coder->ask != NULL) {
         job.room = vssi_max(PARTS_LEAST, PARTS_DEVICE / (coder->width * sizeof(float)));
-        job.unit = job.room;
+        job.unit = job.room - (VSSI_SCAN4_ROWS - 1); /* cut, a unit has so many more at most */
     }
     job.room = vssi_min(job.room, b->header.rows);
     job.n = (b->header.rows + job.unit - 1) / job.unit;
@@ -265,4 +267,14 @@ vss_status vssi_ivf_encode_parts(ivf_build *b, const ivf_coder *coder, vss_error
     vssi_free(b->in->heap, job.blocks);
     vssi_free(b->in->heap, job.scratch);
     return status;
+}
+
+vss_status vssi_ivf_encode_parts(ivf_build *b, const ivf_coder *coder, vss_error *err)
+{
+    vss_status status = parts_run(b, coder, err);
+    if (coder->ask == NULL || b->in->device->required || (status != VSS_ERR_NO_MEMORY && status != VSS_ERR_BUDGET))
+        return status;
+    ivf_coder alone = *coder; /* the CPU's room is small */
+    alone.ask = NULL;
+    return parts_run(b, &alone, err);
 }

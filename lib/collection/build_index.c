@@ -94,7 +94,9 @@ static vss_status build_define(vss_collection *col, vssi_manifest_definition *de
                                const vssi_seal_options *options, vss_error *err)
 {
     seal_job job;
-    VSSI_TRY(vssi_collection_flush(col, options, err));
+    vssi_seal_options before = *options; /* what is sealed first gets the indexes of before: not the device's work */
+    before.device = NULL;
+    VSSI_TRY(vssi_collection_flush(col, &before, err));
     vss_status status = vssi_seal_begin(&job, col, options, err);
     job.definition = definition;
     if (status == VSS_OK && model_of != NULL)

@@ -75,8 +75,7 @@ vss_status vssi_search_join(search *s, vss_error *err);
 
 /* ---- search_device.c ---- */
 /* Give the part to the device that is asked for, where it can do what is planned: a scan, or the lists or graph of an
- * index.
- * Where the request requires the device: UNSUPPORTED with the reason why it can't. */
+ * index. Where the request requires the device: UNSUPPORTED with the reason why it can't. */
 vss_status vssi_search_device(const search *s, search_part *p, vssi_segment_index *index, vss_error *err);
 
 /* ---- rescore.c: the values that are returned ---- */

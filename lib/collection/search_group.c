@@ -4,9 +4,10 @@
  * Many queries are shared among the threads by queries, in groups that a scan takes through the rows together; few by
  * ranges of rows, each with hits of its own that are merged in the end. Where an index chooses the rows, groups are
  * small and a query is worked on by one thread. A device gets all queries in one group, as far as their candidates
- * allow; where it walks over graphs, in one a thread, if they are many: coding the queries for it and ordering what it
- * answers takes as long as the walks. A task's candidates are in the scratch memory of its thread: at most GROUP_BYTES
- * for a group. Locks: error_mutex for the first failure.
+ * allow; where it walks over graphs, so many that they keep it busy: the threads code queries for the next walks and
+ * order what the last ones found meanwhile. How many that are does not depend on the threads, as what a query finds
+ * may depend on its group (index/hnsw/hnsw_walks.c). A task's candidates are in the scratch memory of its thread: at
+ * most GROUP_BYTES for a group. Locks: error_mutex for the first failure.
  */
 #include <math.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #define GROUP_LEAST 64u                 /* but at least, whatever the next one says */
 #define GROUP_QUERIES ((size_t)1 << 20) /* bytes of float32 queries, which stay in the second-level cache */
 #define GROUP_BYTES ((size_t)32 << 20)  /* of candidates */
-#define GROUP_WALKS 512u                /* queries that keep a device busy with walks */
+#define GROUP_WALKS 2048u               /* queries that keep a device busy with walks */
 #define GROUP_SPLIT 64u                 /* queries a thread, below which rows are shared instead */
 #define GROUP_HITS ((size_t)1 << 20)    /* of all queries, above which rows are not shared */
 #define GROUP_ROWS 16384u               /* at least, in a range */
@@ -82,9 +83,9 @@ void vssi_search_share(search *s, size_t threads)
         most = VSS_MAX_QUERIES;
     s->ranges = exact && few && !device ? vssi_max(vssi_min(threads, rows / GROUP_ROWS), 1) : 1;
     most = vssi_min(most, vssi_max(GROUP_BYTES / vssi_topk_size(s->k), 1));
-    size_t share = s->ranges > 1 || (device && !walks) ? n : (n + threads - 1) / threads;
+    size_t share = s->ranges > 1 || device ? n : (n + threads - 1) / threads;
     if (device && walks)
-        share = vssi_min(vssi_max(share, GROUP_WALKS), n);
+        share = vssi_min(GROUP_WALKS, n);
     size_t tasks = vssi_max((share + most - 1) / most, 1);
     s->group = vssi_max((share + tasks - 1) / tasks, 1);
 }

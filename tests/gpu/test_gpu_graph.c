@@ -52,7 +52,7 @@ static void test_sizes(void **state)
 static void test_bytes(void **state)
 {
     (void)state;
-    static const uint32_t sizes[] = {4, 12, 16, 20, 32, 36, 64, 68, 128, 132, 900, 1028, 32772};
+    static const uint32_t sizes[] = {4, 12, 16, 20, 32, 36, 64, 68, 128, 132, 900, 1028, 32832};
     static const uint32_t members[] = {60, 300, 600};
     const vss_device *device = open_device(GPU_OPTIONS);
     for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -164,7 +164,7 @@ static void test_candidates(void **state)
 static void test_factors(void **state)
 {
     (void)state;
-    static const uint32_t sizes[] = {4, 16, 100, 128, 132, 900, 32772};
+    static const uint32_t sizes[] = {4, 16, 100, 128, 132, 900, 32832};
     static const float factors[] = {1, 1.21f, 3, INFINITY};
     const vss_device *device = open_device(GPU_OPTIONS);
     for (uint32_t i = 0; i < 7; i++)

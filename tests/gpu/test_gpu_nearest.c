@@ -68,7 +68,7 @@ static void test_random(void **state)
 static void test_bytes(void **state)
 {
     (void)state;
-    static const uint32_t sizes[] = {64, 1024, 1100, 32772};
+    static const uint32_t sizes[] = {64, 1024, 1100, 32832};
     const vss_device *device = open_device(GPU_OPTIONS ",tile_kb=300");
     size_t rounded = 0;
     for (uint32_t i = 0; i < 4; i++)

@@ -208,3 +208,15 @@ with vss.open({str(tmp_path / "db")!r}) as db:
     assert len(lines) == 2
     for line in lines:  # for centers, and of a graph
         assert f"{BUILD_ROWS} points of " in line and "of the card's memory wanted" in line
+
+
+def test_device_of_the_new_index(tmp_path):
+    """Rows that are sealed first get the index of before by the CPU: its vectors are not for a device."""
+    rows = np.random.default_rng(8).standard_normal((6000, 8)).astype(np.float32)
+    with vss.open(tmp_path / "db") as db:
+        col = db.create_collection("c", [{"name": "key", "type": "int64", "primary": True},
+                                         {"name": "v", "type": "vector<f32>", "dim": 8, "metric": "l2"}])
+        col.build_index("v", "hnsw", m=4)
+        col.insert({"key": np.arange(len(rows)), "v": rows})
+        col.build_index("v", "ivf_flat", nlist=20, device=DEVICE, device_required=True)
+        assert col.search(rows[5:6], k=1, nprobe=20).keys.tolist() == [[5]]

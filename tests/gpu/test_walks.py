@@ -137,10 +137,11 @@ def test_large_pools(tmp_path):
 def test_threads(tmp_path):
     """Many queries go to the device in several calls at once, and find what they find in one."""
     rng = np.random.default_rng(3)
-    rows, queries = (scattered(rng, "f32", True, n) for n in (ROWS, 2000))
+    rows, queries = (scattered(rng, "f32", True, n) for n in (ROWS, 4300))
     with vss.open(tmp_path / "db") as db:
         col = collection(db, "f32", "l2", rows)
         col.build_index("v", "hnsw", m=12)
+        queries[4090:4230] *= 50  # outside the grid of the codes: few of one group, many of the next
         alone, together = (col.search(queries, k=5, ef=10, threads=threads, device=DEVICE, device_required=True)
                            for threads in (1, 5))
         assert np.array_equal(alone.keys, together.keys)

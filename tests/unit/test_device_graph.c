@@ -23,6 +23,7 @@ static struct loom {
     size_t calls, meetings, prunings, first_prune, made, forgotten;
     size_t fails_at;      /* the call that fails so; 0: none */
     vss_status fails;
+    bool mute;            /* and does not say why */
     enum lie lie;
     size_t lies_at;       /* the call */
     size_t leaves;        /* every so many rows to the CPU; 0: none */
@@ -123,7 +124,9 @@ static vss_status loom_begin(void *state, void **place, const vss_device_points 
     }
     assert_memory_equal(*place, &points->codes, sizeof points->codes);
     vssi_mutex_unlock(&loom_mutex);
-    return *call == loom.fails_at ? loom_fail(err, loom.fails, "loom: a thread is torn") : VSS_OK;
+    if (*call != loom.fails_at)
+        return VSS_OK;
+    return loom.mute ? loom.fails : loom_fail(err, loom.fails, "loom: a thread is torn");
 }
 
 static vss_status loom_end(int (*stopped)(void *), void *control, vss_error *err)
@@ -423,6 +426,34 @@ static void test_failures(void **state)
     rows_free(&r);
 }
 
+/* A device that fails without a line has failed all the same. */
+static void test_failures_without_a_word(void **state)
+{
+    (void)state;
+    const char *says = "device \"loom\": it failed and has not said why";
+    graph_rows r = rows_made(&few);
+    vssi_device_use use = {.device = &loom_device, .required = true};
+    expect_same(&few, &r, &use, 1);
+    size_t calls = loom.calls;
+    loom.mute = true;
+    for (size_t at = 1; at <= calls; at++) {
+        vssi_heap heap;
+        vssi_image image;
+        vss_error err;
+        loom.calls = 0;
+        loom.fails_at = at;
+        loom.fails = VSS_ERR_BUDGET;
+        use = (vssi_device_use){.device = &loom_device};
+        expect_same(&few, &r, &use, 1);
+        assert_string_equal(use.failed.message, says);
+        loom.calls = 0;
+        use = (vssi_device_use){.device = &loom_device, .required = true};
+        assert_int_equal(build(&few, &r, &use, 1, NULL, &heap, &image, &err), VSS_ERR_BUDGET);
+        assert_string_equal(err.message, says);
+    }
+    rows_free(&r);
+}
+
 static void lie(const graph_case *c, const graph_rows *r, enum lie how, size_t at, const char *says)
 {
     vssi_heap heap;
@@ -562,6 +593,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_same_bytes, begin, end),
         cmocka_unit_test_setup_teardown(test_failures, begin, end),
         cmocka_unit_test_setup_teardown(test_answers, begin, end),
+        cmocka_unit_test_setup_teardown(test_failures_without_a_word, begin, end),
         cmocka_unit_test_setup_teardown(test_stopped, begin, end),
         cmocka_unit_test_setup_teardown(test_floats, begin, end),
         cmocka_unit_test_setup_teardown(test_builds, begin, end),
