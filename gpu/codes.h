@@ -40,6 +40,7 @@ VSSG_BOTH Coded load_coded(const Coded *at)
     const float4 four = __ldg(reinterpret_cast<const float4 *>(at));
     return Coded{four.x, four.y, four.z, four.w};
 #else
+    host_whole(at);
     return *at;
 #endif
 }

@@ -92,7 +92,9 @@ VSSG_BOTH void lists_prune(const Block &block, ListsShared<Q> &s, const Lists &l
                 take(order_of(entries[i].high));
         });
         block.each([&](uint32_t t) {
-            const float cut = t == 0 ? lists_cut(lists, query, of_order(kth)) : infinity();
+            if (t != 0)
+                return;
+            const float cut = lists_cut(lists, query, of_order(kth));
             if (cut < s.cuts[q]) {
                 s.cuts[q] = cut;
                 atomic_min(&lists.cuts[query], order_of(cut));

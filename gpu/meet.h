@@ -143,7 +143,8 @@ template <uint32_t M> struct Meet {
             for (uint32_t i = t % MEET_COLUMNS; i < n; i += MEET_COLUMNS)
                 least = s.keys[first + turn][i] < least ? s.keys[first + turn][i] : least;
             s.least[turn][t % MEET_COLUMNS] = least;
-            s.counts[turn] = 0;
+            if (t % MEET_COLUMNS == 0)
+                s.counts[turn] = 0;
         });
         block.each([&](uint32_t t) {
             const uint32_t turn = t / MEET_COLUMNS, column = t % MEET_COLUMNS, mine = s.least[turn][column];

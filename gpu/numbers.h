@@ -156,6 +156,17 @@ struct alignas(16) Piece {
     uint32_t word[4];
 };
 
+/* Before a load of 16 bytes on the host: from where the card could not make it, the program ends. */
+VSSG_BOTH void host_whole(const void *at)
+{
+#if !defined(__CUDA_ARCH__)
+    if (reinterpret_cast<uintptr_t>(at) % 16 != 0)
+        __builtin_trap();
+#else
+    (void)at;
+#endif
+}
+
 VSSG_BOTH Piece load_piece(const uint8_t *at)
 {
     Piece piece;
@@ -166,6 +177,7 @@ VSSG_BOTH Piece load_piece(const uint8_t *at)
     piece.word[2] = four.z;
     piece.word[3] = four.w;
 #else
+    host_whole(at);
     memcpy(&piece, at, sizeof piece);
 #endif
     return piece;

@@ -75,7 +75,11 @@ vss_status runtime_enter(int number, int *before, vss_error *err)
     return cuda_check(cudaSetDevice(number), "cudaSetDevice", err);
 }
 
-void runtime_leave(int before) { (void)cudaSetDevice(before); }
+void runtime_leave(int before)
+{
+    if (cudaSetDevice(before) != cudaSuccess)
+        (void)cudaGetLastError(); /* not the next launch's */
+}
 
 vss_status runtime_allocate(size_t bytes, void **out, vss_error *err)
 {

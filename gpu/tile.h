@@ -46,6 +46,7 @@ VSSG_BOTH Four load_four(const float *at)
     four.at[2] = loaded.z;
     four.at[3] = loaded.w;
 #else
+    host_whole(at);
     memcpy(&four, at, sizeof four);
 #endif
     return four;

@@ -32,6 +32,7 @@ VSSG_BOTH Eight load_eight(const uint32_t *at)
     eight.at[6] = high.z;
     eight.at[7] = high.w;
 #else
+    host_whole(at);
     memcpy(&eight, at, sizeof eight);
 #endif
     return eight;

@@ -52,6 +52,7 @@ struct Words {
             const float w[WORDS_EACH] = {four.x, four.y, four.z, four.w};
 #pragma unroll
 #else
+            host_whole(word);
             const float *w = word;
 #endif
             for (uint32_t k = 0; k < WORDS_EACH; k++)

@@ -118,7 +118,7 @@ static void test_refused(void **state)
     } bad[] = {
         {0, 1, 1, 0, 0, 1, "points of 0 bytes"},
         {6, 1, 1, 0, 0, 1, "points of 6 bytes"},
-        {32776, 1, 1, 0, 0, 1, "points of 32776 bytes"},
+        {32836, 1, 1, 0, 0, 1, "points of 32836 bytes"},
         {4, 1, 1, 0, 0, 0, "0 points"},
         {4, 1, 1, 0, 0, UINT64_C(0xfffffff1), "4294967281 points"},
         {4, 0, 1, 0, 0, 2, "the 0 nearest of a group, wanted 1 to 24"},

@@ -120,7 +120,7 @@ static void test_refused(void **state)
     } bad[] = {
         {0, 1, 1, false, "points of 0 bytes"},
         {6, 1, 1, false, "points of 6 bytes"},
-        {32776, 1, 1, false, "points of 32776 bytes"},
+        {32836, 1, 1, false, "points of 32836 bytes"},
         {4, 0, 1, false, "no centers"},
         {4, 1, 0, false, "0 points, wanted 1"},
         {4, 1, UINT64_C(0xfffffff1), false, "4294967281 points"},
