@@ -10,8 +10,9 @@
  *
  * Within a phase threads meet in atomics only. The host runs the threads of a phase, and the blocks of a grid, one
  * after another in an order that tests can choose, and fills Shared with rubbish first: what depends on the order, or
- * on memory nobody wrote, gives other results. It cannot show two threads of a phase that race for the same place
- * with the same outcome in every order tried.
+ * on memory nobody wrote, gives other results. Two threads of a phase that race for a place with the same outcome in
+ * every order tried are shown by the third form (VSS_GPU_BESIDE, beside.h): 256 threads of this machine side by side,
+ * with barriers where the card has them, under ThreadSanitizer.
  */
 #ifndef VSS_GPU_BLOCK_H
 #define VSS_GPU_BLOCK_H
@@ -20,6 +21,9 @@
 #include <cstring>
 #include <type_traits>
 
+#if defined(VSS_GPU_BESIDE)
+#include "beside.h"
+#endif
 #include "runtime.h"
 
 #if defined(__CUDACC__)
@@ -64,6 +68,9 @@ struct Block {
 #if defined(__CUDA_ARCH__)
         phase(static_cast<uint32_t>(threadIdx.x));
         __syncthreads();
+#elif defined(VSS_GPU_BESIDE)
+        phase(beside_thread);
+        beside_wait();
 #else
         /* An odd factor modulo a power of two: every thread once. */
         for (uint32_t i = 0; i < THREADS; i++)
@@ -84,6 +91,12 @@ struct Block {
                 sum[n] += __shfl_xor_sync(0xffffffffu, sum[n], step);
         write(static_cast<uint32_t>(threadIdx.x), sum);
         __syncthreads();
+#elif defined(VSS_GPU_BESIDE)
+        uint32_t sum[N] = {};
+        part(beside_thread, sum);
+        beside_sums(LANES, sum, N);
+        write(beside_thread, sum);
+        beside_wait();
 #else
         constexpr uint32_t GROUPS = THREADS / LANES;
         for (uint32_t i = 0; i < GROUPS; i++) {
@@ -101,6 +114,8 @@ struct Block {
     {
 #if defined(__CUDA_ARCH__)
         __syncthreads();
+#elif defined(VSS_GPU_BESIDE)
+        beside_wait();
 #endif
         return value;
     }
@@ -111,9 +126,7 @@ VSSG_BOTH uint32_t atomic_add(uint32_t *place, uint32_t value)
 #if defined(__CUDA_ARCH__)
     return atomicAdd(place, value);
 #else
-    const uint32_t before = *place;
-    *place = before + value;
-    return before;
+    return __atomic_fetch_add(place, value, __ATOMIC_RELAXED);
 #endif
 }
 
@@ -122,8 +135,10 @@ VSSG_BOTH void atomic_min(uint32_t *place, uint32_t value)
 #if defined(__CUDA_ARCH__)
     (void)atomicMin(place, value);
 #else
-    if (value < *place)
-        *place = value;
+    uint32_t there = __atomic_load_n(place, __ATOMIC_RELAXED);
+    while (value < there &&
+           !__atomic_compare_exchange_n(place, &there, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
 #endif
 }
 
@@ -132,8 +147,10 @@ VSSG_BOTH void atomic_max(uint32_t *place, uint32_t value)
 #if defined(__CUDA_ARCH__)
     (void)atomicMax(place, value);
 #else
-    if (value > *place)
-        *place = value;
+    uint32_t there = __atomic_load_n(place, __ATOMIC_RELAXED);
+    while (value > there &&
+           !__atomic_compare_exchange_n(place, &there, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
 #endif
 }
 
@@ -143,9 +160,7 @@ VSSG_BOTH uint32_t atomic_swap(uint32_t *place, uint32_t value)
 #if defined(__CUDA_ARCH__)
     return atomicExch(place, value);
 #else
-    const uint32_t before = *place;
-    *place = value;
-    return before;
+    return __atomic_exchange_n(place, value, __ATOMIC_RELAXED);
 #endif
 }
 
@@ -154,9 +169,8 @@ VSSG_BOTH uint32_t atomic_swap_if(uint32_t *place, uint32_t if_there, uint32_t v
 #if defined(__CUDA_ARCH__)
     return atomicCAS(place, if_there, value);
 #else
-    const uint32_t before = *place;
-    *place = before == if_there ? value : before;
-    return before;
+    (void)__atomic_compare_exchange_n(place, &if_there, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return if_there;
 #endif
 }
 
@@ -165,7 +179,7 @@ VSSG_BOTH void atomic_add_wide(uint64_t *place, uint64_t value)
 #if defined(__CUDA_ARCH__)
     (void)atomicAdd(reinterpret_cast<unsigned long long *>(place), static_cast<unsigned long long>(value));
 #else
-    *place += value;
+    (void)__atomic_fetch_add(place, value, __ATOMIC_RELAXED);
 #endif
 }
 
@@ -174,13 +188,22 @@ VSSG_BOTH void atomic_max_wide(uint64_t *place, uint64_t value)
 #if defined(__CUDA_ARCH__)
     (void)atomicMax(reinterpret_cast<unsigned long long *>(place), static_cast<unsigned long long>(value));
 #else
-    if (value > *place)
-        *place = value;
+    uint64_t there = __atomic_load_n(place, __ATOMIC_RELAXED);
+    while (value > there &&
+           !__atomic_compare_exchange_n(place, &there, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
 #endif
 }
 
 /* What other blocks may have written meanwhile. */
-VSSG_BOTH uint32_t load_fresh(const uint32_t *place) { return *static_cast<const volatile uint32_t *>(place); }
+VSSG_BOTH uint32_t load_fresh(const uint32_t *place)
+{
+#if defined(__CUDA_ARCH__)
+    return *static_cast<const volatile uint32_t *>(place);
+#else
+    return __atomic_load_n(place, __ATOMIC_RELAXED);
+#endif
+}
 
 #if defined(__CUDACC__)
 /* Blocks that a multiprocessor should have room for at once: a kernel's BLOCKS, where it says, by fewer registers. */
@@ -198,18 +221,22 @@ template <class Kernel> __global__ void __launch_bounds__(THREADS, Together<Kern
     kernel(Block{blockIdx.x, blockIdx.y, gridDim.x, 0}, shared);
 }
 
-/* With so few registers that a multiprocessor holds Kernel::RESIDENT blocks. */
-template <class Kernel> __global__ void __launch_bounds__(THREADS, Kernel::RESIDENT) run_resident(const Kernel kernel)
-{
-    __shared__ typename Kernel::Shared shared;
-    static_assert(sizeof shared <= 48 * 1024, "static shared memory");
-    kernel(Block{blockIdx.x, blockIdx.y, gridDim.x, 0}, shared);
-}
-#endif
+#elif defined(VSS_GPU_BESIDE)
+template <class Kernel> struct BesideJob {
+    const Kernel *kernel;
+    typename Kernel::Shared *shared;
+    uint32_t x;
 
-/* Does the kernel say how many blocks a multiprocessor is to hold. */
-template <class Kernel, class = void> struct Resident : std::false_type {};
-template <class Kernel> struct Resident<Kernel, std::void_t<decltype(Kernel::RESIDENT)>> : std::true_type {};
+    static void run(const void *job, uint64_t at)
+    {
+        const BesideJob &j = *static_cast<const BesideJob *>(job);
+        if (beside_thread == 0)
+            std::memset(static_cast<void *>(j.shared), 0xa5, sizeof *j.shared);
+        beside_wait();
+        (*j.kernel)(Block{static_cast<uint32_t>(at % j.x), static_cast<uint32_t>(at / j.x), j.x, 0}, *j.shared);
+    }
+};
+#endif
 
 /* Run the kernel over a grid of x (below 2^31) times y (below 65,536) blocks. */
 template <class Kernel>
@@ -218,10 +245,11 @@ vss_status launch(Stream *stream, uint32_t x, uint32_t y, const Kernel &kernel, 
     static_assert(sizeof(Kernel) <= 4096, "arguments of a kernel");
 #if defined(__CUDACC__)
     const cudaStream_t native = static_cast<cudaStream_t>(runtime_stream_native(stream));
-    if constexpr (Resident<Kernel>::value)
-        run_resident<<<dim3(x, y), THREADS, 0, native>>>(kernel);
-    else
-        run<<<dim3(x, y), THREADS, 0, native>>>(kernel);
+    run<<<dim3(x, y), THREADS, 0, native>>>(kernel);
+#elif defined(VSS_GPU_BESIDE)
+    typename Kernel::Shared shared;
+    const BesideJob<Kernel> job{&kernel, &shared, x};
+    beside_launch(static_cast<uint64_t>(x) * y, BesideJob<Kernel>::run, &job);
 #else
     typename Kernel::Shared shared;
     const uint32_t order = host_order();

@@ -52,7 +52,11 @@ vss_status runtime_open(int number, Card *card, vss_error *err)
     std::strcpy(card->name, "this machine");
     card->total = host_size.load();
     card->free = card->total;
+#if defined(VSS_GPU_BESIDE)
+    card->multiprocessors = 1; /* fewer blocks, each of which takes long */
+#else
     card->multiprocessors = 4;
+#endif
     card->products = true;
     return host_call("open", VSS_ERR_DEVICE, err);
 }

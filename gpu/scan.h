@@ -257,12 +257,12 @@ template <Kind KIND, bool IP, uint32_t Q> struct Compare {
 };
 
 /* Eight queries by codes have 8 KB of rows in flight a block: three blocks to keep the memory busy. */
-template <Kind KIND, uint32_t Q> struct ScanResident {};
-template <> struct ScanResident<Kind::codes, 8> {
-    static constexpr uint32_t RESIDENT = 3;
+template <Kind KIND, uint32_t Q> struct ScanBlocks {};
+template <> struct ScanBlocks<Kind::codes, 8> {
+    static constexpr int BLOCKS = 3;
 };
 
-template <Kind KIND, bool IP, uint32_t Q> struct Scan : ScanResident<KIND, Q> {
+template <Kind KIND, bool IP, uint32_t Q> struct Scan : ScanBlocks<KIND, Q> {
     using Comparing = Compare<KIND, IP, Q>;
     using Shared = typename Comparing::Shared;
     static const char *name() { return "scan"; }

@@ -24,7 +24,8 @@ PUBLIC_ONLY = ["examples", "bench"]
 BENCH_MAY_SEE_INSIDE = {"bench_scan.c", "bench_kmeans.c", "bench_kernels.c", "simsimd_loop.h"}  # kernel benchmarks
 SYSTEM_ALLOWED = ["lib/base", "lib/storage", "bench", "examples"]
 # Plug-ins and devices bring libraries of their own; C++ headers have no ending.
-OWN_HEADERS = {"plugins": ("faiss/", "dlfcn.h"), "gpu": ("cuda_runtime.h", "cuda_runtime_api.h", "cublas_v2.h")}
+OWN_HEADERS = {"plugins": ("faiss/", "dlfcn.h"),
+               "gpu": ("cuda_runtime.h", "cuda_runtime_api.h", "cublas_v2.h", "pthread.h")}
 ISO_C = {"assert.h", "ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdalign.h", "stdarg.h",
          "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "time.h"}
 LIBRARIES = {"zstd.h": ["lib/format"], "jansson.h": ["lib/format", "lib/collection"], "xxhash.h": ["lib/base"],

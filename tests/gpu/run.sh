@@ -27,6 +27,10 @@ for sanitizer in address,undefined thread; do
         -DCMAKE_C_FLAGS=-O1
     VSS_TIER=$sanitized units "$name" "$([ "$name" = tsan ] && echo "threads|words" || echo .)"
 done
+# Threads of a block side by side: what races on a card does so there, too.
+build beside -DVSS_GPU_CUDA=OFF -DVSS_GPU_BESIDE=ON -DVSS_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug \
+    -DCMAKE_CXX_FLAGS=-O1 -DCMAKE_C_FLAGS=-O1
+units beside
 if command -v clang++ >/dev/null; then
     build clang -DVSS_GPU_CUDA=OFF -DVSS_GPU_TESTS=OFF -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
 fi

@@ -432,22 +432,19 @@ static void test_failures_without_a_word(void **state)
     (void)state;
     const char *says = "device \"loom\": it failed and has not said why";
     graph_rows r = rows_made(&few);
-    vssi_device_use use = {.device = &loom_device, .required = true};
-    expect_same(&few, &r, &use, 1);
-    size_t calls = loom.calls;
     loom.mute = true;
-    for (size_t at = 1; at <= calls; at++) {
+    for (size_t at = 1; at <= 8; at++) { /* of the calls that test_failures counts */
         vssi_heap heap;
         vssi_image image;
         vss_error err;
         loom.calls = 0;
         loom.fails_at = at;
         loom.fails = VSS_ERR_BUDGET;
-        use = (vssi_device_use){.device = &loom_device};
+        vssi_device_use use = {.device = &loom_device};
         expect_same(&few, &r, &use, 1);
         assert_string_equal(use.failed.message, says);
-        loom.calls = 0;
         use = (vssi_device_use){.device = &loom_device, .required = true};
+        loom.calls = 0;
         assert_int_equal(build(&few, &r, &use, 1, NULL, &heap, &image, &err), VSS_ERR_BUDGET);
         assert_string_equal(err.message, says);
     }
