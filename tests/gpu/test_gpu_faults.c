@@ -13,6 +13,7 @@
 #include "gpu_walks.h"
 #include "gpu_lists.h"
 #include "gpu_open.h"
+#include "gpu_patience.h"
 #include "tier.h"
 
 /* What a search goes through. */
@@ -302,16 +303,6 @@ static void test_budget_graph(void **state)
     through_free(&t, &c, device);
     close_device(device);
     gpu_case_free(&c);
-}
-
-typedef struct patience {
-    size_t asked, most;
-} patience;
-
-static int patience_stopped(void *state)
-{
-    patience *p = state;
-    return ++p->asked > p->most;
 }
 
 /* Cancelled at each point where the caller is asked; the next search is right. Returns how many points there are. */

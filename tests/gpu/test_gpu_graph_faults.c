@@ -13,6 +13,7 @@
 #include "gpu_case.h"
 #include "gpu_graph.h"
 #include "gpu_open.h"
+#include "gpu_patience.h"
 
 /* With memory_mb=1 and 880,000 bytes of points: four strips of some 7,000 numbers. */
 static const gpu_graph_spec several = {.bytes = GPU_BYTES_UNIFORM, .size = 8, .rows = 44000, .groups = 2400,
@@ -184,16 +185,6 @@ static void test_refused_rows(void **state)
             device->forget(device->state, place);
     }
     close_device(device);
-}
-
-typedef struct patience {
-    size_t asked, most;
-} patience;
-
-static int patience_stopped(void *state)
-{
-    patience *p = state;
-    return ++p->asked > p->most;
 }
 
 /* Cancelled at each point where the caller is asked; the next call is right. */

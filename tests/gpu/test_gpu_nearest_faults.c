@@ -12,6 +12,7 @@
 
 #include "gpu_case.h"
 #include "gpu_open.h"
+#include "gpu_patience.h"
 #include "gpu_points.h"
 
 static vss_status ask(gpu_points *p, const vss_device *device, vss_error *err)
@@ -168,16 +169,6 @@ static void test_full(void **state)
         gpu_points_free(&p);
         close_device(device);
     }
-}
-
-typedef struct patience {
-    size_t asked, most;
-} patience;
-
-static int patience_stopped(void *state)
-{
-    patience *p = state;
-    return ++p->asked > p->most;
 }
 
 /* Cancelled at each point where the caller is asked; the next call is right. */

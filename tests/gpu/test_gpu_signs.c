@@ -13,6 +13,7 @@
 
 #include "gpu_case.h"
 #include "gpu_open.h"
+#include "gpu_patience.h"
 #include "tier.h"
 
 /* Residuals and what they must become, in blocks of exactly their size. */
@@ -253,16 +254,6 @@ static void test_signs_refused(void **state)
         assert_non_null(strstr(err.message, bad[i].line));
     }
     vssg_close(device);
-}
-
-typedef struct patience {
-    size_t asked, most;
-} patience;
-
-static int patience_stopped(void *state)
-{
-    patience *p = state;
-    return ++p->asked > p->most;
 }
 
 /* Cancelled at each point where the caller is asked; the next call is right. */

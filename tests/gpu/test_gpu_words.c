@@ -14,6 +14,7 @@
 
 #include "gpu_case.h"
 #include "gpu_open.h"
+#include "gpu_patience.h"
 #include "tier.h"
 
 typedef enum words_data {
@@ -225,16 +226,6 @@ static void test_words_threads(void **state)
     }
     words_free(&c, device);
     vssg_close(device);
-}
-
-typedef struct patience {
-    size_t asked, most;
-} patience;
-
-static int patience_stopped(void *state)
-{
-    patience *p = state;
-    return ++p->asked > p->most;
 }
 
 /* Cancelled at each point where the caller is asked; the next call is right. */
