@@ -52,6 +52,31 @@ static double hnsw_recall(graph_data *all, const void *index, vssi_scratch *scra
     return (double)good / (double)asked;
 }
 
+/* Recall of a graph of the case's rows built with the parameters of the text. */
+static double hnsw_built_recall(const hnsw_case *c, const char *text)
+{
+    graph_data all;
+    vssi_heap heap;
+    vssi_scratch scratch;
+    vssi_image image;
+    vss_error err;
+    void *index;
+    vssi_heap_init(&heap, NULL, 0);
+    vssi_scratch_init(&scratch, &heap);
+    graph_make(&all, c->rows, c->dim, c->metric, c->kind);
+    assert_int_equal(graph_build(&heap, &all.vectors, text, 1, NULL, &image, &err), VSS_OK);
+    assert_int_equal(image.n_blocks, c->coded ? HNSW_BLOCKS_CODED : HNSW_BLOCKS_PLAIN);
+    assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
+    assert_int_equal(vssi_hnsw_ops.validate(index, graph_print_fault, NULL), 0);
+    double recall = hnsw_recall(&all, index, &scratch, c);
+    vssi_hnsw_ops.free(index);
+    vssi_image_free(&heap, &image);
+    vssi_scratch_free(&scratch);
+    assert_int_equal(heap.used, 0);
+    graph_release(&all);
+    return recall;
+}
+
 static void test_recall(void **state)
 {
     (void)state;
@@ -89,30 +114,12 @@ static void test_recall(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const hnsw_case *c = &cases[i];
         char text[64];
-        graph_data all;
-        vssi_heap heap;
-        vssi_scratch scratch;
-        vssi_image image;
-        vss_error err;
-        void *index;
-        vssi_heap_init(&heap, NULL, 0);
-        vssi_scratch_init(&scratch, &heap);
-        graph_make(&all, c->rows, c->dim, c->metric, c->kind);
         snprintf(text, sizeof text, "%s%sef_construction=%d", c->text != NULL ? c->text : "",
                  c->text != NULL ? "," : "", tier_brief() ? 100 : 400);
-        assert_int_equal(graph_build(&heap, &all.vectors, text, 1, NULL, &image, &err), VSS_OK);
-        assert_int_equal(image.n_blocks, c->coded ? HNSW_BLOCKS_CODED : HNSW_BLOCKS_PLAIN);
-        assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
-        assert_int_equal(vssi_hnsw_ops.validate(index, graph_print_fault, NULL), 0);
-        double recall = hnsw_recall(&all, index, &scratch, c);
+        double recall = hnsw_built_recall(c, text);
         print_message("%zu x %zu %s kind %d, %u %% allowed: recall %.3f\n", c->rows, c->dim, vss_metric_name(c->metric),
                       (int)c->kind, c->allowed, recall);
         assert_true(recall >= c->recall);
-        vssi_hnsw_ops.free(index);
-        vssi_image_free(&heap, &image);
-        vssi_scratch_free(&scratch);
-        assert_int_equal(heap.used, 0);
-        graph_release(&all);
     }
 }
 
@@ -120,29 +127,11 @@ static void test_recall(void **state)
 static void test_many_rounds_of_few_links(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"m=5,ef_construction=100", "m=5,ef_construction=700"};
     const hnsw_case c = {6000, 24, VSS_METRIC_L2, UNIFORM, 0, 100, NULL, true};
-    double recall[2];
-    for (size_t i = 0; i < 2; i++) {
-        graph_data all;
-        vssi_heap heap;
-        vssi_scratch scratch;
-        vssi_image image;
-        vss_error err;
-        void *index;
-        vssi_heap_init(&heap, NULL, 0);
-        vssi_scratch_init(&scratch, &heap);
-        graph_make(&all, c.rows, c.dim, c.metric, c.kind);
-        assert_int_equal(graph_build(&heap, &all.vectors, texts[i], 1, NULL, &image, &err), VSS_OK);
-        assert_int_equal(vssi_hnsw_ops.open(&heap, image.blocks, image.n_blocks, &all.vectors, &index, &err), VSS_OK);
-        recall[i] = hnsw_recall(&all, index, &scratch, &c);
-        vssi_hnsw_ops.free(index);
-        vssi_image_free(&heap, &image);
-        vssi_scratch_free(&scratch);
-        graph_release(&all);
-    }
-    print_message("recall %.3f, with more rounds %.3f\n", recall[0], recall[1]);
-    assert_true(recall[1] > recall[0]);
+    double few = hnsw_built_recall(&c, "m=5,ef_construction=100");
+    double many = hnsw_built_recall(&c, "m=5,ef_construction=700");
+    print_message("recall %.3f, with more rounds %.3f\n", few, many);
+    assert_true(many > few);
 }
 
 static void test_parameters_at_their_ends(void **state)
