@@ -137,7 +137,7 @@ static void test_words(void **state)
     static const size_t rows[] = {1, 63, 64, 65, 200};
     const vss_device *device = open_device(GPU_OPTIONS);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-        for (size_t data = 0; data < DATA_KINDS; data++)
+        for (size_t data = tier_brief() ? i % DATA_KINDS : 0; data < DATA_KINDS; data += tier_brief() ? DATA_KINDS : 1)
             for (uint32_t words = 16; words <= 256; words *= shapes[i].width > 2000 ? 16 : 4) {
                 const size_t n = shapes[i].width > 2000 ? 2 : rows[(i + data) % 5];
                 gpu_order((uint32_t)(i + data + words / 16));
