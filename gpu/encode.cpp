@@ -9,13 +9,12 @@
 #include <cmath>
 #include <cstring>
 
+#include "carve.h"
 #include "fail.h"
 #include "launches.h"
 #include "state.h"
 
 namespace vssg {
-
-constexpr size_t ENCODE_WHOLE = 256; /* bytes that places in the scratch memory are rounded up to */
 
 /* What goes to and fro. */
 struct Encode {
@@ -34,8 +33,6 @@ struct Encode {
     size_t staged;                    /* times that staging memory was filled before the first piece */
 };
 
-static size_t encode_up(size_t n, size_t whole) { return (n + whole - 1) / whole * whole; }
-
 template <class Type> static Type *encode_at(const Encode &e, size_t place)
 {
     return reinterpret_cast<Type *>(static_cast<char *>(e.call->scratch) + place);
@@ -43,10 +40,10 @@ template <class Type> static Type *encode_at(const Encode &e, size_t place)
 
 /* Bytes of n rows on their way: up, and down with the factors behind the codes. */
 static size_t encode_sent(const Encode &e, size_t n) { return n * (e.row + (e.where != nullptr ? 4 : 0)); }
-static size_t encode_coded(const Encode &e, size_t n) { return encode_up(n * e.code, 16); }
+static size_t encode_coded(const Encode &e, size_t n) { return whole_up(n * e.code, 16); }
 static size_t encode_got(const Encode &e, size_t n) { return encode_coded(e, n) + (e.factors != nullptr ? n * 16 : 0); }
 
-static size_t encode_results(const Encode &e) { return e.shared + encode_up(encode_sent(e, e.piece), ENCODE_WHOLE); }
+static size_t encode_results(const Encode &e) { return e.shared + whole_up(encode_sent(e, e.piece)); }
 
 /* Rows of a piece, and memory for them: an eighth of the budget at most, but room for a row. */
 static vss_status encode_room(Encode *e, vss_error *err)
@@ -56,7 +53,7 @@ static vss_status encode_room(Encode *e, vss_error *err)
     e->piece = staged < share ? staged : share > 0 ? share : 1;
     e->piece = e->piece < e->n ? e->piece : e->n;
     VSSG_TRY(call_scratch(e->device, e->call, encode_results(*e) + encode_got(*e, e->piece), err));
-    VSSG_TRY(call_pinned(e->call, 2 * encode_up(encode_got(*e, e->piece), 16), err));
+    VSSG_TRY(call_pinned(e->call, 2 * whole_up(encode_got(*e, e->piece), 16), err));
     return call_staging(e->call, err);
 }
 
@@ -68,7 +65,7 @@ static size_t encode_count(const Encode &e, size_t piece)
 
 static char *encode_pinned(const Encode &e, size_t piece)
 {
-    return static_cast<char *>(e.call->pinned) + piece % 2 * encode_up(encode_got(e, e.piece), 16);
+    return static_cast<char *>(e.call->pinned) + piece % 2 * whole_up(encode_got(e, e.piece), 16);
 }
 
 /* Bytes that all rows share, to the scratch memory. */
@@ -145,7 +142,7 @@ static vss_status encode_end(Call *call, vss_status status)
 
 static vss_status encode_signs(Device *device, Call *call, const vss_device_signs *asked, vss_error *err)
 {
-    const size_t width = asked->width, row = width * sizeof(float), signs = encode_up(TURN_ROUNDS * row, ENCODE_WHOLE);
+    const size_t width = asked->width, row = width * sizeof(float), signs = whole_up(TURN_ROUNDS * row);
     Encode e{};
     e.device = device;
     e.call = call;
@@ -158,7 +155,7 @@ static vss_status encode_signs(Device *device, Call *call, const vss_device_sign
     e.code = width;
     e.stopped = asked->stopped;
     e.state = asked->state;
-    e.shared = signs + encode_up(asked->n_centers * row, ENCODE_WHOLE);
+    e.shared = signs + whole_up(asked->n_centers * row);
     VSSG_TRY(encode_room(&e, err));
     Turn job{};
     job.signs = encode_at<float>(e, 0);

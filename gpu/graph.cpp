@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "carve.h"
 #include "fail.h"
 #include "state.h"
 #include "walk.h"
@@ -62,11 +63,9 @@ static vss_status graph_damaged(const uint32_t *map, uint32_t rows, bool *damage
     return VSS_OK;
 }
 
-static size_t graph_up(size_t bytes) { return (bytes + 255) / 256 * 256; }
-
-static size_t graph_links_bytes(const Graph &g) { return graph_up(size_t{g.n} * g.stride * sizeof(uint32_t)); }
-static size_t graph_entries_bytes(const Graph &g) { return graph_up(size_t{g.n_entries} * sizeof(uint32_t)); }
-static size_t graph_groups_bytes(const Graph &g) { return graph_up((size_t{g.n_groups} + 1) * sizeof(uint32_t)); }
+static size_t graph_links_bytes(const Graph &g) { return whole_up(size_t{g.n} * g.stride * sizeof(uint32_t)); }
+static size_t graph_entries_bytes(const Graph &g) { return whole_up(size_t{g.n_entries} * sizeof(uint32_t)); }
+static size_t graph_groups_bytes(const Graph &g) { return whole_up((size_t{g.n_groups} + 1) * sizeof(uint32_t)); }
 
 static size_t graph_shape(Place *place, const void *from, char (&what)[64])
 {
@@ -83,7 +82,7 @@ static size_t graph_shape(Place *place, const void *from, char (&what)[64])
     g->code_size = coded ? graph->code_size : 0;
     g->code_stride = (size_t{g->code_size} + 15) / 16 * 16;
     (void)std::snprintf(what, sizeof what, "a graph of %u rows, %u links each", g->n, g->stride - 1);
-    const size_t map = graph->map != nullptr ? graph_up(size_t{g->n} * sizeof(uint32_t)) : 0;
+    const size_t map = graph->map != nullptr ? whole_up(size_t{g->n} * sizeof(uint32_t)) : 0;
     return graph_links_bytes(*g) + graph_entries_bytes(*g) + graph_groups_bytes(*g) + map + g->n * g->code_stride;
 }
 
@@ -108,7 +107,7 @@ static vss_status graph_load(Device *, Call *call, Place *place, const void *fro
     VSSG_TRY(graph_words(call, &at, graph_entries_bytes(*g), graph->entries, g->n_entries, &g->entries, err));
     VSSG_TRY(graph_words(call, &at, graph_groups_bytes(*g), graph->groups, g->n_groups + 1, &g->groups, err));
     if (graph->map != nullptr)
-        VSSG_TRY(graph_words(call, &at, graph_up(size_t{g->n} * sizeof(uint32_t)), graph->map, g->n, &g->map, err));
+        VSSG_TRY(graph_words(call, &at, whole_up(size_t{g->n} * sizeof(uint32_t)), graph->map, g->n, &g->map, err));
     if (g->code_size == 0)
         return VSS_OK;
     /* Codes lie as rows of bytes do. */

@@ -8,15 +8,14 @@
 #include <cstdio>
 #include <cstring>
 
+#include "carve.h"
 #include "fail.h"
 #include "launches.h"
 #include "state.h"
 
 namespace vssg {
 
-static uint64_t grid_up(uint64_t n, uint64_t whole) { return (n + whole - 1) / whole * whole; }
-
-static uint64_t grid_codes(const Grid &grid) { return grid_up(grid.n * grid.stride, 256); }
+static uint64_t grid_codes(const Grid &grid) { return whole_up(grid.n * grid.stride, 256); }
 
 static size_t grid_place(Place *place, const void *from, char (&what)[64])
 {
@@ -25,7 +24,7 @@ static size_t grid_place(Place *place, const void *from, char (&what)[64])
     *grid = Grid{};
     grid->n = p->rows;
     grid->size = p->size;
-    grid->stride = static_cast<uint32_t>(grid_up(p->size, sizeof(Piece)));
+    grid->stride = static_cast<uint32_t>(whole_up(p->size, sizeof(Piece)));
     (void)std::snprintf(what, sizeof what, "%llu points of %u bytes", static_cast<unsigned long long>(p->rows),
                         p->size);
     return grid_codes(*grid) + grid->n * sizeof *grid->squares;

@@ -9,6 +9,7 @@
  */
 #include <cstring>
 
+#include "carve.h"
 #include "fail.h"
 #include "launches.h"
 #include "state.h"
@@ -19,7 +20,6 @@ constexpr uint32_t NEAREST_CENTERS = 2048; /* of a tile, at most */
 constexpr uint32_t NEAREST_POINTS = 65536; /* of a tile, at most */
 constexpr uint32_t NEAREST_AHEAD = 8;      /* tiles of a strip */
 constexpr uint32_t NEAREST_EACH = 32;      /* centers that a thread compares, about */
-constexpr uint32_t NEAREST_WHOLE = 256;    /* bytes that places in the scratch memory are rounded up to */
 
 struct Nearest {
     Device *device;
@@ -42,13 +42,6 @@ template <class Type> static Type *nearest_at(const Nearest &s, size_t place)
 
 static uint64_t nearest_least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-static size_t nearest_carve(size_t *at, uint64_t bytes)
-{
-    const size_t here = *at;
-    *at = (here + bytes + NEAREST_WHOLE - 1) / NEAREST_WHOLE * NEAREST_WHOLE;
-    return here;
-}
-
 /* Of the centers' tallies, in the order in which they lie: what is copied to pinned memory first. */
 static void nearest_divide(Nearest *s)
 {
@@ -56,10 +49,10 @@ static void nearest_divide(Nearest *s)
     size_t at = 0;
     if (s->asked->counts == nullptr)
         return;
-    s->inertias = nearest_carve(&at, n * sizeof(uint64_t));
-    s->farthest = nearest_carve(&at, n * sizeof(uint64_t));
-    s->counts = nearest_carve(&at, n * sizeof(uint32_t));
-    s->sums = nearest_carve(&at, n * s->points->size * sizeof(uint32_t));
+    s->inertias = carve(&at, n * sizeof(uint64_t));
+    s->farthest = carve(&at, n * sizeof(uint64_t));
+    s->counts = carve(&at, n * sizeof(uint32_t));
+    s->sums = carve(&at, n * s->points->size * sizeof(uint32_t));
     s->tally_bytes = at;
 }
 
@@ -67,7 +60,7 @@ static void nearest_divide(Nearest *s)
  * and strip is often less than its eighth. */
 static uint32_t nearest_fit(const Nearest &s, uint64_t point)
 {
-    const uint64_t held = points_bytes(*s.points) + points_bytes(s.centers) + s.tally_bytes + 4 * NEAREST_WHOLE;
+    const uint64_t held = points_bytes(*s.points) + points_bytes(s.centers) + s.tally_bytes + 4 * CARVE_WHOLE;
     const uint64_t budget = s.device->budget, left = budget > held ? budget - held : 0;
     const uint64_t tile = s.device->options.tile_kb * 1024 / point;
     const uint64_t room = nearest_least(budget / 8, left) / (point + 2 * sizeof(uint32_t) * NEAREST_AHEAD);
@@ -88,11 +81,11 @@ static void nearest_plan(Nearest *s)
     s->strip = static_cast<uint32_t>(nearest_least(uint64_t{NEAREST_AHEAD} * s->tile_points, s->points->n));
     const size_t tile = point * s->tile_points;
     s->room = points_room(s->centers, tile);
-    s->ready = nearest_carve(&at, points_bytes(s->centers));
-    s->tile = nearest_carve(&at, tile > s->room ? tile : s->room);
-    s->where = nearest_carve(&at, s->strip * sizeof(uint32_t));
-    s->far = nearest_carve(&at, s->strip * sizeof(uint32_t));
-    s->tallies = nearest_carve(&at, s->tally_bytes);
+    s->ready = carve(&at, points_bytes(s->centers));
+    s->tile = carve(&at, tile > s->room ? tile : s->room);
+    s->where = carve(&at, s->strip * sizeof(uint32_t));
+    s->far = carve(&at, s->strip * sizeof(uint32_t));
+    s->tallies = carve(&at, s->tally_bytes);
     s->bytes = at;
 }
 

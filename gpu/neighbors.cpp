@@ -9,6 +9,7 @@
  */
 #include <cstring>
 
+#include "carve.h"
 #include "fail.h"
 #include "launches.h"
 #include "state.h"
@@ -17,7 +18,6 @@ namespace vssg {
 
 constexpr uint32_t NEIGHBORS_IDS = 65536;  /* of a strip, at most */
 constexpr uint32_t NEIGHBORS_LEAST = 2 * VSS_DEVICE_MET;
-constexpr uint32_t NEIGHBORS_WHOLE = 256;  /* bytes that places in the memories are rounded up to */
 
 struct Neighbors {
     Device *device;
@@ -36,33 +36,21 @@ struct NeighborsStrip {
     bool live;              /* the card is at work on it */
 };
 
-template <class Type> static Type *neighbors_at(void *memory, size_t place)
-{
-    return reinterpret_cast<Type *>(static_cast<char *>(memory) + place);
-}
-
 static char *neighbors_pinned(const Neighbors &n, unsigned half)
 {
     return static_cast<char *>(n.call->pinned) + half * n.bytes;
 }
 
-static size_t neighbors_carve(size_t *at, uint64_t bytes)
-{
-    const size_t here = *at;
-    *at = (here + bytes + NEIGHBORS_WHOLE - 1) / NEIGHBORS_WHOLE * NEIGHBORS_WHOLE;
-    return here;
-}
-
 static void neighbors_plan(Neighbors *n)
 {
     const uint64_t answer = n->asked->keep * sizeof(uint16_t), each = sizeof(uint32_t) + sizeof(MeetTask) + answer;
-    const uint64_t held = n->grid->n * (n->grid->stride + sizeof(uint32_t)) + 4 * NEIGHBORS_WHOLE;
+    const uint64_t held = n->grid->n * (n->grid->stride + sizeof(uint32_t)) + 4 * CARVE_WHOLE;
     const uint64_t left = n->device->budget > held ? (n->device->budget - held) / each : 0;
     const uint64_t fit = left < NEIGHBORS_IDS ? left : NEIGHBORS_IDS;
     n->room = static_cast<uint32_t>(fit > NEIGHBORS_LEAST ? fit : NEIGHBORS_LEAST);
-    n->ids = neighbors_carve(&n->bytes, n->room * sizeof(uint32_t));
-    n->tasks = neighbors_carve(&n->bytes, n->room * sizeof(MeetTask));
-    n->answer = neighbors_carve(&n->bytes, n->room * answer);
+    n->ids = carve(&n->bytes, n->room * sizeof(uint32_t));
+    n->tasks = carve(&n->bytes, n->room * sizeof(MeetTask));
+    n->answer = carve(&n->bytes, n->room * answer);
 }
 
 static uint64_t neighbors_pivots(const vss_device_neighbors *asked, size_t group)
@@ -125,8 +113,8 @@ static vss_status neighbors_ids(const Neighbors &n, uint32_t *to, const uint32_t
 static vss_status neighbors_fill(const Neighbors &n, const NeighborsStrip &strip, char *pinned, vss_error *err)
 {
     const vss_device_neighbors *asked = n.asked;
-    uint32_t *ids = neighbors_at<uint32_t>(pinned, n.ids);
-    MeetTask *tasks[MEET_FORMS] = {neighbors_at<MeetTask>(pinned, n.tasks)};
+    uint32_t *ids = carved<uint32_t>(pinned, n.ids);
+    MeetTask *tasks[MEET_FORMS] = {carved<MeetTask>(pinned, n.tasks)};
     uint32_t member = 0, pivot = strip.members;
     for (uint32_t form = 1; form < MEET_FORMS; form++)
         tasks[form] = tasks[form - 1] + strip.tasks[form - 1];
@@ -150,8 +138,8 @@ static vss_status neighbors_fill(const Neighbors &n, const NeighborsStrip &strip
 static vss_status neighbors_launch(const Neighbors &n, const NeighborsStrip &strip, vss_error *err)
 {
     void *scratch = n.call->scratch;
-    MeetJob job{*n.grid, neighbors_at<uint32_t>(scratch, n.ids), neighbors_at<MeetTask>(scratch, n.tasks),
-                neighbors_at<uint16_t>(scratch, n.answer), n.asked->keep};
+    MeetJob job{*n.grid, carved<uint32_t>(scratch, n.ids), carved<MeetTask>(scratch, n.tasks),
+                carved<uint16_t>(scratch, n.answer), n.asked->keep};
     for (uint32_t form = 0; form < MEET_FORMS; form++) {
         if (strip.tasks[form] > 0)
             VSSG_TRY(launch_meet(n.call->stream, job, form, strip.tasks[form], err));

@@ -10,18 +10,12 @@
  */
 #include "pass.h"
 
+#include "carve.h"
+
 namespace vssg {
 
-static uint64_t pass_up(uint64_t n, uint64_t whole) { return (n + whole - 1) / whole * whole; }
 static uint64_t pass_share(uint64_t n, uint64_t by) { return (n + by - 1) / by; }
 static uint64_t pass_least(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
-static size_t pass_carve(size_t *at, uint64_t bytes)
-{
-    const size_t here = *at;
-    *at = pass_up(here + bytes, 256);
-    return here;
-}
 
 /* Lists of a query, for rows that are divided in whole pieces; of `least` rows or more. */
 static void pass_slices(const Device *device, Pass *pass, uint32_t k, uint64_t groups, uint64_t rows, uint64_t piece,
@@ -33,13 +27,13 @@ static void pass_slices(const Device *device, Pass *pass, uint32_t k, uint64_t g
     slices = pass_least(slices, PASS_KEPT / k);
     slices = pass_least(slices, PASS_ENTRIES / (sizeof(Entry) * pass->capacity * pass->n));
     slices = slices > 0 ? slices : 1;
-    pass->slice_rows = static_cast<uint32_t>(pass_up(pass_share(rows, slices), piece));
+    pass->slice_rows = static_cast<uint32_t>(whole_up(pass_share(rows, slices), piece));
     pass->slices = static_cast<uint32_t>(pass_share(rows, pass->slice_rows));
 }
 
 static void pass_shape(const Device *device, const Rows &rows, uint32_t k, const ProbeSizes *probed, Pass *pass)
 {
-    const uint64_t whole = pass_up(rows.n, ROWS_WHOLE);
+    const uint64_t whole = whole_up(rows.n, ROWS_WHOLE);
     pass->capacity = 2 * k + LIST_SPARE;
     pass->tile_rows = 0;
     if (probed != nullptr) {
@@ -59,44 +53,44 @@ static void pass_divide_up(bool lists, Pass *pass)
 {
     const uint64_t n = pass->n;
     pass->up_limits = n * pass->query_stride;
-    pass->up_shares = pass_up(pass->up_limits + n * sizeof(float), 16);
+    pass->up_shares = whole_up(pass->up_limits + n * sizeof(float), 16);
     pass->up_parts = pass->up_shares + (lists ? n * sizeof(Share) : 0);
-    pass->up_codes = pass_up(pass->up_parts + n * pass->parts_most * sizeof(Part), 16);
+    pass->up_codes = whole_up(pass->up_parts + n * pass->parts_most * sizeof(Part), 16);
     pass->up_bytes = pass->up_codes + n * pass->code_stride;
 }
 
 static void pass_divide(const Rows &rows, const vss_device_search *search, const ProbeSizes *probed, Pass *pass)
 {
-    const uint64_t n = pass->n, whole = pass_up(rows.n, ROWS_WHOLE), lists = n * pass->slices;
+    const uint64_t n = pass->n, whole = whole_up(rows.n, ROWS_WHOLE), lists = n * pass->slices;
     const bool products = pass->products, walks = probed != nullptr && probed->walks;
     size_t at = 0;
-    pass->allow = pass_carve(&at, search->allow != nullptr ? pass_share(rows.n, 64) * 8 : 0);
-    pass->data = pass_carve(&at, n * pass->query_stride);
-    pass->halves = pass_carve(&at, products ? n * rows.padded * 2 : 0);
-    pass->planes = pass_carve(&at, pass->codes ? n * rows.code_size * 2 : 0);
-    pass->coded = pass_carve(&at, pass->codes ? n * sizeof(Coded) : 0);
-    pass->squares = pass_carve(&at, n * sizeof(double));
-    pass->offsets = pass_carve(&at, n * sizeof(double));
-    pass->reaches = pass_carve(&at, n * sizeof(float));
-    pass->limits = pass_carve(&at, n * sizeof(float));
-    pass->cuts = pass_carve(&at, n * sizeof(uint32_t));
-    pass->spread = pass_carve(&at, sizeof(uint32_t));
-    pass->bases = pass_carve(&at, products ? whole * sizeof(float) : 0);
-    pass->weights = pass_carve(&at, products ? whole * sizeof(float) : 0);
-    pass->tile = pass_carve(&at, n * pass->tile_rows * sizeof(float));
-    pass->counts = pass_carve(&at, lists * sizeof(uint32_t));
-    pass->entries = pass_carve(&at, lists * pass->capacity * sizeof(Entry));
-    pass->shares = pass_carve(&at, probed != nullptr ? n * sizeof(Share) : 0);
-    pass->parts = pass_carve(&at, n * pass->parts_most * sizeof(Part));
-    pass->numbers = pass_carve(&at, walks ? n * probed->rows * sizeof(uint32_t) : 0);
-    pass->walk_codes = pass_carve(&at, n * pass->code_stride);
-    pass->found = pass_carve(&at, n * sizeof(uint32_t));
-    pass->rows = pass_carve(&at, n * pass->capacity * sizeof(uint32_t));
-    pass->values = pass_carve(&at, n * pass->capacity * sizeof(float));
-    pass->out_counts = pass_carve(&at, n * sizeof(uint32_t));
-    pass->out_rows = pass_carve(&at, n * pass->width * sizeof(uint32_t));
-    pass->out_values = pass_carve(&at, n * pass->width * sizeof(float));
-    pass->out_scored = pass_carve(&at, walks ? n * sizeof(uint32_t) : 0);
+    pass->allow = carve(&at, search->allow != nullptr ? pass_share(rows.n, 64) * 8 : 0);
+    pass->data = carve(&at, n * pass->query_stride);
+    pass->halves = carve(&at, products ? n * rows.padded * 2 : 0);
+    pass->planes = carve(&at, pass->codes ? n * rows.code_size * 2 : 0);
+    pass->coded = carve(&at, pass->codes ? n * sizeof(Coded) : 0);
+    pass->squares = carve(&at, n * sizeof(double));
+    pass->offsets = carve(&at, n * sizeof(double));
+    pass->reaches = carve(&at, n * sizeof(float));
+    pass->limits = carve(&at, n * sizeof(float));
+    pass->cuts = carve(&at, n * sizeof(uint32_t));
+    pass->spread = carve(&at, sizeof(uint32_t));
+    pass->bases = carve(&at, products ? whole * sizeof(float) : 0);
+    pass->weights = carve(&at, products ? whole * sizeof(float) : 0);
+    pass->tile = carve(&at, n * pass->tile_rows * sizeof(float));
+    pass->counts = carve(&at, lists * sizeof(uint32_t));
+    pass->entries = carve(&at, lists * pass->capacity * sizeof(Entry));
+    pass->shares = carve(&at, probed != nullptr ? n * sizeof(Share) : 0);
+    pass->parts = carve(&at, n * pass->parts_most * sizeof(Part));
+    pass->numbers = carve(&at, walks ? n * probed->rows * sizeof(uint32_t) : 0);
+    pass->walk_codes = carve(&at, n * pass->code_stride);
+    pass->found = carve(&at, n * sizeof(uint32_t));
+    pass->rows = carve(&at, n * pass->capacity * sizeof(uint32_t));
+    pass->values = carve(&at, n * pass->capacity * sizeof(float));
+    pass->out_counts = carve(&at, n * sizeof(uint32_t));
+    pass->out_rows = carve(&at, n * pass->width * sizeof(uint32_t));
+    pass->out_values = carve(&at, n * pass->width * sizeof(float));
+    pass->out_scored = carve(&at, walks ? n * sizeof(uint32_t) : 0);
     pass->out_bytes = at - pass->out_counts;
     pass->bytes = at;
 }

@@ -10,13 +10,13 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "carve.h"
 #include "fail.h"
 #include "launches.h"
 #include "state.h"
 
 namespace vssg {
 
-static size_t places_up(size_t n, size_t whole) { return (n + whole - 1) / whole * whole; }
 
 Kind place_kind(vss_type type)
 {
@@ -54,21 +54,21 @@ static size_t places_row(const vss_device_vectors *v)
 static void places_shape(const vss_device_vectors *vectors, Rows *shape)
 {
     *shape = Rows{};
-    shape->stride = places_up(places_row(vectors), 16);
+    shape->stride = whole_up(places_row(vectors), 16);
     shape->n = static_cast<uint32_t>(vectors->rows);
     shape->dim = vectors->dim;
-    shape->padded = static_cast<uint32_t>(places_up(vectors->dim, 8));
+    shape->padded = static_cast<uint32_t>(whole_up(vectors->dim, 8));
     shape->kind = place_kind(vectors->type);
     shape->metric = vectors->metric;
 }
 
 size_t place_bytes(const Rows &shape)
 {
-    const size_t n = shape.n, data = places_up(n * shape.stride, 256);
+    const size_t n = shape.n, data = whole_up(n * shape.stride, 256);
     if (shape.kind == Kind::bits)
         return data;
-    const size_t measured = places_up(2 * n * shape.padded, 256) + 2 * places_up(4 * n, 256);
-    const size_t codes = shape.code_size > 0 ? places_up(n * sizeof(Coded), 256) + n * shape.code_size : 0;
+    const size_t measured = whole_up(2 * n * shape.padded, 256) + 2 * whole_up(4 * n, 256);
+    const size_t codes = shape.code_size > 0 ? whole_up(n * sizeof(Coded), 256) + n * shape.code_size : 0;
     return data + measured + codes;
 }
 
@@ -79,17 +79,17 @@ static void places_divide(Rows *rows, void *memory)
     rows->data = at;
     if (rows->kind == Kind::bits)
         return;
-    at += places_up(rows->n * rows->stride, 256);
+    at += whole_up(rows->n * rows->stride, 256);
     rows->halves = reinterpret_cast<const uint16_t *>(at);
-    at += places_up(size_t{2} * rows->n * rows->padded, 256);
+    at += whole_up(size_t{2} * rows->n * rows->padded, 256);
     rows->lengths = reinterpret_cast<const float *>(at);
-    at += places_up(size_t{4} * rows->n, 256);
+    at += whole_up(size_t{4} * rows->n, 256);
     rows->rests = reinterpret_cast<const float *>(at);
-    at += places_up(size_t{4} * rows->n, 256);
+    at += whole_up(size_t{4} * rows->n, 256);
     if (rows->code_size == 0)
         return;
     rows->coded = reinterpret_cast<const Coded *>(at);
-    rows->codes = at + places_up(rows->n * sizeof(Coded), 256);
+    rows->codes = at + whole_up(rows->n * sizeof(Coded), 256);
 }
 
 vss_status place_upload(Call *call, const Rows &rows, uint8_t *to, const vss_device_vectors *v, vss_error *err)

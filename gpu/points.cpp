@@ -8,24 +8,23 @@
 #include <cstdio>
 #include <cstring>
 
+#include "carve.h"
 #include "fail.h"
 #include "launches.h"
 #include "state.h"
 
 namespace vssg {
 
-static uint64_t points_up(uint64_t n, uint64_t whole) { return (n + whole - 1) / whole * whole; }
-
 Points points_shape(uint64_t n, uint32_t size)
 {
     Points points{};
     points.n = n;
     points.size = size;
-    points.padded = static_cast<uint32_t>(points_up(size, 8));
+    points.padded = static_cast<uint32_t>(whole_up(size, 8));
     return points;
 }
 
-static size_t points_halves(const Points &p) { return points_up(p.n * p.padded * sizeof *p.halves, 256); }
+static size_t points_halves(const Points &p) { return whole_up(p.n * p.padded * sizeof *p.halves, 256); }
 
 size_t points_bytes(const Points &points) { return points_halves(points) + points.n * sizeof *points.squares; }
 

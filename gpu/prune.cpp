@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "carve.h"
 #include "fail.h"
 #include "launches.h"
 #include "state.h"
@@ -18,7 +19,6 @@ namespace vssg {
 
 constexpr uint64_t PRUNE_BYTES = uint64_t{8} << 20;
 constexpr uint32_t PRUNE_FEW = THIN_CANDIDATES / 4;
-constexpr uint32_t PRUNE_WHOLE = 256; /* bytes that places in the memories are rounded up to */
 
 struct Prune {
     Device *device;
@@ -36,37 +36,25 @@ struct PruneStrip {
     bool live;                         /* the card is at work on it */
 };
 
-template <class Type> static Type *prune_at(void *memory, size_t place)
-{
-    return reinterpret_cast<Type *>(static_cast<char *>(memory) + place);
-}
-
 static char *prune_pinned(const Prune &p, unsigned half)
 {
     return static_cast<char *>(p.call->pinned) + half * p.bytes;
-}
-
-static size_t prune_carve(size_t *at, uint64_t bytes)
-{
-    const size_t here = *at;
-    *at = (here + bytes + PRUNE_WHOLE - 1) / PRUNE_WHOLE * PRUNE_WHOLE;
-    return here;
 }
 
 /* Half of a strip's bytes for candidates, half for what goes by rows. */
 static void prune_plan(Prune *p)
 {
     const uint64_t row = sizeof(ThinTask) + (1 + uint64_t{p->asked->degree}) * sizeof(uint32_t);
-    const uint64_t held = p->grid->n * (p->grid->stride + sizeof(uint32_t)) + 6 * PRUNE_WHOLE;
+    const uint64_t held = p->grid->n * (p->grid->stride + sizeof(uint32_t)) + 6 * CARVE_WHOLE;
     const uint64_t left = p->device->budget > held ? p->device->budget - held : 0;
     const uint64_t half = (left < PRUNE_BYTES ? left : PRUNE_BYTES) / 2;
     p->rows = static_cast<uint32_t>(half > row ? half / row : 1);
     p->room = static_cast<uint32_t>(half / sizeof(uint32_t) > THIN_CANDIDATES ? half / sizeof(uint32_t)
                                                                              : THIN_CANDIDATES);
-    p->tasks = prune_carve(&p->bytes, p->rows * sizeof(ThinTask));
-    p->candidates = prune_carve(&p->bytes, p->room * sizeof(uint32_t));
-    p->counts = prune_carve(&p->bytes, p->rows * sizeof(uint32_t));
-    p->links = prune_carve(&p->bytes, uint64_t{p->rows} * p->asked->degree * sizeof(uint32_t));
+    p->tasks = carve(&p->bytes, p->rows * sizeof(ThinTask));
+    p->candidates = carve(&p->bytes, p->room * sizeof(uint32_t));
+    p->counts = carve(&p->bytes, p->rows * sizeof(uint32_t));
+    p->links = carve(&p->bytes, uint64_t{p->rows} * p->asked->degree * sizeof(uint32_t));
 }
 
 static uint64_t prune_size(const Prune &p, size_t row) { return p.asked->begins[row + 1] - p.asked->begins[row]; }
@@ -105,8 +93,8 @@ static vss_status prune_row(const Prune &p, size_t row, const ThinTask &task, ui
 /* Write tasks, few before many, and candidates of the strip to `pinned`. */
 static vss_status prune_fill(const Prune &p, const PruneStrip &strip, char *pinned, vss_error *err)
 {
-    ThinTask *few = prune_at<ThinTask>(pinned, p.tasks), *many = few + strip.few;
-    uint32_t *candidates = prune_at<uint32_t>(pinned, p.candidates), at = 0;
+    ThinTask *few = carved<ThinTask>(pinned, p.tasks), *many = few + strip.few;
+    uint32_t *candidates = carved<uint32_t>(pinned, p.candidates), at = 0;
     for (uint32_t i = 0; i < strip.n; i++) {
         const size_t row = strip.first + i;
         const uint64_t size = prune_size(p, row);
@@ -125,10 +113,10 @@ static vss_status prune_launch(const Prune &p, const PruneStrip &strip, vss_erro
     void *scratch = p.call->scratch;
     ThinJob job{};
     job.grid = *p.grid;
-    job.tasks = prune_at<ThinTask>(scratch, p.tasks);
-    job.candidates = prune_at<uint32_t>(scratch, p.candidates);
-    job.counts = prune_at<uint32_t>(scratch, p.counts);
-    job.links = prune_at<uint32_t>(scratch, p.links);
+    job.tasks = carved<ThinTask>(scratch, p.tasks);
+    job.candidates = carved<uint32_t>(scratch, p.candidates);
+    job.counts = carved<uint32_t>(scratch, p.counts);
+    job.links = carved<uint32_t>(scratch, p.links);
     job.most = p.asked->most;
     job.degree = p.asked->degree;
     job.factor = p.asked->factor;
