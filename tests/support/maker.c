@@ -8,6 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+vss_status maker_fail(vss_error *err, vss_status status, const char *line)
+{
+    *err = (vss_error){.status = status};
+    (void)snprintf(err->message, sizeof err->message, "%s", line);
+    return status;
+}
+
 uint64_t maker_next(maker_random *r)
 {
     uint64_t x = r->state += 0x9e3779b97f4a7c15u;

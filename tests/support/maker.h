@@ -22,6 +22,9 @@
             fail_msg("%s: %s: %s", #call, vss_status_name(must_), err.message); \
     } while (0)
 
+/* What a device or plug-in of a test says when it fails; returns the status. */
+vss_status maker_fail(vss_error *err, vss_status status, const char *line);
+
 typedef struct maker_random {
     uint64_t state;
 } maker_random;

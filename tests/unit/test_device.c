@@ -30,19 +30,11 @@ typedef struct toy_hit {
     uint32_t row;
 } toy_hit;
 
-static vss_status toy_fail(vss_error *err, vss_status status, const char *line)
-{
-    err->status = status;
-    err->os_errno = 0;
-    strcpy(err->message, line);
-    return status;
-}
-
 static vss_status toy_takes(void *state, const vss_device_vectors *vectors, uint32_t k, vss_error *err)
 {
     assert_ptr_equal(state, &toy);
     assert_true(vectors->rows == 0 && vectors->data == NULL && vectors->dim > 0);
-    return toy.most_k != 0 && k > toy.most_k ? toy_fail(err, VSS_ERR_UNSUPPORTED, "toy: k is too much") : VSS_OK;
+    return toy.most_k != 0 && k > toy.most_k ? maker_fail(err, VSS_ERR_UNSUPPORTED, "toy: k is too much") : VSS_OK;
 }
 
 static int toy_compare(const void *a, const void *b)
@@ -115,9 +107,9 @@ static vss_status toy_search(void *state, void **place, const vss_device_vectors
     pthread_mutex_unlock(&mutex);
     while (toy.spends)
         if (s->stopped(s->state))
-            return toy_fail(err, VSS_ERR_CANCELLED, "toy: stopped");
+            return maker_fail(err, VSS_ERR_CANCELLED, "toy: stopped");
     if (toy.fails != VSS_OK)
-        return toy_fail(err, toy.fails, "toy: toyMalloc: no room");
+        return maker_fail(err, toy.fails, "toy: toyMalloc: no room");
     toy_hit *all = malloc((size_t)v->rows * sizeof *all);
     for (size_t q = 0; q < s->n_queries; q++)
         toy_query(v, s, hits, q, all);

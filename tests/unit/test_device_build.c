@@ -22,14 +22,6 @@ static struct abacus {
     bool no_center, no_row, no_member; /* spoilt answers */
 } abacus;
 
-static vss_status abacus_fail(vss_error *err, vss_status status, const char *line)
-{
-    err->status = status;
-    err->os_errno = 0;
-    strcpy(err->message, line);
-    return status;
-}
-
 static uint32_t abacus_distance(const uint8_t *a, const uint8_t *b, size_t size)
 {
     uint32_t sum = 0;
@@ -90,7 +82,7 @@ static vss_status abacus_nearest(void *state, void **place, const vss_device_poi
     }
     assert_memory_equal(*place, &points->codes, sizeof points->codes);
     if (abacus.fails_at != 0 && abacus.calls >= abacus.fails_at)
-        return abacus_fail(err, abacus.fails, "abacus: a bead is missing");
+        return maker_fail(err, abacus.fails, "abacus: a bead is missing");
     uint32_t *most = calloc(n->n_centers, sizeof *most);
     if (n->counts != NULL) {
         memset(n->counts, 0, n->n_centers * sizeof *n->counts);
@@ -101,7 +93,7 @@ static vss_status abacus_nearest(void *state, void **place, const vss_device_poi
         abacus_row(points, n, row, most);
     free(most);
     abacus_spoil(n, points->rows);
-    return n->stopped(n->state) ? abacus_fail(err, VSS_ERR_CANCELLED, "abacus: stopped") : VSS_OK;
+    return n->stopped(n->state) ? maker_fail(err, VSS_ERR_CANCELLED, "abacus: stopped") : VSS_OK;
 }
 
 static void abacus_forget(void *state, void *place)
@@ -114,14 +106,14 @@ static void abacus_forget(void *state, void *place)
 static vss_status abacus_takes(void *state, const vss_device_vectors *vectors, uint32_t k, vss_error *err)
 {
     (void)state, (void)vectors, (void)k;
-    return abacus_fail(err, VSS_ERR_UNSUPPORTED, "abacus: no vectors");
+    return maker_fail(err, VSS_ERR_UNSUPPORTED, "abacus: no vectors");
 }
 
 static vss_status abacus_search(void *state, void **place, const vss_device_vectors *vectors,
                                 const vss_device_search *search, const vss_device_hits *hits, vss_error *err)
 {
     (void)state, (void)place, (void)vectors, (void)search, (void)hits;
-    return abacus_fail(err, VSS_ERR_DEVICE, "abacus: asked for what it refused");
+    return maker_fail(err, VSS_ERR_DEVICE, "abacus: asked for what it refused");
 }
 
 static const vss_device abacus_device = {

@@ -27,21 +27,13 @@ static struct scribe {
     _Atomic int made, forgotten;
 } scribe;
 
-static vss_status scribe_fail(vss_error *err, vss_status status, const char *line)
-{
-    err->status = status;
-    err->os_errno = 0;
-    strcpy(err->message, line);
-    return status;
-}
-
 static vss_status scribe_begin(size_t n, void *state, int (*stopped)(void *), vss_error *err)
 {
     int call = atomic_fetch_add(&scribe.calls, 1) + 1;
     if (stopped(state))
-        return scribe_fail(err, VSS_ERR_CANCELLED, "scribe: stopped");
+        return maker_fail(err, VSS_ERR_CANCELLED, "scribe: stopped");
     if (scribe.fails_at != 0 && call >= scribe.fails_at)
-        return scribe_fail(err, scribe.fails, "scribe: out of ink");
+        return maker_fail(err, scribe.fails, "scribe: out of ink");
     atomic_fetch_add(&scribe.rows, n);
     return VSS_OK;
 }
@@ -100,14 +92,14 @@ static vss_status scribe_words(void *state, void **place, const vss_device_words
 static vss_status scribe_takes(void *state, const vss_device_vectors *vectors, uint32_t k, vss_error *err)
 {
     (void)state, (void)vectors, (void)k;
-    return scribe_fail(err, VSS_ERR_UNSUPPORTED, "scribe: no vectors");
+    return maker_fail(err, VSS_ERR_UNSUPPORTED, "scribe: no vectors");
 }
 
 static vss_status scribe_search(void *state, void **place, const vss_device_vectors *vectors,
                                 const vss_device_search *search, const vss_device_hits *hits, vss_error *err)
 {
     (void)state, (void)place, (void)vectors, (void)search, (void)hits;
-    return scribe_fail(err, VSS_ERR_DEVICE, "scribe: asked for what it refused");
+    return maker_fail(err, VSS_ERR_DEVICE, "scribe: asked for what it refused");
 }
 
 static void scribe_forget(void *state, void *place)

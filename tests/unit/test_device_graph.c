@@ -32,14 +32,6 @@ static struct loom {
 
 static vssi_mutex loom_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static vss_status loom_fail(vss_error *err, vss_status status, const char *line)
-{
-    err->status = status;
-    err->os_errno = 0;
-    strcpy(err->message, line);
-    return status;
-}
-
 static float loom_distance(const vss_device_points *p, uint32_t a, uint32_t b)
 {
     const uint8_t *left = p->codes + (size_t)a * p->size, *right = p->codes + (size_t)b * p->size;
@@ -126,14 +118,14 @@ static vss_status loom_begin(void *state, void **place, const vss_device_points 
     vssi_mutex_unlock(&loom_mutex);
     if (*call != loom.fails_at)
         return VSS_OK;
-    return loom.mute ? loom.fails : loom_fail(err, loom.fails, "loom: a thread is torn");
+    return loom.mute ? loom.fails : maker_fail(err, loom.fails, "loom: a thread is torn");
 }
 
 static vss_status loom_end(int (*stopped)(void *), void *control, vss_error *err)
 {
     if (loom.stop != NULL)
         atomic_store(&loom.stop->stop, VSS_ERR_CANCELLED);
-    return stopped(control) ? loom_fail(err, VSS_ERR_CANCELLED, "loom: stopped") : VSS_OK;
+    return stopped(control) ? maker_fail(err, VSS_ERR_CANCELLED, "loom: stopped") : VSS_OK;
 }
 
 static vss_status loom_neighbors(void *state, void **place, const vss_device_points *points,
@@ -233,14 +225,14 @@ static void loom_forget(void *state, void *place)
 static vss_status loom_takes(void *state, const vss_device_vectors *vectors, uint32_t k, vss_error *err)
 {
     (void)state, (void)vectors, (void)k;
-    return loom_fail(err, VSS_ERR_UNSUPPORTED, "loom: no vectors");
+    return maker_fail(err, VSS_ERR_UNSUPPORTED, "loom: no vectors");
 }
 
 static vss_status loom_search(void *state, void **place, const vss_device_vectors *vectors,
                               const vss_device_search *search, const vss_device_hits *hits, vss_error *err)
 {
     (void)state, (void)place, (void)vectors, (void)search, (void)hits;
-    return loom_fail(err, VSS_ERR_DEVICE, "loom: asked for what it refused");
+    return maker_fail(err, VSS_ERR_DEVICE, "loom: asked for what it refused");
 }
 
 static const vss_device loom_device = {

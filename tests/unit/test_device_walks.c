@@ -44,14 +44,6 @@ typedef struct guide_walk {
     uint32_t scored;
 } guide_walk;
 
-static vss_status guide_fail(vss_error *err, vss_status status, const char *line)
-{
-    err->status = status;
-    err->os_errno = 0;
-    strcpy(err->message, line);
-    return status;
-}
-
 static vss_status guide_takes(void *state, const vss_device_vectors *vectors, uint32_t k, vss_error *err)
 {
     (void)state, (void)vectors, (void)k, (void)err;
@@ -208,9 +200,9 @@ static vss_status guide_search(void *state, void **place, const vss_device_vecto
     }
     while (guide.spends)
         if (s->stopped(s->state))
-            return guide_fail(err, VSS_ERR_CANCELLED, "guide: stopped");
+            return maker_fail(err, VSS_ERR_CANCELLED, "guide: stopped");
     if (guide.fails != VSS_OK)
-        return guide_fail(err, guide.fails, "guide: guideMalloc: no room");
+        return maker_fail(err, guide.fails, "guide: guideMalloc: no room");
     w.pool = malloc((v->rows + 1) * sizeof *w.pool);
     w.seen = malloc(v->rows);
     for (; w.query < s->n_queries; w.query++) {

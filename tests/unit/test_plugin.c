@@ -32,26 +32,18 @@ typedef struct toy_index {
     vss_metric metric;
 } toy_index;
 
-static vss_status toy_fail(vss_error *err, vss_status status, const char *line)
-{
-    err->status = status;
-    err->os_errno = 0;
-    strcpy(err->message, line);
-    return status;
-}
-
 static vss_status toy_check(const vss_plugin_vectors *vectors, const vss_plugin_value *params, vss_error *err)
 {
     assert_int_equal(vectors->rows, 0);
     assert_int_equal(vectors->dim, DIM);
-    return strcmp(params[0].text, "wrong") == 0 ? toy_fail(err, VSS_ERR_INVALID, "toy: a wrong text") : VSS_OK;
+    return strcmp(params[0].text, "wrong") == 0 ? maker_fail(err, VSS_ERR_INVALID, "toy: a wrong text") : VSS_OK;
 }
 
 static vss_status toy_build(const vss_plugin_build *build, void **bytes, size_t *size, vss_error *err)
 {
     const vss_plugin_vectors *v = build->vectors;
     if (toy.most_rows != 0 && v->rows > toy.most_rows)
-        return toy_fail(err, VSS_ERR_INVALID, "toy: too many rows");
+        return maker_fail(err, VSS_ERR_INVALID, "toy: too many rows");
     strcpy(toy.text, build->params[0].text);
     toy.number = build->params[1].number;
     toy.effort = build->params[2].number;
@@ -75,7 +67,7 @@ static vss_status toy_open(const vss_plugin_vectors *vectors, const void *bytes,
                            vss_error *err)
 {
     if (size != vectors->rows * vectors->dim * sizeof(float))
-        return toy_fail(err, VSS_ERR_CORRUPT, "toy: other rows");
+        return maker_fail(err, VSS_ERR_CORRUPT, "toy: other rows");
     toy_index *made = malloc(sizeof *made);
     *made = (toy_index){bytes, vectors->metric};
     *index = made;
